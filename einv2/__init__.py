@@ -1,0 +1,11 @@
+"""EINV2: sound event localization and detection with trackwise output (Cao et al., ICASSP 2021).
+
+model = einv2.load("einv2")
+prediction = model.predict("clip.wav")
+events = prediction.events(threshold=0.5)
+"""
+
+from .inference import Model, Prediction, load
+
+__all__ = ["Model", "Prediction", "load"]
+__version__ = "0.1.0"

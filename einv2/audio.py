@@ -1,0 +1,310 @@
+"""First-order-ambisonics clips of any length and rate, from WAV, FLAC and OGG files, streamed so that memory stays flat.
+
+Audio is float32, channels first (4, S), in the order W, Y, Z, X, nominally in [-1, 1]. A clip of ``frames`` samples a
+channel at ``rate`` Hz becomes ``resampled_length(frames, rate, sample_rate)`` samples.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from .config import LABEL_FRAMES_PER_SECOND
+from .files import replacing
+
+SAMPLE_RATE = 24000  # Hz, of the network
+MIN_SECONDS = 0.2
+MIN_RATE, MAX_RATE = 8000, 192000  # Hz
+BLOCK_SECONDS = 10
+FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG")  # as libsndfile names what it finds in the file
+
+_READ_FRAMES = 16384
+_STREAMED_SIZES = (0, 0x7FFFF000, 0xFFFFFFFF)  # of a WAV data chunk, from writers that did not know the length
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile gives the largest integer for a FLAC of unknown length
+_MAGIC = ((0, b"ID3", "MP3"), (4, b"ftyp", "MP4 (AAC)"), (0, b"\x1aE\xdf\xa3", "Matroska"), (0, b"PK\x03\x04", "ZIP"))
+
+
+class AudioError(ValueError):
+    """A clip that cannot be used: one sentence that names the file, what is wrong and what would be right."""
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What the header of a clip says, once it was found fit to use."""
+
+    name: str  # of the file, for messages
+    path: str
+    channels: int
+    sample_rate: int  # Hz
+    frames: int  # samples a channel
+    seconds: float
+    format: str  # one of FORMATS
+    subtype: str  # of the samples: "PCM_16", "FLOAT", "VORBIS", ...
+
+
+def probe(path, name: str | None = None, max_seconds: float | None = None) -> ClipInfo:
+    """What a clip is, from its header. name: the file name used in messages, if not that of ``path``.
+
+    AudioError unless it is a readable WAV, FLAC or OGG file with 4 channels, a rate from 8 to 192 kHz, a length from 0.2 s
+    to ``max_seconds``, and not visibly cut off. Damage inside the samples shows only in ``stream``.
+    """
+    path = Path(path)
+    name = name or path.name
+    _require_file(path, name)
+    with _opened(path, name) as file:
+        info = ClipInfo(
+            name=name,
+            path=str(path),
+            channels=file.channels,
+            sample_rate=file.samplerate,
+            frames=file.frames,
+            seconds=file.frames / max(file.samplerate, 1),
+            format=file.format,
+            subtype=file.subtype,
+        )
+    _require_foa(info)
+    _require_complete(path, info)
+    _require_length(info, max_seconds)
+    return info
+
+
+def stream(
+    path, sample_rate: int = SAMPLE_RATE, block_seconds: float = BLOCK_SECONDS, name: str | None = None
+) -> Iterator[np.ndarray]:
+    """The clip in float32 blocks (4, S) at ``sample_rate``: S is the same for all blocks but the last, which may be shorter.
+
+    Resampled by soxr without seams: the blocks joined are what resampling the whole clip at once gives. The header is
+    checked at once, as by ``probe``; while iterating, AudioError on samples that are NaN or infinite and on a file that
+    cannot be decoded to the end that its header promises.
+    """
+    block = round(block_seconds * sample_rate)
+    if block < 1:
+        raise ValueError(f"block_seconds {block_seconds} is shorter than a sample at {sample_rate} Hz")
+    info = probe(path, name)
+    chunks = _resampled(_decoded(info), info, sample_rate)
+    return _recut(chunks, block, resampled_length(info.frames, info.sample_rate, sample_rate))
+
+
+def load(path, sample_rate: int = SAMPLE_RATE, max_seconds: float | None = 3600, name: str | None = None) -> np.ndarray:
+    """The whole clip, float32 (4, S), at ``sample_rate``. AudioError as ``probe`` and ``stream``.
+
+    An hour at 24 kHz takes 1.4 GB; longer clips than ``max_seconds`` are for ``stream``.
+    """
+    info = probe(path, name, max_seconds)
+    audio = np.empty((info.channels, resampled_length(info.frames, info.sample_rate, sample_rate)), np.float32)
+    start = 0
+    for block in stream(path, sample_rate, name=name):
+        audio[:, start : start + block.shape[1]] = block
+        start += block.shape[1]
+    return audio
+
+
+def write_flac(path, audio: np.ndarray, sample_rate: int) -> None:
+    """Write audio (C, S), 1 to 8 channels, as 16-bit FLAC, clipped to [-1, 1]. ``path`` only ever holds a complete file."""
+    audio = np.asarray(audio)
+    if audio.ndim != 2 or not 1 <= audio.shape[0] <= 8:
+        raise ValueError(f"audio must have the shape (channels, samples) with 1 to 8 channels, not {audio.shape}")
+    if not np.isfinite(audio).all():
+        raise ValueError("audio must be finite, but holds NaN or infinite samples")
+    with (
+        replacing(Path(path)) as temporary,
+        soundfile.SoundFile(temporary, "w", sample_rate, audio.shape[0], "PCM_16", format="FLAC") as file,
+    ):
+        for start in range(0, audio.shape[1], _READ_FRAMES):
+            part = np.rint(audio[:, start : start + _READ_FRAMES].T * 32768.0)
+            file.write(np.clip(part, -32768, 32767).astype(np.int16))
+
+
+def resampled_length(frames: int, rate: int, sample_rate: int = SAMPLE_RATE) -> int:
+    """Samples after resampling from ``rate`` to ``sample_rate`` Hz: frames * sample_rate / rate, halves up."""
+    return (2 * frames * sample_rate + rate) // (2 * rate)
+
+
+def label_frames(n_samples: int, sample_rate: int = SAMPLE_RATE) -> int:
+    """The number of 100 ms label frames that cover ``n_samples`` samples, the last one perhaps in part."""
+    return -(-n_samples * LABEL_FRAMES_PER_SECOND // sample_rate)
+
+
+# The header
+
+
+def _require_file(path: Path, name: str) -> None:
+    if path.is_dir():
+        raise AudioError(f"{name}: is a folder; expected a WAV, FLAC or OGG file")
+    if not path.exists():
+        raise AudioError(f"{name}: no such file; expected a WAV, FLAC or OGG file")
+    if not path.stat().st_size:
+        raise AudioError(f"{name}: is empty (0 bytes); expected a WAV, FLAC or OGG file")
+
+
+def _opened(path: Path, name: str) -> soundfile.SoundFile:
+    """The open file. AudioError if it holds no audio, or audio in another format than its users record and share."""
+    try:
+        file = soundfile.SoundFile(path)
+    except PermissionError:
+        raise AudioError(f"{name}: may not be read; its permissions must allow it") from None
+    except (
+        soundfile.LibsndfileError,
+        TypeError,
+        ValueError,
+    ):  # TypeError: headerless formats, taken from the file name
+        raise AudioError(f"{name}: {_what_is(path)}; expected a WAV, FLAC or OGG file") from None
+    kind = "MP3" if "MPEG" in file.format + file.subtype or file.format == "MP3" else file.format
+    if kind in FORMATS:
+        return file
+    file.close()
+    suffix = path.suffix.lower() if Path(name).suffix == "" else Path(name).suffix.lower()
+    disguise = f" with a {suffix} name" if suffix and suffix != f".{kind.lower()}" else ""
+    raise AudioError(f"{name}: is {kind} data{disguise}; expected 4-channel WAV, FLAC or OGG")
+
+
+def _what_is(path: Path) -> str:
+    """What a file that libsndfile cannot open seems to be."""
+    with open(path, "rb") as file:
+        start = file.read(4096)
+    kind = next((kind for at, magic, kind in _MAGIC if start[at : at + len(magic)] == magic), None)
+    if kind:
+        return f"is {kind} data"
+    if start[:4] in (b"RIFF", b"RF64", b"fLaC", b"OggS"):
+        return "starts like an audio file, but its header is damaged or cut off"
+    if all(byte >= 32 or byte in b"\t\r\n" for byte in start):
+        return "is a text file, not audio"
+    return "is not audio in a known format"
+
+
+def _require_foa(info: ClipInfo) -> None:
+    if info.channels != 4:
+        count = "1 channel" if info.channels == 1 else f"{info.channels} channels"
+        raise AudioError(f"{info.name}: has {count}; first-order ambisonics has 4: W, Y, Z, X")
+    if not MIN_RATE <= info.sample_rate <= MAX_RATE:
+        raise AudioError(
+            f"{info.name}: has a sample rate of {info.sample_rate} Hz; expected from {MIN_RATE} to {MAX_RATE} Hz"
+        )
+
+
+def _require_length(info: ClipInfo, max_seconds: float | None) -> None:
+    if not info.frames:
+        raise AudioError(f"{info.name}: holds no samples by its header; expected at least {MIN_SECONDS} s of audio")
+    if info.frames >= _UNKNOWN_FRAMES:  # libsndfile cannot read such a stream to its end
+        raise AudioError(f"{info.name}: does not say how long it is (streamed FLAC); expected it re-encoded to a file")
+    if info.seconds < MIN_SECONDS:
+        raise AudioError(f"{info.name}: lasts {info.seconds:.3f} s; expected at least {MIN_SECONDS} s")
+    if max_seconds is not None and info.seconds > max_seconds:
+        raise AudioError(f"{info.name}: lasts {info.seconds:.1f} s; expected at most {max_seconds:g} s")
+
+
+def _require_complete(path: Path, info: ClipInfo) -> None:
+    """AudioError if a WAV or OGG file ends before its header says; libsndfile would shorten it without a word."""
+    if info.format in ("WAV", "WAVEX", "RF64"):
+        promised, held = _wav_data_bytes(path)
+        if promised > held:
+            share = held / promised
+            raise AudioError(
+                f"{info.name}: is cut off: its header promises {promised} bytes of samples, but the file holds {held} "
+                f"({share:.0%}); expected a complete file"
+            )
+    if info.format == "OGG" and _ends_within_ogg_page(path):
+        raise AudioError(f"{info.name}: is cut off inside its last OGG page; expected a complete file")
+
+
+def _wav_data_bytes(path: Path) -> tuple[int, int]:
+    """Bytes of the data chunk that the header of a WAV file promises and that the file holds; (0, 0) where it does not say."""
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        order = "big" if file.read(12)[:4] == b"RIFX" else "little"
+        long_size = None
+        while len(header := file.read(8)) == 8:
+            kind, size = header[:4], int.from_bytes(header[4:], order)
+            at = file.tell()
+            if kind == b"data":
+                if size == 0xFFFFFFFF and long_size:  # RF64 keeps the 64-bit size in its ds64 chunk
+                    size = long_size
+                return (0, 0) if size in _STREAMED_SIZES else (size, end - at)
+            if kind == b"ds64":
+                long_size = int.from_bytes(file.read(16)[8:], order)
+            file.seek(at + size + size % 2)  # chunks are padded to even sizes
+    return 0, 0
+
+
+def _ends_within_ogg_page(path: Path) -> bool:
+    """Whether the last page of an OGG file is longer, by its own segment table, than what is left of the file."""
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 2 * 65536))  # a page has at most 65307 bytes
+        tail = file.read()
+    at = tail.rfind(b"OggS\0")
+    if at < 0:
+        return False
+    table = tail[at + 27 : at + 27 + tail[at + 26]] if at + 26 < len(tail) else b""
+    complete = at + 26 < len(tail) and len(table) == tail[at + 26]
+    return not complete or at + 27 + len(table) + sum(table) > len(tail)
+
+
+# The samples
+
+
+def _decoded(info: ClipInfo) -> Iterator[np.ndarray]:
+    """The samples as float32 blocks (S, 4) at the file's rate, checked: finite, and as many as the header says."""
+    done = 0
+    with _opened(Path(info.path), info.name) as file:
+        while done < info.frames:
+            try:
+                block = file.read(min(_READ_FRAMES, info.frames - done), dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError:
+                raise AudioError(_cut_off(info, done, "cannot be decoded")) from None
+            if not len(block):
+                break
+            _require_finite(block, done, info)
+            done += len(block)
+            yield block
+    if done < info.frames:
+        raise AudioError(_cut_off(info, done, "ends"))
+
+
+def _cut_off(info: ClipInfo, done: int, what: str) -> str:
+    return (
+        f"{info.name}: {what} after {done / info.sample_rate:.1f} s, so it is damaged or cut off; expected the "
+        f"{info.seconds:.1f} s of its header"
+    )
+
+
+def _require_finite(block: np.ndarray, done: int, info: ClipInfo) -> None:
+    finite = np.isfinite(block).all(axis=1)
+    if not finite.all():
+        seconds = (done + int(np.argmin(finite))) / info.sample_rate
+        raise AudioError(
+            f"{info.name}: holds a sample that is not a number (NaN or infinite) at {seconds:.3f} s; expected finite samples"
+        )
+
+
+def _resampled(blocks: Iterator[np.ndarray], info: ClipInfo, sample_rate: int) -> Iterator[np.ndarray]:
+    if info.sample_rate == sample_rate:
+        yield from blocks
+        return
+    resampler = soxr.ResampleStream(info.sample_rate, sample_rate, info.channels, dtype="float32")
+    for block in blocks:
+        yield resampler.resample_chunk(block)
+    yield resampler.resample_chunk(np.zeros((0, info.channels), np.float32), last=True)
+
+
+def _recut(chunks: Iterator[np.ndarray], block: int, total: int) -> Iterator[np.ndarray]:
+    """Chunks (s, 4) of any length as contiguous blocks (4, block), ``total`` samples in all."""
+    buffer, filled, sent = np.zeros((4, min(block, total)), np.float32), 0, 0
+    for chunk in chunks:
+        while len(chunk):
+            size = min(len(chunk), buffer.shape[1] - filled)
+            buffer[:, filled : filled + size] = chunk[:size].T
+            chunk, filled = chunk[size:], filled + size
+            if filled == buffer.shape[1]:
+                yield buffer
+                sent += filled
+                if sent >= total:
+                    return
+                buffer, filled = np.zeros((4, min(block, total - sent)), np.float32), 0
+    if sent < total:  # the resampler may end a sample early; the buffer holds zeros there
+        yield buffer

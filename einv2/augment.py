@@ -1,0 +1,79 @@
+"""Augmentation on features and track labels. Parameters are sampled first (numpy generator), then applied (torch).
+
+Rotation: FOA can be turned by quarter turns about z, mirrored left-right and up-down without any filtering: the channels X
+and Y swap, and X, Y, Z change sign, 16 patterns in all (Mazzon et al., DCASE 2019). Log-mel channels swap, intensity channels
+swap and change sign, label directions go through the same matrix.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from . import features
+from .config import TrainConfig
+
+N_PATTERNS = 16
+
+
+class Sample(NamedTuple):
+    """One batch of features (B, 7, T, F), track activities (B, T', M, K) and directions (B, T', M, 3)."""
+
+    features: torch.Tensor
+    sed: torch.Tensor
+    doa: torch.Tensor
+
+
+def pattern_matrix(pattern: int) -> np.ndarray:
+    """Signed permutation (3, 3) of (x, y, z), pattern 0 to 15; 0 is the identity."""
+    swap, negate_x, negate_y, negate_z = ((pattern >> bit) & 1 for bit in range(4))
+    matrix = np.eye(3)[[1, 0, 2]] if swap else np.eye(3)
+    return matrix * (1 - 2 * np.array([negate_x, negate_y, negate_z]))[:, None]
+
+
+def sample_rotations(n: int, rng: np.random.Generator) -> torch.Tensor:
+    """Matrices (n, 3, 3) drawn from the 16 patterns."""
+    return torch.from_numpy(np.stack([pattern_matrix(p) for p in rng.integers(N_PATTERNS, size=n)])).float()
+
+
+def rotate(sample: Sample, matrices: torch.Tensor) -> Sample:
+    """Turn every item of a batch by its matrix (B, 3, 3), which acts on (x, y, z)."""
+    order = torch.tensor([1, 2, 0])  # the features' channels are y, z, x
+    channel_matrices = matrices[:, order][:, :, order].to(sample.features)
+    x = sample.features.clone()
+    # log-mel is a level: it swaps with the channel but has no sign
+    x[:, 1:4] = torch.einsum("bij,bjtf->bitf", channel_matrices.abs(), sample.features[:, 1:4])
+    x[:, features.INTENSITY] = torch.einsum("bij,bjtf->bitf", channel_matrices, sample.features[:, features.INTENSITY])
+    return Sample(x, sample.sed, torch.einsum("bij,btmj->btmi", matrices.to(sample.doa), sample.doa))
+
+
+def change_level(x: torch.Tensor, gains_db: torch.Tensor) -> torch.Tensor:
+    """Features of the same sound played louder by gains_db (B,): log-mel moves, intensity does not."""
+    x = x.clone()
+    x[:, features.LOGMEL] = (x[:, features.LOGMEL] + gains_db[:, None, None, None].to(x)).clamp(min=-100.0)
+    return x
+
+
+def mask(x: torch.Tensor, axis: int, widest: int, rng: np.random.Generator) -> torch.Tensor:
+    """SpecAugment: one stretch of at most ``widest`` frames (axis 2) or bins (axis 3) of every item set to 0, in place."""
+    for item in x:
+        width = int(rng.integers(widest + 1))
+        start = int(rng.integers(x.shape[axis] - width + 1))
+        item.narrow(axis - 1, start, width).zero_()
+    return x
+
+
+def augment_features(sample: Sample, config: TrainConfig, rng: np.random.Generator) -> Sample:
+    """Rotation and level, on features before standardisation."""
+    if config.rotate:
+        sample = rotate(sample, sample_rotations(len(sample.features), rng))
+    gains = torch.from_numpy(rng.uniform(-config.gain_db, config.gain_db, len(sample.features)))
+    return sample._replace(features=change_level(sample.features, gains))
+
+
+def augment_standardised(x: torch.Tensor, config: TrainConfig, rng: np.random.Generator) -> torch.Tensor:
+    """Masks, on standardised features, where 0 is the mean."""
+    for axis, widest in ((2, config.time_mask_frames), (3, config.frequency_mask_bins)):
+        if widest:
+            x = mask(x, axis, min(widest, x.shape[axis]), rng)
+    return x

@@ -1,0 +1,152 @@
+"""One-file checkpoints, ``NAME.safetensors``: tensors, and in the header's metadata everything to rebuild the network.
+
+Tensors: the network's state dict, and ``feature_mean`` and ``feature_std`` (1, 7, 1, F). Metadata: one JSON text under the
+key ``einv2`` with format version, model and feature configuration, class names, provenance, scores and training curve.
+Nothing is ever unpickled.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from . import features, models
+from .config import FeatureConfig, ModelConfig, from_json, to_json
+from .files import replacing
+
+FORMAT_VERSION = 1
+METADATA_KEY = "einv2"
+STATISTICS = ("feature_mean", "feature_std")
+
+
+class CheckpointError(ValueError):
+    """A file that is not a checkpoint of ours, said in one sentence."""
+
+
+@dataclass
+class Checkpoint:
+    """A network with all that belongs to it. feature_mean and feature_std (1, 7, 1, F) standardise the features."""
+
+    network: torch.nn.Module
+    model: ModelConfig
+    features: FeatureConfig
+    classes: tuple[str, ...]
+    feature_mean: torch.Tensor
+    feature_std: torch.Tensor
+    provenance: dict = field(default_factory=dict)
+    scores: dict = field(default_factory=dict)
+    curve: list = field(default_factory=list)  # one dictionary per epoch
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(p.numel() for p in self.network.parameters())
+
+
+def save(checkpoint: Checkpoint, path: str | Path) -> None:
+    """Write a checkpoint: beside, then renamed, so that the file is whole or not there."""
+    tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.network.state_dict().items()}
+    tensors |= {name: getattr(checkpoint, name).detach().cpu().contiguous() for name in STATISTICS}
+    header = {
+        "format": FORMAT_VERSION,
+        "model": to_json(checkpoint.model),
+        "features": to_json(checkpoint.features),
+        "classes": list(checkpoint.classes),
+        "provenance": checkpoint.provenance,
+        "scores": checkpoint.scores,
+        "curve": checkpoint.curve,
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(header)})
+
+
+def read_header(path: str | Path, name: str | None = None) -> dict:
+    """The JSON header, without the weights. CheckpointError if it is not there."""
+    name = name or Path(path).name
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _parse_header((file.metadata() or {}).get(METADATA_KEY), name)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(_not_a_checkpoint(name)) from error
+
+
+def load(path: str | Path, name: str | None = None) -> Checkpoint:
+    """Read a checkpoint onto the CPU, the network in evaluation mode.
+
+    CheckpointError, in one sentence that names the file, if it is no checkpoint, of a newer format, or does not fit its own
+    configuration.
+    """
+    name = name or Path(path).name
+    header = read_header(path, name)
+    try:
+        model, feature_config = from_json(ModelConfig, header["model"]), from_json(FeatureConfig, header["features"])
+        classes = _class_names(header["classes"], model.n_classes)
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{name} has a damaged header: {error}.") from error
+    with safe_open(path, framework="pt") as file:
+        _check_size(file, model, name)
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator)
+    statistics = [_statistic(tensors, key, feature_config, name) for key in STATISTICS]
+    return Checkpoint(
+        _network(model, tensors, name),
+        model,
+        feature_config,
+        classes,
+        *statistics,
+        **{key: header.get(key, default) for key, default in (("provenance", {}), ("scores", {}), ("curve", []))},
+    )
+
+
+def _not_a_checkpoint(name: str) -> str:
+    return (
+        f"{name} is not a checkpoint of EINV2 Studio (a .safetensors file with its configuration inside); "
+        "a .pth file of the authors' code is turned into one with `python -m einv2 import-official`."
+    )
+
+
+def _parse_header(text: str | None, name: str) -> dict:
+    try:
+        header = json.loads(text or "null")
+    except ValueError as error:
+        raise CheckpointError(f"{name} has a header that is not JSON.") from error
+    if not isinstance(header, dict) or "format" not in header:
+        raise CheckpointError(_not_a_checkpoint(name))
+    if header["format"] != FORMAT_VERSION:
+        raise CheckpointError(f"{name} has format {header['format']!r}; this version reads format {FORMAT_VERSION}.")
+    return header
+
+
+def _class_names(values, n_classes: int) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values) or len(values) != n_classes:
+        raise ValueError(f"classes must be a list of {n_classes} names")
+    return tuple(values)
+
+
+def _check_size(file, model: ModelConfig, name: str) -> None:
+    """Before memory is taken: a small file must not describe a huge network."""
+    with torch.device("meta"):
+        wanted = {key: tuple(t.shape) for key, t in models.build(model).state_dict().items()}
+    found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys() if key not in STATISTICS}  # noqa: SIM118
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
+            raise CheckpointError(
+                f"{name} does not fit its own configuration: {key} is {found.get(key, 'missing')}, "
+                f"{wanted.get(key, 'nothing')} was expected."
+            )
+
+
+def _statistic(tensors: dict, key: str, config: FeatureConfig, name: str) -> torch.Tensor:
+    shape = (1, features.N_CHANNELS, 1, config.n_mels)
+    if key not in tensors or tuple(tensors[key].shape) != shape:
+        raise CheckpointError(f"{name} lacks {key} of the shape {shape}.")
+    return tensors.pop(key).float()
+
+
+def _network(model: ModelConfig, tensors: dict, name: str) -> torch.nn.Module:
+    if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
+        raise CheckpointError(f"{name} has weights that are not finite numbers.")
+    network = models.build(model)
+    network.load_state_dict(tensors)
+    return network.eval()

@@ -1,0 +1,52 @@
+"""Directions: unit vectors (x front, y left, z up) and angles (azimuth counter-clockwise from the front, elevation up).
+
+Angles are degrees, azimuth in [-180, 180), elevation in [-90, 90].
+"""
+
+import numpy as np
+
+
+def to_vector(azimuth, elevation) -> np.ndarray:
+    """Unit vectors (..., 3) of azimuth (...) and elevation (...) in degrees."""
+    azimuth, elevation = np.broadcast_arrays(np.radians(azimuth), np.radians(elevation))
+    return np.stack(
+        [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)], axis=-1
+    )
+
+
+def to_angles(vector) -> tuple[np.ndarray, np.ndarray]:
+    """(azimuth, elevation) in degrees, each (...), of vectors (..., 3) of any length; the zero vector gives (0, 0)."""
+    x, y, z = np.moveaxis(np.asarray(vector, float), -1, 0)
+    azimuth = np.degrees(np.arctan2(y, x))
+    return wrap_azimuth(azimuth), np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def wrap_azimuth(azimuth) -> np.ndarray:
+    """Azimuth in degrees brought to [-180, 180)."""
+    return (np.asarray(azimuth) + 180) % 360 - 180
+
+
+def distance(a, b) -> np.ndarray:
+    """Great-circle distance in degrees, [0, 180], between vectors a (..., 3) and b (..., 3) of any positive length.
+
+    Uses atan2 of cross and dot product: exact for small angles, where the arc cosine of the dot product is not.
+    """
+    a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
+    return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1)))
+
+
+def angular_distance(azimuth_a, elevation_a, azimuth_b, elevation_b) -> np.ndarray:
+    """Great-circle distance in degrees between directions given as angles in degrees."""
+    return distance(to_vector(azimuth_a, elevation_a), to_vector(azimuth_b, elevation_b))
+
+
+def rotate_z(vector, degrees: float) -> np.ndarray:
+    """Vectors (..., 3) turned counter-clockwise about the vertical axis: azimuth grows by ``degrees``."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.asarray(vector) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+
+
+def mean_direction(vector) -> tuple[float, float]:
+    """(azimuth, elevation) in degrees of the mean of vectors (N, 3); safe across +-180 degrees."""
+    azimuth, elevation = to_angles(np.mean(np.asarray(vector, float), axis=0))
+    return float(azimuth), float(elevation)

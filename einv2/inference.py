@@ -1,0 +1,131 @@
+"""A clip in, a Prediction out: the network over chunks of 4 s, in memory that does not grow with the clip's samples."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from . import audio, checkpoint, labels
+from .checkpoint import Checkpoint
+from .config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
+from .decode import decode
+from .features import LogMelIntensity
+
+CHUNK_SECONDS = 4
+CHUNK_FRAMES = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND
+BATCH_CHUNKS = 8
+PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Trackwise output for a clip: sed (T, M, K) probabilities, doa (T, M, 3) vectors (x front, y left, z up)."""
+
+    sed: np.ndarray
+    doa: np.ndarray
+    classes: tuple[str, ...]
+    frame_seconds: float = LABEL_FRAME_SECONDS
+
+    def frames(self, threshold: float = 0.5) -> pd.DataFrame:
+        """Detections as a frame table with a column ``confidence``; see ``einv2.decode``."""
+        return decode(self.sed, self.doa, threshold)
+
+    def events(self, threshold: float = 0.5) -> pd.DataFrame:
+        """Detections as an event table: class, track, onset, offset (s), azimuth, elevation (degrees), confidence."""
+        return labels.frames_to_events(self.frames(threshold), self.classes)
+
+
+class Model:
+    """A checkpoint ready to run on the CPU or a GPU."""
+
+    def __init__(self, loaded: Checkpoint, device: str | torch.device = "cpu"):
+        self.checkpoint = loaded
+        self.device = torch.device(device)
+        self.network = loaded.network.to(self.device).eval()
+        self.extract = LogMelIntensity(loaded.features).to(self.device)
+        self.mean, self.std = loaded.feature_mean.to(self.device), loaded.feature_std.to(self.device)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.checkpoint.classes
+
+    @property
+    def sample_rate(self) -> int:
+        return self.checkpoint.features.sample_rate
+
+    @torch.inference_mode()
+    def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Audio chunks (B, 4, S) float32 -> probabilities (B, T, M, K) and directions (B, T, M, 3)."""
+        x = self.extract(torch.from_numpy(chunks).to(self.device))
+        output = self.network((x - self.mean) / self.std)
+        return output.sed.sigmoid().cpu().numpy(), output.doa.cpu().numpy()
+
+    def predict(
+        self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
+    ) -> Prediction:
+        """Run over a file of any length and rate. ``progress`` is called with the seconds done; it may raise to stop.
+
+        audio.AudioError, in one sentence with ``name`` (default the file's), if the file cannot be used.
+        """
+        return self.predict_blocks(audio.stream(clip, self.sample_rate, CHUNK_SECONDS, name=name), progress)
+
+    def predict_audio(self, signal: np.ndarray) -> Prediction:
+        """Run over a signal (4, S) float32 at the model's sample rate."""
+        size = CHUNK_SECONDS * self.sample_rate
+        return self.predict_blocks(signal[:, i : i + size] for i in range(0, signal.shape[1], size))
+
+    def predict_blocks(
+        self, blocks: Iterator[np.ndarray], progress: Callable[[float], None] | None = None
+    ) -> Prediction:
+        """Run over blocks (4, S) of 4 s at the model's sample rate; the last may be shorter."""
+        sed, doa, n_samples = [], [], 0
+        for batch, samples in _batches(blocks, CHUNK_SECONDS * self.sample_rate):
+            n_samples += samples
+            probabilities, directions = self.run(batch)
+            sed.append(probabilities.reshape(-1, *probabilities.shape[2:]))
+            doa.append(directions.reshape(-1, *directions.shape[2:]))
+            if progress:
+                progress(n_samples / self.sample_rate)
+        n_frames = audio.label_frames(n_samples, self.sample_rate)
+        if not sed:
+            raise ValueError("there is no audio to run over: the signal has 0 samples")
+        return Prediction(np.concatenate(sed)[:n_frames], np.concatenate(doa)[:n_frames], self.classes)
+
+
+def _batches(blocks: Iterator[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Blocks in batches (B, 4, size), the last block filled with silence, and the number of true samples in each batch."""
+    batch, samples = [], 0
+    for block in blocks:
+        batch.append(np.pad(block, ((0, 0), (0, size - block.shape[1]))).astype(np.float32, copy=False))
+        samples += block.shape[1]
+        if len(batch) == BATCH_CHUNKS:
+            yield np.stack(batch), samples
+            batch, samples = [], 0
+    if batch:
+        yield np.stack(batch), samples
+
+
+def available_models(folder: str | Path = PRETRAINED) -> dict[str, Path]:
+    """Names and files of the checkpoints in a folder, the default model first."""
+    found = {p.stem: p for p in sorted(Path(folder).glob("*.safetensors"))}
+    return {name: found[name] for name in sorted(found, key=lambda n: (n != "einv2", n))}
+
+
+def resolve(name_or_file: str | Path) -> Path:
+    """The file of a name in pretrained/, or of a path. ValueError that lists the names if it is neither."""
+    models = available_models()
+    if str(name_or_file) in models:
+        return models[str(name_or_file)]
+    if Path(name_or_file).is_file():
+        return Path(name_or_file)
+    raise ValueError(
+        f"there is no model {str(name_or_file)!r}: give the path of a .safetensors file, or one of {', '.join(models)}."
+    )
+
+
+def load(name_or_file: str | Path = "einv2", device: str | torch.device = "cpu") -> Model:
+    """The model of a name in pretrained/ or of a checkpoint file."""
+    return Model(checkpoint.load(resolve(name_or_file)), device)

@@ -1,0 +1,17 @@
+"""Simulated scenes: what is drawn (scene), where it sounds (rooms), what sounds (sources), and the result (render)."""
+
+from .render import render, write_scenes
+from .scene import Scene, SceneConfig, SceneEvent, sample_scene
+from .sources import SoundFolder, SourceBank, synthesise
+
+__all__ = [
+    "Scene",
+    "SceneConfig",
+    "SceneEvent",
+    "SoundFolder",
+    "SourceBank",
+    "render",
+    "sample_scene",
+    "synthesise",
+    "write_scenes",
+]

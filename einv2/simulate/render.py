@@ -1,0 +1,165 @@
+"""From a drawn scene to audio and annotation, and folders of scenes."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import signal
+
+from .. import audio, labels
+from ..config import LABEL_FRAMES_PER_SECOND
+from ..files import write_json
+from .rooms import Room, diffuse_noise
+from .scene import Scene, SceneConfig, SceneEvent, sample_scene, waypoints
+from .sources import SourceBank
+
+SAMPLE_RATE = 24000
+FRAME_SAMPLES = SAMPLE_RATE // LABEL_FRAMES_PER_SECOND
+SHORTEST_SAMPLES = FRAME_SAMPLES  # a shorter sound would have no label frame
+
+
+def render(scene: Scene, bank: SourceBank) -> tuple[np.ndarray, pd.DataFrame]:
+    """The audio (4, S) float32 in [-1, 1] at 24 kHz and the frame table of a scene."""
+    n_samples = scene.seconds * SAMPLE_RATE
+    room = Room(scene.room_m, scene.receiver_m, scene.rt60_s, SAMPLE_RATE)
+    rng = np.random.default_rng(scene.seed)
+    mix = np.zeros((4, n_samples))
+    active = np.zeros(n_samples, bool)
+    tables = []
+    for instance, event in enumerate(scene.events):
+        dry = _dry_sound(event, bank)
+        onset = round(event.onset * SAMPLE_RATE)
+        _add(mix, onset, render_event(event, dry, room, rng))
+        active[onset : onset + len(dry)] = True
+        tables.append(_label(event, onset, len(dry), scene.seconds * LABEL_FRAMES_PER_SECOND, instance))
+    noise = diffuse_noise(n_samples, SAMPLE_RATE, rng)
+    power = np.mean(mix[0, active] ** 2) if active.any() else 1e-3
+    mix += noise * np.sqrt(power * 10 ** (-scene.snr_db / 10))
+    mix *= 10 ** (scene.peak_db / 20) / np.abs(mix).max()
+    return mix.astype(np.float32), _join(tables)
+
+
+def render_event(event: SceneEvent, dry: np.ndarray, room: Room, rng: np.random.Generator) -> np.ndarray:
+    """The reverberant FOA sound (4, S) of a dry one (S0,) on its way; time 0 is the event's onset."""
+    times = waypoints(len(dry) / SAMPLE_RATE) if event.azimuth_rate or event.elevation_rate else np.zeros(1)
+    early = room.early_responses(*event.direction(times), event.distance_m)
+    tail = room.late_response(early[0], rng)
+    wet = np.zeros((4, len(dry) + max(early.shape[2], tail.shape[1]) - 1))
+    direct = signal.oaconvolve(dry[None], early[0], axes=1) if len(times) == 1 else _convolve_moving(dry, early)
+    wet[:, : direct.shape[1]] += direct
+    if tail.shape[1]:
+        wet[:, : len(dry) + tail.shape[1] - 1] += signal.oaconvolve(dry[None], tail, axes=1)
+    return wet
+
+
+def _convolve_moving(dry: np.ndarray, responses: np.ndarray) -> np.ndarray:
+    """Triangular windows centred on the waypoints, each through the response of its waypoint, added up."""
+    n, _, length = responses.shape
+    hop = FRAME_SAMPLES
+    padded = np.zeros((n + 1) * hop)
+    padded[hop : hop + len(dry)] = dry
+    window = np.concatenate([np.arange(hop), np.arange(hop, 0, -1)]) / hop
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * hop)[::hop] * window
+    wet = signal.fftconvolve(pieces[:, None], responses, axes=2)
+    out = np.zeros((4, (n + 1) * hop + length - 1))
+    for i, piece in enumerate(wet):
+        out[:, i * hop : i * hop + piece.shape[1]] += piece
+    return out[:, hop : hop + len(dry) + length - 1]
+
+
+def _dry_sound(event: SceneEvent, bank: SourceBank) -> np.ndarray:
+    rng = np.random.default_rng(event.seed)
+    dry, _ = bank.draw(bank.classes[event.class_index], rng, event.max_seconds)
+    dry = dry[: int(event.max_seconds * SAMPLE_RATE)].astype(float)
+    if len(dry) < SHORTEST_SAMPLES:
+        dry = np.pad(dry, (0, SHORTEST_SAMPLES - len(dry)))
+    fade = min(240, len(dry) // 4)
+    dry[-fade:] *= np.linspace(1, 0, fade)
+    return dry * (10 ** (event.level_db / 20) / _active_level(dry))
+
+
+def _active_level(dry: np.ndarray) -> float:
+    """Root mean square over the label frames within 25 dB of the loudest, so that pauses do not make a sound louder."""
+    power = np.array([np.mean(dry[i : i + FRAME_SAMPLES] ** 2) for i in range(0, len(dry), FRAME_SAMPLES)])
+    return float(np.sqrt(power[power >= power.max() * 10**-2.5].mean()) + 1e-9)
+
+
+def _label(event: SceneEvent, onset: int, length: int, n_frames: int, instance: int) -> pd.DataFrame:
+    """A row for each frame of which the event fills at least about half, with the direction at the middle of the frame."""
+    first = round(onset / FRAME_SAMPLES)
+    last = max(round((onset + length) / FRAME_SAMPLES), first + 1)
+    frames = np.arange(first, min(last, n_frames))
+    seconds = ((frames + 0.5) * FRAME_SAMPLES - onset) / SAMPLE_RATE
+    azimuth, elevation = event.direction(np.clip(seconds, 0, length / SAMPLE_RATE))
+    return pd.DataFrame(
+        {
+            "frame": frames,
+            "class": event.class_index,
+            "track": instance,
+            "azimuth": azimuth,
+            "elevation": elevation,
+            "distance": event.distance_m * 100,
+        }
+    )
+
+
+def _join(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table; instances are numbered within their class, as in the DCASE annotations."""
+    if not tables:
+        return pd.DataFrame({c: pd.Series(dtype=float) for c in labels.FRAME_COLUMNS}).astype(
+            {"frame": int, "class": int, "track": int}
+        )
+    table = pd.concat(tables, ignore_index=True)
+    table["track"] = table.groupby("class")["track"].transform(lambda t: t.rank(method="dense").astype(int) - 1)
+    return table.sort_values(["frame", "class", "track"], ignore_index=True)
+
+
+def _add(mix: np.ndarray, onset: int, wet: np.ndarray) -> None:
+    stop = min(onset + wet.shape[1], mix.shape[1])
+    mix[:, onset:stop] += wet[:, : stop - onset]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A scene of a folder: enough to draw and write it in a process of its own."""
+
+    config: SceneConfig
+    bank: SourceBank
+    seed: int
+    index: int
+    out: Path
+
+
+def write_scenes(
+    out: Path, n_scenes: int, config: SceneConfig, bank: SourceBank, seed: int, workers: int = 1
+) -> Iterator[str]:
+    """Draw, render and write ``n_scenes``; yields each stem when it is written. Scenes that stand there already are kept.
+
+    Writes out/foa_dev/STEM.flac, out/metadata_dev/STEM.csv (DCASE 2020) and out/scenes/STEM.json (the drawn scene). A scene
+    depends on the seed and its own number only: the order and the number of workers change nothing.
+    """
+    out = Path(out)
+    for folder in ("foa_dev", "metadata_dev", "scenes"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    jobs = [Job(config, bank, seed, index, out) for index in range(n_scenes)]
+    if workers == 1:
+        yield from map(_write_scene, jobs)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(_write_scene, jobs)
+
+
+def _write_scene(job: Job) -> str:
+    stem = f"fold1_room{job.index % 6 + 1}_mix{job.index + 1:04d}"
+    metadata = job.out / "metadata_dev" / f"{stem}.csv"
+    if not metadata.exists():  # written last, so that its presence means a complete scene
+        rng = np.random.default_rng([job.seed, job.index])
+        scene = sample_scene(job.config, len(job.bank.classes), rng)
+        foa_audio, table = render(scene, job.bank)
+        audio.write_flac(job.out / "foa_dev" / f"{stem}.flac", foa_audio, SAMPLE_RATE)
+        write_json(job.out / "scenes" / f"{stem}.json", asdict(scene))
+        labels.write_csv(table, metadata, "dcase2020")
+    return stem

@@ -1,0 +1,149 @@
+"""What is in a scene: the ranges to draw from (``SceneConfig``), and one drawn scene (``Scene``), which rebuilds the audio.
+
+The default ranges are near those of TAU-NIGENS Spatial Sound Events 2020: minutes of at most two simultaneous events, half
+of them moving, in rooms of 0.2 to 1 s reverberation time at 6 to 30 dB signal-to-noise ratio.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import geometry
+from ..config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
+
+WALL_MARGIN_M = 0.3  # sources keep this far from every wall
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """Ranges are (low, high), drawn uniformly unless a comment says otherwise."""
+
+    seconds: int = 60
+    max_overlap: int = 2
+    polyphonic_share: float = 0.6  # of the scenes have max_overlap lanes of events; the others one lane
+    same_class_share: float = 0.25  # of the events that start during another take its class (homogeneous overlap)
+    event_seconds: tuple[float, float] = (0.8, 9.0)  # longest length allowed to a sound, log-uniform
+    gap_seconds: float = 0.6  # mean pause between the events of a lane, exponential
+    moving_share: float = 0.5
+    speed_deg_per_s: tuple[float, float] = (10.0, 40.0)
+    max_elevation: float = 45.0  # degrees
+    level_db: tuple[float, float] = (-8.0, 4.0)  # of an event against the others
+    snr_db: tuple[float, float] = (6.0, 30.0)
+    rt60_s: tuple[float, float] = (0.2, 1.0)
+    floor_m: tuple[float, float] = (4.0, 10.0)  # length and width of the room
+    height_m: tuple[float, float] = (2.6, 4.0)
+    peak_db: tuple[float, float] = (-16.0, -1.0)  # of the whole clip, dB re full scale
+    anechoic: bool = False  # direct sound only
+
+    def __post_init__(self) -> None:
+        if self.seconds < 1 or self.max_overlap < 1:
+            raise ValueError(f"a scene needs at least 1 s and 1 lane, not {self.seconds} s and {self.max_overlap}")
+
+
+@dataclass(frozen=True)
+class SceneEvent:
+    """A sound on its way: a straight line in (azimuth, elevation) at constant distance."""
+
+    class_index: int
+    onset: float  # s
+    max_seconds: float  # a longer sound is cut
+    azimuth: float  # degrees at the onset
+    elevation: float
+    azimuth_rate: float  # degrees/s; 0 if static
+    elevation_rate: float
+    distance_m: float
+    level_db: float
+    seed: int  # of the sound
+
+    def direction(self, seconds) -> tuple[np.ndarray, np.ndarray]:
+        """(azimuth, elevation) in degrees, ``seconds`` after the onset."""
+        seconds = np.asarray(seconds, float)
+        azimuth = geometry.wrap_azimuth(self.azimuth + self.azimuth_rate * seconds)
+        return azimuth, self.elevation + self.elevation_rate * seconds
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene, all of it drawn. Rendered with the same sources it gives the same samples."""
+
+    seconds: int
+    room_m: tuple[float, float, float]
+    receiver_m: tuple[float, float, float]
+    rt60_s: float  # 0: anechoic
+    snr_db: float
+    peak_db: float
+    seed: int  # of the noise and the late reverberation
+    events: tuple[SceneEvent, ...]
+
+
+def sample_scene(config: SceneConfig, n_classes: int, rng: np.random.Generator) -> Scene:
+    """Draw a scene. Events never exceed ``max_overlap`` at a time: each lane holds one after the other."""
+    room = np.array([rng.uniform(*config.floor_m), rng.uniform(*config.floor_m), rng.uniform(*config.height_m)])
+    receiver = np.array([*(room[:2] * rng.uniform(0.4, 0.6, 2)), rng.uniform(1.2, 1.6)])
+    lanes = config.max_overlap if rng.random() < config.polyphonic_share else 1
+    events: list[SceneEvent] = []
+    for _ in range(lanes):
+        _fill_lane(events, config, n_classes, room, receiver, rng)
+    return Scene(
+        seconds=config.seconds,
+        room_m=tuple(room.tolist()),
+        receiver_m=tuple(receiver.tolist()),
+        rt60_s=0.0 if config.anechoic else float(rng.uniform(*config.rt60_s)),
+        snr_db=float(rng.uniform(*config.snr_db)),
+        peak_db=float(rng.uniform(*config.peak_db)),
+        seed=int(rng.integers(2**31)),
+        events=tuple(sorted(events, key=lambda e: (e.onset, e.seed))),
+    )
+
+
+def _fill_lane(events, config, n_classes, room, receiver, rng) -> None:
+    others = tuple(events)
+    low, high = np.log(config.event_seconds)
+    time = rng.exponential(config.gap_seconds)
+    while True:
+        length = float(np.exp(rng.uniform(low, high)))
+        if time + length > config.seconds:
+            return
+        sounding = [e.class_index for e in others if e.onset <= time < e.onset + e.max_seconds]
+        same = sounding and rng.random() < config.same_class_share
+        class_index = sounding[0] if same else int(rng.integers(n_classes))
+        events.append(_sample_event(config, class_index, time, length, room, receiver, rng))
+        # the next event starts at least one whole label frame later, so that a lane never holds two in one frame
+        time += length + LABEL_FRAME_SECONDS + rng.exponential(config.gap_seconds)
+
+
+def _sample_event(config, class_index, onset, length, room, receiver, rng) -> SceneEvent:
+    moving = rng.random() < config.moving_share
+    elevation, end_elevation = rng.uniform(-config.max_elevation, config.max_elevation, 2)
+    rate = rng.uniform(*config.speed_deg_per_s) * rng.choice([-1, 1]) if moving else 0.0
+    path = dict(
+        azimuth=float(rng.uniform(-180, 180)),
+        elevation=float(elevation),
+        azimuth_rate=float(rate),
+        elevation_rate=float((end_elevation - elevation) / length) if moving else 0.0,
+    )
+    event = SceneEvent(
+        class_index=class_index,
+        onset=float(onset),
+        max_seconds=length,
+        distance_m=1.0,
+        level_db=float(rng.uniform(*config.level_db)),
+        seed=int(rng.integers(2**31)),
+        **path,
+    )
+    reach = free_path(event.direction(waypoints(length)), room, receiver)
+    distance = float(rng.uniform(min(0.8, 0.6 * reach), min(4.0, reach)))
+    return SceneEvent(**(event.__dict__ | dict(distance_m=distance)))
+
+
+def waypoints(seconds: float) -> np.ndarray:
+    """Times (s) at which a path is evaluated: the start of every label frame, and one more."""
+    return np.arange(int(np.ceil(seconds * LABEL_FRAMES_PER_SECOND)) + 1) / LABEL_FRAMES_PER_SECOND
+
+
+def free_path(direction, room, receiver) -> float:
+    """How far (m) a source may be from the receiver in every one of these directions and stay inside the room."""
+    vectors = geometry.to_vector(*direction)
+    room, receiver = np.asarray(room), np.asarray(receiver)
+    gap = np.where(vectors > 0, room - receiver, receiver) - WALL_MARGIN_M
+    return float(np.min(gap / np.maximum(np.abs(vectors), 1e-6)))
