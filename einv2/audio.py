@@ -13,12 +13,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from .config import LABEL_FRAMES_PER_SECOND
+from .config import LABEL_FRAMES_PER_SECOND, MAX_RATE, MIN_RATE
 from .files import replacing
 
 SAMPLE_RATE = 24000  # Hz, of the network
 MIN_SECONDS = 0.2
-MIN_RATE, MAX_RATE = 8000, 192000  # Hz
 BLOCK_SECONDS = 10
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG")  # as libsndfile names what it finds in the file
 

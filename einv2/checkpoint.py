@@ -14,12 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from . import features, models
-from .config import FeatureConfig, ModelConfig, from_json, to_json
+from .config import FeatureConfig, ModelConfig, from_json, require_compatible, to_json
 from .files import replacing
 
 FORMAT_VERSION = 1
 METADATA_KEY = "einv2"
 STATISTICS = ("feature_mean", "feature_std")
+_JSON_NAMES = {dict: "object", list: "list"}
+_HEADER_KINDS = {"model": dict, "features": dict, "classes": list, "provenance": dict, "scores": dict, "curve": list}
 
 
 class CheckpointError(ValueError):
@@ -82,8 +84,9 @@ def load(path: str | Path, name: str | None = None) -> Checkpoint:
     header = read_header(path, name)
     try:
         model, feature_config = from_json(ModelConfig, header["model"]), from_json(FeatureConfig, header["features"])
+        require_compatible(model, feature_config)
         classes = _class_names(header["classes"], model.n_classes)
-    except (KeyError, ValueError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise CheckpointError(f"{name} has a damaged header: {error}.") from error
     with safe_open(path, framework="pt") as file:
         _check_size(file, model, name)
@@ -95,7 +98,7 @@ def load(path: str | Path, name: str | None = None) -> Checkpoint:
         feature_config,
         classes,
         *statistics,
-        **{key: header.get(key, default) for key, default in (("provenance", {}), ("scores", {}), ("curve", []))},
+        **{key: header[key] for key in ("provenance", "scores", "curve")},
     )
 
 
@@ -109,12 +112,15 @@ def _not_a_checkpoint(name: str) -> str:
 def _parse_header(text: str | None, name: str) -> dict:
     try:
         header = json.loads(text or "null")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{name} has a header that is not JSON.") from error
     if not isinstance(header, dict) or "format" not in header:
         raise CheckpointError(_not_a_checkpoint(name))
     if header["format"] != FORMAT_VERSION:
         raise CheckpointError(f"{name} has format {header['format']!r}; this version reads format {FORMAT_VERSION}.")
+    for key, kind in _HEADER_KINDS.items():
+        if not isinstance(header.get(key), kind):
+            raise CheckpointError(f"{name} has a damaged header: {key} is missing or no JSON {_JSON_NAMES[kind]}.")
     return header
 
 
@@ -126,9 +132,16 @@ def _class_names(values, n_classes: int) -> tuple[str, ...]:
 
 def _check_size(file, model: ModelConfig, name: str) -> None:
     """Before memory is taken: a small file must not describe a huge network."""
-    with torch.device("meta"):
-        wanted = {key: tuple(t.shape) for key, t in models.build(model).state_dict().items()}
     found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys() if key not in STATISTICS}  # noqa: SIM118
+    if max(model.n_tracks * model.n_layers, len(model.channels)) > len(found):
+        raise CheckpointError(f"{name} does not fit its own configuration: it has too few tensors for it.")
+    try:
+        with torch.device("meta"):
+            wanted = {key: tuple(t.shape) for key, t in models.build(model).state_dict().items()}
+    except RuntimeError as error:  # a size beyond 64 bits
+        raise CheckpointError(
+            f"{name} does not fit its own configuration: it describes too large a network."
+        ) from error
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
             raise CheckpointError(
@@ -141,7 +154,10 @@ def _statistic(tensors: dict, key: str, config: FeatureConfig, name: str) -> tor
     shape = (1, features.N_CHANNELS, 1, config.n_mels)
     if key not in tensors or tuple(tensors[key].shape) != shape:
         raise CheckpointError(f"{name} lacks {key} of the shape {shape}.")
-    return tensors.pop(key).float()
+    value = tensors.pop(key).float()
+    if not torch.isfinite(value).all() or (key == "feature_std" and not (value > 0).all()):
+        raise CheckpointError(f"{name} has a {key} that is not finite, or not above 0.")
+    return value
 
 
 def _network(model: ModelConfig, tensors: dict, name: str) -> torch.nn.Module:

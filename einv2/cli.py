@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from . import audio, checkpoint, inference, inputcheck, labels
-from .config import FeatureConfig, ModelConfig, TrainConfig
+from .config import FeatureConfig, ModelConfig, TrainConfig, field_help
 from .files import replacing, write_json
 from .metrics.dcase import evaluate_2020
 
@@ -232,6 +232,18 @@ def import_official(options) -> int:
     return 0
 
 
+class _HelpWithDefaults(argparse.HelpFormatter):
+    """Adds defaults, as they would be typed, to the help of options that have one."""
+
+    def _get_help_string(self, action) -> str:
+        default = action.default
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return f"{action.help.partition(' (default')[0]} (default: {'on' if default else 'off'})"
+        if default in (None, [], argparse.SUPPRESS) or action.nargs == 0:
+            return action.help
+        return f"{action.help} (default: {','.join(map(str, default)) if isinstance(default, tuple) else default})"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m einv2", description="Sound event localization and detection with EINV2."
@@ -258,9 +270,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(commands, name: str, function) -> argparse.ArgumentParser:
     summary = function.__doc__.splitlines()[0]
-    sub = commands.add_parser(
-        name, help=summary, description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    sub = commands.add_parser(name, help=summary, description=summary, formatter_class=_HelpWithDefaults)
     sub.set_defaults(command=function)
     return sub
 
@@ -279,7 +289,11 @@ def _add_predict(commands) -> None:
         "--out", required=True, metavar="DIR", help="folder for CLIP.csv: frame (100 ms), class, track, degrees"
     )
     sub.add_argument(
-        "--threshold", type=_share, default=0.5, metavar="P", help="least class probability of an active track"
+        "--threshold",
+        type=_share,
+        default=0.5,
+        metavar="P",
+        help="class probability, 0 to 1, above which a track is active",
     )
     sub.add_argument("--format", choices=labels.WRITE_FORMATS, default="dcase2020", help="layout of the CSV")
     sub.add_argument("--arrays", action="store_true", help="also CLIP.npz: sed (T, M, K), doa (T, M, 3), classes")
@@ -302,8 +316,8 @@ def _add_simulate(commands) -> None:
 
     sub = _add(commands, "simulate", simulate)
     sub.add_argument("out", metavar="OUT_DIR", help="folder to write; scenes that stand there already are kept")
-    sub.add_argument("--scenes", type=int, required=True, metavar="N", help="number of scenes")
-    sub.add_argument("--seed", type=int, required=True, metavar="S", help="the same seed gives the same bytes")
+    sub.add_argument("--scenes", type=_count, required=True, metavar="N", help="number of scenes")
+    sub.add_argument("--seed", type=_count, required=True, metavar="S", help="the same seed gives the same bytes")
     sub.add_argument(
         "--sources", metavar="DIR", help="folder of mono sounds, a sub-folder a class; none: procedural sounds only"
     )
@@ -316,7 +330,7 @@ def _add_simulate(commands) -> None:
     sub.add_argument(
         "--held-out-share", type=_share, default=0.2, help="share of each class's recordings that is held out"
     )
-    sub.add_argument("--workers", type=int, default=1, metavar="N", help="processes")
+    sub.add_argument("--workers", type=_count, default=1, metavar="N", help="number of processes")
     _add_config(sub, SceneConfig)
 
 
@@ -343,16 +357,17 @@ def _add_train(commands) -> None:
 
 def _add_config(sub, cls) -> None:
     """A flag for every field of a configuration."""
-    group = sub.add_argument_group(cls.__name__)
-    for name, kind in typing.get_type_hints(cls).items():
-        field = cls.__dataclass_fields__[name]
-        flag = f"--{name.replace('_', '-')}"
+    kinds, texts = typing.get_type_hints(cls), field_help(cls)
+    has_lists = any(isinstance(kind, types.GenericAlias) for kind in kinds.values())
+    group = sub.add_argument_group(
+        cls.__name__, "a list that starts with a minus is written --flag=-A,B" if has_lists else None
+    )
+    for name, kind in kinds.items():
+        flag, default = f"--{name.replace('_', '-')}", cls.__dataclass_fields__[name].default
         if kind is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help="on or off")
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=texts[name])
         else:
-            group.add_argument(
-                flag, type=_converter(kind), default=field.default, metavar=_metavar(kind), help="see einv2/config.py"
-            )
+            group.add_argument(flag, type=_converter(kind), default=default, metavar=_metavar(kind), help=texts[name])
 
 
 def _converter(kind):
@@ -379,6 +394,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} must not be negative")
     return value
 
 

@@ -1,31 +1,38 @@
 """Configurations: one frozen dataclass per concern, kept in the checkpoint and rebuilt from it.
 
-Every field has a unit in its name or in the comment beside it. A round trip through JSON is exact; an unknown key or a
-value of the wrong kind is a ``ValueError`` that names it.
+What a field means, and its unit, stands beside its type; ``field_help`` reads it for the command line and the pages. A
+round trip through JSON is exact; an unknown key or a value of the wrong kind is a ``ValueError`` that names it.
 """
 
 import dataclasses
+import math
 import typing
 from dataclasses import dataclass
+from typing import Annotated
 
 LABEL_FRAME_MS = 100  # the time step of every DCASE SELD annotation and of the network's output
 LABEL_FRAMES_PER_SECOND = 1000 // LABEL_FRAME_MS
 LABEL_FRAME_SECONDS = LABEL_FRAME_MS / 1000
+MIN_RATE, MAX_RATE = 8000, 192000  # Hz, of clips and of features
 
 
 @dataclass(frozen=True)
 class FeatureConfig:
     """Log-mel and intensity-vector features, as the authors' released code computes them."""
 
-    sample_rate: int = 24000  # Hz
-    n_fft: int = 1024  # samples of the periodic Hann window
-    hop: int = 600  # samples; 25 ms at 24 kHz
-    n_mels: int = 64
-    f_min: float = 20.0  # Hz
-    f_max: float = 12000.0  # Hz
+    sample_rate: Annotated[int, "rate that clips are resampled to, Hz"] = 24000
+    n_fft: Annotated[int, "length of the periodic Hann window, samples"] = 1024
+    hop: Annotated[int, "step between feature frames, samples; 600 is 25 ms at 24 kHz"] = 600
+    n_mels: Annotated[int, "mel bands"] = 64
+    f_min: Annotated[float, "lower end of the mel bands, Hz"] = 20.0
+    f_max: Annotated[float, "upper end of the mel bands, Hz"] = 12000.0
 
     def __post_init__(self) -> None:
         _require_positive(self, "sample_rate", "n_fft", "hop", "n_mels", "f_max")
+        if not MIN_RATE <= self.sample_rate <= MAX_RATE:
+            raise ValueError(f"sample_rate {self.sample_rate} Hz must lie in {MIN_RATE} to {MAX_RATE} Hz")
+        if self.n_fft > self.sample_rate:
+            raise ValueError(f"n_fft {self.n_fft} must not be longer than a second, {self.sample_rate} samples")
         if self.sample_rate % LABEL_FRAMES_PER_SECOND:
             raise ValueError(f"sample_rate {self.sample_rate} Hz does not hold a whole number of samples in 100 ms")
         if self.samples_per_label_frame % self.hop:
@@ -46,31 +53,28 @@ class FeatureConfig:
 class ModelConfig:
     """EINV2. The defaults are the paper's Table 1; ``released()`` is what the authors' released code builds.
 
-    channels: width of each convolution block; the last is the width of the track heads.
-    time_pooling, frequency_pooling: average pooling after each block. The product of ``time_pooling`` is the number of
-        feature frames in an output frame.
-    stitch_blocks: after which convolution blocks (from 1) the SED and the DoA maps are cross-stitched (equation 7).
-    stitch_order: "simultaneous" mixes both maps from the originals, as equation 7 has it; "sequential" mixes the DoA map
-        with the already mixed SED map, as the released code does.
-    stitch_tracks: cross-stitch once more at the end of each track, between its SED and its DoA sequence.
-    track_layer: "mhsa" (equations 5 and 6) or "transformer" (a standard encoder layer: attention, then feed-forward).
-    positional_encoding: add equation 4 before the track layers.
+    Equations are those of the paper. "simultaneous" mixes both maps from the originals, as equation 7 has it; "sequential"
+    mixes the DoA map with the already mixed SED map, as the released code does.
     """
 
-    n_tracks: int = 2
-    n_classes: int = 14
-    channels: tuple[int, ...] = (64, 128, 256, 512)
-    time_pooling: tuple[int, ...] = (2, 2, 1, 1)
-    frequency_pooling: tuple[int, ...] = (2, 2, 2, 2)
-    stitch_blocks: tuple[int, ...] = (1, 2, 3)
-    stitch_order: str = "simultaneous"
-    stitch_tracks: bool = True
-    track_layer: str = "mhsa"
-    positional_encoding: bool = True
-    n_layers: int = 2
-    n_heads: int = 8
-    feedforward: int = 1024  # width inside a "transformer" track layer
-    dropout: float = 0.2
+    n_tracks: Annotated[int, "output tracks: events that can be told apart at a time"] = 2
+    n_classes: Annotated[int, "classes"] = 14
+    channels: Annotated[tuple[int, ...], "width of each convolution block"] = (64, 128, 256, 512)
+    time_pooling: Annotated[
+        tuple[int, ...], "pooling over time after each block; the product is the feature frames in 100 ms"
+    ] = (2, 2, 1, 1)
+    frequency_pooling: Annotated[tuple[int, ...], "pooling over mel bands after each block"] = (2, 2, 2, 2)
+    stitch_blocks: Annotated[
+        tuple[int, ...], "blocks, from 1, after which the SED and DoA maps are cross-stitched (equation 7)"
+    ] = (1, 2, 3)
+    stitch_order: Annotated[str, "simultaneous (the paper) or sequential (the released code)"] = "simultaneous"
+    stitch_tracks: Annotated[bool, "cross-stitch at the end of each track, too"] = True
+    track_layer: Annotated[str, "mhsa (equations 5 and 6) or transformer (attention, then feed-forward)"] = "mhsa"
+    positional_encoding: Annotated[bool, "add equation 4 before the track layers"] = True
+    n_layers: Annotated[int, "layers of each track and branch"] = 2
+    n_heads: Annotated[int, "attention heads of a layer"] = 8
+    feedforward: Annotated[int, "width inside a transformer layer"] = 1024
+    dropout: Annotated[float, "share dropped in the track layers, 0 up to 1"] = 0.2
 
     def __post_init__(self) -> None:
         _require_positive(self, "n_tracks", "n_classes", "n_layers", "n_heads", "feedforward")
@@ -100,23 +104,23 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. ``pit``: "tpit" (frame level), "cpit" (chunk level) or "none"."""
+    """One training run."""
 
-    pit: str = "tpit"
-    chunk_seconds: int = 4
-    epochs: int = 16
-    batch_size: int = 32  # chunks
-    learning_rate: float = 1.2e-3  # the peak of the one-cycle plan
-    warmup_share: float = 0.2  # of all steps, rising to the peak
-    weight_decay: float = 0.02
-    sed_weight: float = 0.5  # of the SED loss in the total; the DoA loss has the rest
-    rotate: bool = True  # the 16 channel-swap and sign patterns of FOA
-    time_mask_frames: int = 24  # widest SpecAugment mask, feature frames; 0 for none
-    frequency_mask_bins: int = 8  # widest SpecAugment mask, mel bins; 0 for none
-    gain_db: float = 6.0  # level drawn per chunk within +- this
-    precision: str = "auto"  # "fp32", "bf16", or "auto": bf16 where the processor multiplies it natively
-    validation_share: float = 0.05  # of the scenes, when no validation folder is given
-    seed: int = 2020
+    pit: Annotated[str, "permutation-invariant training: tpit (frame level), cpit (chunk level) or none"] = "tpit"
+    chunk_seconds: Annotated[int, "length of a training chunk, s"] = 4
+    epochs: Annotated[int, "passes over the data"] = 16
+    batch_size: Annotated[int, "chunks in a step"] = 32
+    learning_rate: Annotated[float, "peak of the one-cycle plan"] = 1.2e-3
+    warmup_share: Annotated[float, "share of all steps that rise to the peak, 0 to 1"] = 0.2
+    weight_decay: Annotated[float, "of AdamW"] = 0.02
+    sed_weight: Annotated[float, "share of the SED loss in the total, 0 to 1; the DoA loss has the rest"] = 0.5
+    rotate: Annotated[bool, "turn and mirror the scenes: the 16 channel-swap and sign patterns of FOA"] = True
+    time_mask_frames: Annotated[int, "widest SpecAugment mask over time, feature frames; 0 for none"] = 24
+    frequency_mask_bins: Annotated[int, "widest SpecAugment mask over frequency, mel bands; 0 for none"] = 8
+    gain_db: Annotated[float, "level of a chunk is changed by up to this, up or down, dB"] = 6.0
+    precision: Annotated[str, "fp32, bf16, or auto: bf16 where the processor multiplies it natively"] = "auto"
+    validation_share: Annotated[float, "share of the clips held out when no validation folder is given, 0 to 1"] = 0.05
+    seed: Annotated[int, "of everything drawn: weights, order, augmentation"] = 2020
 
     def __post_init__(self) -> None:
         _require_positive(self, "chunk_seconds", "epochs", "batch_size", "learning_rate")
@@ -125,6 +129,22 @@ class TrainConfig:
         for name in ("warmup_share", "sed_weight", "validation_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} must lie in [0, 1]")
+
+
+def require_compatible(model: ModelConfig, features: FeatureConfig) -> None:
+    """ValueError unless the network makes one output frame of 100 ms of features, and its pooling leaves a band."""
+    if math.prod(model.time_pooling) != features.frames_per_label_frame:
+        raise ValueError(
+            f"time_pooling {model.time_pooling} joins {math.prod(model.time_pooling)} feature frames, but hop "
+            f"{features.hop} makes {features.frames_per_label_frame} in 100 ms"
+        )
+    if math.prod(model.frequency_pooling) > features.n_mels:
+        raise ValueError(f"frequency_pooling {model.frequency_pooling} joins more bands than n_mels, {features.n_mels}")
+
+
+def field_help(cls) -> dict[str, str]:
+    """What each field of a configuration means, with its unit."""
+    return {name: hint.__metadata__[0] for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
 
 
 def to_json(config) -> dict:

@@ -43,12 +43,20 @@ def find_clips(root: str | Path) -> list[Clip]:
         raise ValueError(
             f"{root} holds no data set: audio is expected in {root / 'foa_dev'}, annotations in {root / 'metadata_dev'}."
         )
+    _require_unique_stems(recordings)
     lacking = [p.name for p in recordings if p.stem not in metadata]
     if lacking:
         raise ValueError(
             f"{len(lacking)} clips of {root} have no CSV of the same name in metadata_dev, first {lacking[0]}."
         )
     return sorted((Clip(p, metadata[p.stem]) for p in recordings), key=lambda c: c.stem)
+
+
+def _require_unique_stems(recordings: list[Path]) -> None:
+    seen = {}
+    for path in recordings:
+        if (other := seen.setdefault(path.stem, path)) != path:
+            raise ValueError(f"{other} and {path} have the same stem, by which clips and CSVs are matched; rename one.")
 
 
 def cached_features(clip: Clip, config: FeatureConfig) -> np.ndarray:
@@ -78,7 +86,8 @@ def compute_features(path: Path, config: FeatureConfig) -> np.ndarray:
 
 
 class ChunkSet:
-    """Chunks of equal length cut from clips; every label frame belongs to one chunk of an epoch.
+    """Chunks of equal length cut from clips. In order they cover every label frame once; shuffled, they start anywhere and
+    leave out less than a chunk at either end of a clip.
 
     ``dropped`` counts the reference frames that found no free track, of ``total`` reference frames.
     """

@@ -63,3 +63,10 @@ def mel_filters(config: FeatureConfig) -> torch.Tensor:
 
     filters = mel(sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, fmin=config.f_min, fmax=config.f_max)
     return torch.from_numpy(filters.T.copy()).float()
+
+
+def mel_centres(config: FeatureConfig):
+    """Centre frequencies (n_mels,) in Hz of the mel bands."""
+    from librosa import mel_frequencies
+
+    return mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max)[1:-1]

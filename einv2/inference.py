@@ -108,9 +108,9 @@ def _batches(blocks: Iterator[np.ndarray], size: int) -> Iterator[tuple[np.ndarr
         yield np.stack(batch), samples
 
 
-def available_models(folder: str | Path = PRETRAINED) -> dict[str, Path]:
-    """Names and files of the checkpoints in a folder, the default model first."""
-    found = {p.stem: p for p in sorted(Path(folder).glob("*.safetensors"))}
+def available_models(folder: str | Path | None = None) -> dict[str, Path]:
+    """Names and files of the checkpoints in a folder, pretrained/ by default; the default model first."""
+    found = {p.stem: p for p in sorted(Path(folder or PRETRAINED).glob("*.safetensors"))}
     return {name: found[name] for name in sorted(found, key=lambda n: (n != "einv2", n))}
 
 
@@ -121,9 +121,8 @@ def resolve(name_or_file: str | Path) -> Path:
         return models[str(name_or_file)]
     if Path(name_or_file).is_file():
         return Path(name_or_file)
-    raise ValueError(
-        f"there is no model {str(name_or_file)!r}: give the path of a .safetensors file, or one of {', '.join(models)}."
-    )
+    names = f", or one of {', '.join(models)}" if models else ""
+    raise ValueError(f"there is no model {str(name_or_file)!r}: give the path of a .safetensors file{names}.")
 
 
 def load(name_or_file: str | Path = "einv2", device: str | torch.device = "cpu") -> Model:

@@ -7,6 +7,8 @@ gives the curve of a run that was never stopped.
 """
 
 import json
+import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from tqdm import tqdm
 
 from . import augment, checkpoint, data, labels, models
 from .checkpoint import Checkpoint
-from .config import FeatureConfig, ModelConfig, TrainConfig, to_json
+from .config import FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
 from .decode import decode
 from .files import replacing, write_json, write_text
 from .losses import pit_losses
@@ -66,12 +68,18 @@ def train(
     Without ``validation_dirs`` a share of the clips, drawn with the seed, is held out. ``should_stop`` is asked after each
     step. ValueError if the data or the run's folder do not fit.
     """
+    require_compatible(model, features)
     out = Path(out)
     if (out / "config.json").exists() and not resume:
         raise ValueError(f"{out} holds a run already: add --resume to go on with it, or choose another folder.")
+    training, validation = _load_data(data_dirs, validation_dirs, model, features, config, classes)
     out.mkdir(parents=True, exist_ok=True)
     log = _Log(out)
-    training, validation = _load_data(data_dirs, validation_dirs, model, features, config, classes, log)
+    for what, chunks in (("training", training), ("validation", validation)):
+        log(
+            f"{what}: {len(chunks.items)} clips; {chunks.dropped} of {chunks.total} reference frames "
+            f"({chunks.dropped / max(chunks.total, 1):.1%}) had more simultaneous events than {model.n_tracks} tracks"
+        )
     run = _start(out, model, features, config, classes, training, provenance or {}, resume)
     log(f"{sum(p.numel() for p in run.network.parameters()):,} parameters, {run.device}, {_precision(run)}")
     while run.epoch < config.epochs:
@@ -85,7 +93,8 @@ def train(
     return run
 
 
-def _load_data(data_dirs, validation_dirs, model, features, config, classes, log):
+def _load_data(data_dirs, validation_dirs, model, features, config, classes) -> list[data.ChunkSet]:
+    """The training and the validation set."""
     clips = [clip for folder in data_dirs for clip in data.find_clips(folder)]
     held_out = [clip for folder in validation_dirs for clip in data.find_clips(folder)]
     if not held_out:
@@ -94,16 +103,10 @@ def _load_data(data_dirs, validation_dirs, model, features, config, classes, log
         if n >= len(clips):
             raise ValueError("one clip is not enough: one is held out for validation, so give at least two.")
         clips, held_out = [clips[i] for i in sorted(order[n:])], [clips[i] for i in sorted(order[:n])]
-    sets = [
+    return [
         data.ChunkSet(part, features, model.n_tracks, classes, config.chunk_seconds, _bar(f"features, {what}"))
         for what, part in (("training", clips), ("validation", held_out))
     ]
-    for what, chunks in zip(("training", "validation"), sets):
-        log(
-            f"{what}: {len(chunks.items)} clips; {chunks.dropped} of {chunks.total} reference frames "
-            f"({chunks.dropped / max(chunks.total, 1):.1%}) had more simultaneous events than {model.n_tracks} tracks"
-        )
-    return sets
 
 
 def _start(out, model, features, config, classes, training, provenance, resume) -> Run:
@@ -128,9 +131,7 @@ def _train_epoch(run: Run, training: data.ChunkSet, should_stop) -> dict | None:
     rng = np.random.default_rng([config.seed, run.epoch])
     torch.manual_seed(config.seed * 1000 + run.epoch)
     n_batches = max(len(training.plan(np.random.default_rng([config.seed, run.epoch]))) // config.batch_size, 1)
-    bar = tqdm(
-        training.batches(config.batch_size, rng), f"epoch {run.epoch + 1}/{config.epochs}", n_batches, leave=False
-    )
+    bar = _bar(f"epoch {run.epoch + 1}/{config.epochs}", n_batches)(training.batches(config.batch_size, rng))
     totals = np.zeros(3)
     run.network.train()
     for step, batch in enumerate(bar):
@@ -174,8 +175,8 @@ def _precision(run: Run) -> str:
 def one_cycle(share: float, warmup_share: float) -> float:
     """The learning rate at ``share`` of the run, as a fraction of the peak: a half cosine up, a half cosine down to 0."""
     if share < warmup_share:
-        return 0.04 + 0.96 * (1 - np.cos(np.pi * share / warmup_share)) / 2
-    return (1 + np.cos(np.pi * (share - warmup_share) / (1 - warmup_share))) / 2
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * share / warmup_share)) / 2
+    return (1 + math.cos(math.pi * (share - warmup_share) / (1 - warmup_share))) / 2
 
 
 def _set_learning_rate(run: Run, share: float) -> None:
@@ -266,15 +267,19 @@ def _restore(run: Run, settings: dict) -> None:
     ]
     if changed:
         raise ValueError(f"{run.out} was started with other settings ({', '.join(changed)}); resume needs the same.")
-    state = torch.load(run.out / "state.pt", map_location=run.device, weights_only=True)
+    try:
+        state = torch.load(run.out / "state.pt", map_location=run.device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{run.out / 'state.pt'} is damaged: start the run again in another folder.") from error
     run.network.load_state_dict(state["network"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.mean, run.std = state["mean"], state["std"]
     run.epoch, run.best, run.curve = state["epoch"], state["best"], json.loads(state["curve"])
 
 
-def _bar(description: str):
-    return lambda items: tqdm(items, description, leave=False)
+def _bar(description: str, total: int | None = None):
+    """A progress bar around items, on a terminal only."""
+    return lambda items: tqdm(items, description, total, leave=False, disable=None)
 
 
 class _Log:

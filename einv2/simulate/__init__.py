@@ -1,7 +1,7 @@
 """Simulated scenes: what is drawn (scene), where it sounds (rooms), what sounds (sources), and the result (render)."""
 
 from .render import render, write_scenes
-from .scene import Scene, SceneConfig, SceneEvent, sample_scene
+from .scene import Scene, SceneConfig, SceneEvent, sample_scene, scene_from_json
 from .sources import SoundFolder, SourceBank, synthesise
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "SourceBank",
     "render",
     "sample_scene",
+    "scene_from_json",
     "synthesise",
     "write_scenes",
 ]

@@ -1,5 +1,6 @@
 """From a drawn scene to audio and annotation, and folders of scenes."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -136,7 +137,8 @@ class Job:
 def write_scenes(
     out: Path, n_scenes: int, config: SceneConfig, bank: SourceBank, seed: int, workers: int = 1
 ) -> Iterator[str]:
-    """Draw, render and write ``n_scenes``; yields each stem when it is written. Scenes that stand there already are kept.
+    """Draw, render and write ``n_scenes``; yields each stem when it is written. Scenes that stand there already are kept;
+    ValueError if one of them was drawn from another seed or configuration.
 
     Writes out/foa_dev/STEM.flac, out/metadata_dev/STEM.csv (DCASE 2020) and out/scenes/STEM.json (the drawn scene). A scene
     depends on the seed and its own number only: the order and the number of workers change nothing.
@@ -155,11 +157,14 @@ def write_scenes(
 def _write_scene(job: Job) -> str:
     stem = f"fold1_room{job.index % 6 + 1}_mix{job.index + 1:04d}"
     metadata = job.out / "metadata_dev" / f"{stem}.csv"
-    if not metadata.exists():  # written last, so that its presence means a complete scene
-        rng = np.random.default_rng([job.seed, job.index])
-        scene = sample_scene(job.config, len(job.bank.classes), rng)
-        foa_audio, table = render(scene, job.bank)
-        audio.write_flac(job.out / "foa_dev" / f"{stem}.flac", foa_audio, SAMPLE_RATE)
-        write_json(job.out / "scenes" / f"{stem}.json", asdict(scene))
-        labels.write_csv(table, metadata, "dcase2020")
+    drawn = job.out / "scenes" / f"{stem}.json"
+    scene = sample_scene(job.config, len(job.bank.classes), np.random.default_rng([job.seed, job.index]))
+    if metadata.exists():  # written last, so that its presence means a complete scene
+        if drawn.exists() and json.loads(drawn.read_text()) != json.loads(json.dumps(asdict(scene))):
+            raise ValueError(f"{drawn} is a scene of another seed or of other settings; choose another folder")
+        return stem
+    foa_audio, table = render(scene, job.bank)
+    audio.write_flac(job.out / "foa_dev" / f"{stem}.flac", foa_audio, SAMPLE_RATE)
+    write_json(drawn, asdict(scene))
+    labels.write_csv(table, metadata, "dcase2020")
     return stem

@@ -5,6 +5,7 @@ of them moving, in rooms of 0.2 to 1 s reverberation time at 6 to 30 dB signal-t
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -12,32 +13,54 @@ from .. import geometry
 from ..config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
 
 WALL_MARGIN_M = 0.3  # sources keep this far from every wall
+Range = tuple[float, float]
+_LOWEST = {
+    "event_seconds": 0.1,
+    "speed_deg_per_s": 0.0,
+    "level_db": -np.inf,
+    "snr_db": -np.inf,
+    "rt60_s": 0.0,
+    "floor_m": 2.0,
+    "height_m": 2.2,  # the receiver stands up to 1.6 m high
+    "peak_db": -np.inf,
+}
 
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """Ranges are (low, high), drawn uniformly unless a comment says otherwise."""
+    """Ranges are (low, high), drawn uniformly unless the text beside them says otherwise."""
 
-    seconds: int = 60
-    max_overlap: int = 2
-    polyphonic_share: float = 0.6  # of the scenes have max_overlap lanes of events; the others one lane
-    same_class_share: float = 0.25  # of the events that start during another take its class (homogeneous overlap)
-    event_seconds: tuple[float, float] = (0.8, 9.0)  # longest length allowed to a sound, log-uniform
-    gap_seconds: float = 0.6  # mean pause between the events of a lane, exponential
-    moving_share: float = 0.5
-    speed_deg_per_s: tuple[float, float] = (10.0, 40.0)
-    max_elevation: float = 45.0  # degrees
-    level_db: tuple[float, float] = (-8.0, 4.0)  # of an event against the others
-    snr_db: tuple[float, float] = (6.0, 30.0)
-    rt60_s: tuple[float, float] = (0.2, 1.0)
-    floor_m: tuple[float, float] = (4.0, 10.0)  # length and width of the room
-    height_m: tuple[float, float] = (2.6, 4.0)
-    peak_db: tuple[float, float] = (-16.0, -1.0)  # of the whole clip, dB re full scale
-    anechoic: bool = False  # direct sound only
+    seconds: Annotated[int, "length of a scene, s"] = 60
+    max_overlap: Annotated[int, "most simultaneous events; each of so many lanes holds one event after the other"] = 2
+    polyphonic_share: Annotated[float, "share of the scenes with max_overlap lanes, 0 to 1; the others have one"] = 0.6
+    same_class_share: Annotated[float, "share of the events starting during another that take its class, 0 to 1"] = 0.25
+    event_seconds: Annotated[Range, "longest length allowed to a sound, s, log-uniform"] = (0.8, 9.0)
+    gap_seconds: Annotated[float, "mean pause between the events of a lane, s, exponential"] = 0.6
+    moving_share: Annotated[float, "share of moving events, 0 to 1"] = 0.5
+    speed_deg_per_s: Annotated[Range, "change of azimuth of a moving event, degrees/s, either way"] = (10.0, 40.0)
+    max_elevation: Annotated[float, "greatest elevation, up or down, degrees"] = 45.0
+    level_db: Annotated[Range, "level of an event against the others, dB"] = (-8.0, 4.0)
+    snr_db: Annotated[Range, "signal-to-noise ratio, dB"] = (6.0, 30.0)
+    rt60_s: Annotated[Range, "reverberation time, s"] = (0.2, 1.0)
+    floor_m: Annotated[Range, "length and width of the room, m"] = (4.0, 10.0)
+    height_m: Annotated[Range, "height of the room, m"] = (2.6, 4.0)
+    peak_db: Annotated[Range, "peak of the whole scene, dB re full scale"] = (-16.0, -1.0)
+    anechoic: Annotated[bool, "direct sound only"] = False
 
     def __post_init__(self) -> None:
         if self.seconds < 1 or self.max_overlap < 1:
             raise ValueError(f"a scene needs at least 1 s and 1 lane, not {self.seconds} s and {self.max_overlap}")
+        for name in ("polyphonic_share", "same_class_share", "moving_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)} must lie in [0, 1]")
+        for name, lowest in _LOWEST.items():
+            value = getattr(self, name)
+            if len(value) != 2 or not lowest <= value[0] <= value[1] < np.inf:
+                raise ValueError(f"{name} {value} must be low and high, with {lowest} <= low <= high")
+        if not 0 <= self.gap_seconds < np.inf:
+            raise ValueError(f"gap_seconds {self.gap_seconds} must not be negative")
+        if not 0 <= self.max_elevation <= 90:
+            raise ValueError(f"max_elevation {self.max_elevation} must lie in [0, 90] degrees")
 
 
 @dataclass(frozen=True)
@@ -74,6 +97,16 @@ class Scene:
     peak_db: float
     seed: int  # of the noise and the late reverberation
     events: tuple[SceneEvent, ...]
+
+
+def scene_from_json(values: dict) -> Scene:
+    """The scene that ``dataclasses.asdict`` and JSON were made of. ValueError if a field is missing or unknown."""
+    try:
+        events = tuple(SceneEvent(**event) for event in values["events"])
+        lists = {key: tuple(values[key]) for key in ("room_m", "receiver_m")}
+        return Scene(**(values | lists | {"events": events}))
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"this is not a scene: {error}") from error
 
 
 def sample_scene(config: SceneConfig, n_classes: int, rng: np.random.Generator) -> Scene:

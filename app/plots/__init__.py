@@ -1,0 +1,1 @@
+"""Figures: arrays in, plotly Figure out. No streamlit, nothing drawn on a page."""

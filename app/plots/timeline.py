@@ -1,0 +1,238 @@
+"""The time figure: spectrogram, tracks, azimuth and elevation on one axis of time.
+
+The figure holds what does not change with the threshold. The detections come as ``detection_arrays``, one entry for each of
+the figure's last traces, and are put into the standing figure in the browser: zoom stays, and little is sent.
+"""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app import theme
+from einv2 import labels
+
+LANE_PIXELS = 34
+PANEL_PIXELS = {"spectrogram": 190, "azimuth": 190, "elevation": 130}
+GAP_PIXELS = 26
+CHARACTER_SHARE = 0.011  # of the width of a narrow figure that a letter takes
+MARGIN = dict(l=78, r=16, t=30, b=44)
+TICK_HZ = (500, 1000, 2000, 4000, 8000)
+DIRECTION_HOVER = "%{x:.2f} s<br>%{customdata}<extra></extra>"
+
+
+def timeline(
+    spectrogram: np.ndarray,
+    column_seconds: float,
+    mel_hz: np.ndarray,
+    seconds: float,
+    n_tracks: int,
+    truth: pd.DataFrame | None,
+    truth_classes: tuple[str, ...] = (),
+) -> go.Figure:
+    """The standing figure.
+
+    spectrogram (columns, mels) int8 dB; mel_hz (mels,) centre frequencies; seconds: length of the clip; truth: frame table
+    whose ``track`` says on which reference lane a row lies, or None. The traces of the detections come last, empty.
+    """
+    truth_lanes = sorted(truth["track"].unique()) if truth is not None and len(truth) else []
+    lanes = [f"track {m + 1}" for m in range(n_tracks)] + [f"truth {lane + 1}" for lane in truth_lanes]
+    heights = [
+        PANEL_PIXELS["spectrogram"],
+        LANE_PIXELS * len(lanes),
+        PANEL_PIXELS["azimuth"],
+        PANEL_PIXELS["elevation"],
+    ]
+    inner = sum(heights) + 3 * GAP_PIXELS
+    figure = make_subplots(4, 1, shared_xaxes=True, row_heights=heights, vertical_spacing=GAP_PIXELS / inner)
+    figure.add_trace(_heatmap(spectrogram, column_seconds), 1, 1)
+    if truth_lanes:
+        figure.add_trace(_truth_bars(truth, truth_classes), 2, 1)
+        figure.add_trace(_truth_names(truth, truth_classes, seconds), 2, 1)
+        for row, column in ((3, "azimuth"), (4, "elevation")):
+            figure.add_traces(_truth_lines(truth, truth_classes, column), row, 1)
+    for trace, row in empty_detections(n_tracks):
+        figure.add_trace(trace, row, 1)
+    _style(figure, inner, lanes, mel_hz, seconds)
+    return figure
+
+
+def _heatmap(spectrogram: np.ndarray, column_seconds: float) -> go.Heatmap:
+    top = int(spectrogram.max()) if spectrogram.size else 0
+    return go.Heatmap(
+        z=np.ascontiguousarray(spectrogram.T),
+        x0=column_seconds / 2,
+        dx=column_seconds,
+        zmin=top - 70,
+        zmax=top,
+        colorscale=theme.SPECTROGRAM_COLOURS,
+        showscale=False,
+        hovertemplate="%{x:.2f} s<br>mel band %{y}<br>%{z} dB<extra></extra>",
+        name="spectrogram",
+    )
+
+
+def segments(table: pd.DataFrame) -> pd.DataFrame:
+    """Runs of consecutive frames of one class on one track: track, class, onset and offset in seconds."""
+    return labels.frames_to_events(table)[["track", "class", "onset", "offset"]]
+
+
+def _truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
+    runs = segments(truth)
+    colours = [theme.class_colour(classes[c]) for c in runs["class"]]
+    return go.Bar(
+        base=runs["onset"],
+        x=runs["offset"] - runs["onset"],
+        y=[f"truth {lane + 1}" for lane in runs["track"]],
+        customdata=[
+            f"{classes[c]}<br>{a:.1f} to {b:.1f} s" for c, a, b in zip(runs["class"], runs["onset"], runs["offset"])
+        ],
+        hovertemplate="truth: %{customdata}<extra></extra>",
+        marker=dict(color=[_faded(c) for c in colours], line=dict(color=colours, width=1.5)),
+        name="truth",
+        **_BAR,
+    )
+
+
+_BAR = dict(orientation="h", width=0.74, textposition="inside", insidetextanchor="start", textangle=0)
+
+
+def _truth_names(truth: pd.DataFrame, classes: tuple[str, ...], seconds: float) -> go.Scatter:
+    """Names inside the outlines, in the page's text colour; those that would not fit are left to the hover text."""
+    runs = segments(truth)
+    names = np.array([classes[c] for c in runs["class"]])
+    fits = (runs["offset"] - runs["onset"]).to_numpy() > CHARACTER_SHARE * seconds * np.char.str_len(names)
+    return go.Scatter(
+        x=runs["onset"][fits],
+        y=[f"truth {lane + 1}" for lane in runs["track"][fits]],
+        text=names[fits],
+        mode="text",
+        textposition="middle right",
+        hoverinfo="skip",
+        name="truth names",
+    )
+
+
+def _faded(colour: str) -> str:
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},0.16)"
+
+
+def _truth_lines(truth: pd.DataFrame, classes: tuple[str, ...], column: str) -> list[go.Scatter]:
+    """A thin line per class, broken between events and where the azimuth jumps across +-180 degrees."""
+    traces = []
+    for class_index, rows in truth.sort_values(["class", "track", "frame"]).groupby("class"):
+        x, y = break_lines(rows["frame"].to_numpy(), rows["track"].to_numpy(), rows[column].to_numpy(float))
+        name = classes[class_index]
+        traces.append(
+            go.Scatter(
+                x=x,
+                y=y,
+                mode="lines",
+                line=dict(color=theme.class_colour(name), width=2),
+                opacity=0.75,
+                hovertemplate=f"truth: {name}<br>%{{x:.1f}} s<br>{column} %{{y:.0f}}°<extra></extra>",
+                name=f"truth {name}",
+            )
+        )
+    return traces
+
+
+def break_lines(frame: np.ndarray, lane: np.ndarray, degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times (s, frame centres) and degrees with a NaN wherever a line must not be drawn on."""
+    jump = (np.diff(frame) != 1) | (np.diff(lane) != 0) | (np.abs(np.diff(degrees)) > 180)
+    at = np.nonzero(jump)[0] + 1
+    seconds = (frame + 0.5) / 10
+    return np.insert(seconds, at, np.nan), np.insert(degrees.astype(float), at, np.nan)
+
+
+def empty_detections(n_tracks: int) -> list[tuple[go.Bar | go.Scatter, int]]:
+    """The traces that ``detection_arrays`` fills, with their rows: one of bars, then azimuth and elevation of each track."""
+    bars = go.Bar(
+        base=[], x=[], y=[], text=[], customdata=[], hovertemplate="%{customdata}<extra></extra>", marker=dict(color=[]),
+        name="detections", **_BAR,
+    )  # fmt: skip
+    traces = [(bars, 2)]
+    for row, column in ((3, "azimuth"), (4, "elevation")):
+        for track in range(n_tracks):
+            marker = dict(symbol=theme.track_symbol(track), size=6, color=[], opacity=0.85)
+            dots = go.Scatter(
+                x=[], y=[], mode="markers", marker=marker, customdata=[], hovertemplate=DIRECTION_HOVER,
+                name=f"track {track + 1} {column}",
+            )  # fmt: skip
+            traces.append((dots, row))
+    return traces
+
+
+def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], n_tracks: int) -> list[dict]:
+    """Properties for each trace of ``empty_detections``, in order, as plain lists. table: frame table with confidence."""
+    runs = segments(table)
+    colours = [theme.class_colour(classes[c]) for c in runs["class"]]
+    bars = {
+        "base": [round(v, 1) for v in runs["onset"]],
+        "x": [round(v, 1) for v in runs["offset"] - runs["onset"]],
+        "y": [f"track {lane + 1}" for lane in runs["track"]],
+        "text": [classes[c] for c in runs["class"]],
+        "customdata": [
+            f"track {m + 1}: {classes[c]}<br>{a:.1f} to {b:.1f} s"
+            for m, c, a, b in zip(*(runs[k] for k in runs.columns))
+        ],
+        "marker.color": colours,
+        "textfont.color": [theme.text_on(c) for c in colours],
+    }
+    arrays = [bars]
+    for column in ("azimuth", "elevation"):
+        for track in range(n_tracks):
+            rows = table[table["track"] == track]
+            names = [classes[c] for c in rows["class"]]
+            arrays.append(
+                {
+                    "x": [round((f + 0.5) / 10, 2) for f in rows["frame"]],
+                    "y": [round(v, 1) for v in rows[column]],
+                    "marker.color": [theme.class_colour(n) for n in names],
+                    "customdata": [
+                        f"track {track + 1}: {n}<br>azimuth {a:.0f}°, elevation {e:.0f}°<br>p {p:.2f}"
+                        for n, a, e, p in zip(names, rows["azimuth"], rows["elevation"], rows["confidence"])
+                    ],
+                }
+            )
+    return arrays
+
+
+def fill(figure: go.Figure, arrays: list[dict]) -> go.Figure:
+    """The same figure with the detections in it, for export and for tests."""
+    filled = go.Figure(figure)
+    for trace, properties in zip(filled.data[-len(arrays) :], arrays):
+        trace.update({key.replace(".", "_"): value for key, value in properties.items()})
+    return filled
+
+
+def _style(figure: go.Figure, inner: int, lanes: list[str], mel_hz: np.ndarray, seconds: float) -> None:
+    figure.update_layout(
+        height=inner + MARGIN["t"] + MARGIN["b"],
+        margin=MARGIN,
+        showlegend=False,
+        barmode="overlay",
+        bargap=0,
+        hovermode="closest",
+        dragmode="zoom",
+        uniformtext=dict(minsize=11, mode="hide"),  # a name that does not fit its segment is in the hover text
+        font=dict(size=13),
+    )
+    figure.update_xaxes(range=[0, seconds], showgrid=True, zeroline=False, minallowed=0, maxallowed=seconds)
+    figure.update_xaxes(title_text="time (s)", title_standoff=6, row=4, col=1)
+    ticks = [hz for hz in TICK_HZ if hz <= mel_hz[-1]]
+    bands = np.interp(ticks, mel_hz, np.arange(len(mel_hz)))
+    names = [f"{hz / 1000:g}k" if hz >= 1000 else str(hz) for hz in ticks]
+    common = dict(col=1, title_standoff=4, zeroline=False, automargin=False, fixedrange=True)
+    figure.update_yaxes(title_text="Hz (mel scale)", tickvals=bands, ticktext=names, showgrid=False, row=1, **common)
+    figure.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=lanes[::-1],
+        range=[-0.5, len(lanes) - 0.5],
+        row=2,
+        **common,
+    )
+    figure.update_yaxes(title_text="azimuth (°)", range=[-184, 184], tickvals=[-180, -90, 0, 90, 180], row=3, **common)
+    figure.update_yaxes(title_text="elevation (°)", range=[-94, 94], tickvals=[-90, -45, 0, 45, 90], row=4, **common)

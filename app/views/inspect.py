@@ -1,0 +1,257 @@
+"""Inspect: one clip through one network, seen over time."""
+
+import io
+
+import pandas as pd
+import streamlit as st
+
+from app import compute, state, widgets
+from app.player import live_traces
+from app.plots import timeline
+from einv2 import inputcheck, labels
+
+AUDIO_TYPES = ["wav", "flac", "ogg"]
+FIGURE_KEY = "timeline"
+CHANNEL_NAMES = {"W, all": 0, "Y, left": 1, "Z, up": 2, "X, front": 3}
+SCORE_HELP = {
+    "ER": "Error rate: (substitutions + deletions + insertions) / reference class-seconds. 0 is best.",
+    "F": "F-score of class-seconds found within 20°. 1 is best.",
+    "LE": "Localisation error: mean great-circle distance in degrees where the class was found. 0° is best.",
+    "LR": "Localisation recall: F-score of class-seconds found anywhere. 1 is best.",
+}
+
+
+def page() -> None:
+    source, model_name, truth_choice = choose()
+    if model_name is None:
+        return
+    if source is None:
+        welcome()
+        return
+    analysis = analyse(source, model_name)
+    if analysis is not None:
+        truth = read_truth(source, analysis, truth_choice)
+        show(source, analysis, truth)
+
+
+def choose() -> tuple[state.Source | None, str | None, tuple[str, ...] | None]:
+    """The sidebar: a clip, its ground truth, a network."""
+    with st.sidebar:
+        st.subheader("Clip")
+        clip = st.file_uploader(
+            "FOA recording",
+            AUDIO_TYPES,
+            key="clip_upload",
+            on_change=forget_example,
+            help="4 channels W, Y, Z, X (ACN/SN3D), any rate, 0.2 s to 10 minutes. It stays on this machine.",
+        )
+        truth = st.file_uploader(
+            "Ground truth (optional)", ["csv"], key="truth_upload", help="DCASE metadata CSV of 2019 to 2024."
+        )
+        source = opened(clip, truth)
+        st.subheader("Network")
+        model_name = widgets.choose_model()
+        classes = None
+        if model_name and source is not None and source.truth is not None:
+            classes = widgets.choose_truth_classes(compute.load_model(model_name).classes)
+        if source is not None:
+            st.button("Close clip", on_click=close, icon=":material/close:", disabled=clip is not None)
+    return source, model_name, classes
+
+
+def forget_example() -> None:
+    st.session_state.pop(state.CLIP, None)
+
+
+def close() -> None:
+    forget_example()
+    st.session_state.pop(state.ANALYSES, None)
+
+
+def opened(clip, truth) -> state.Source | None:
+    """An upload wins over an example; an uploaded ground truth over the example's own."""
+    source = state.Source(clip.name, clip.getvalue()) if clip else st.session_state.get(state.CLIP)
+    if source is not None and truth is not None:
+        source = state.Source(source.name, source.data, truth.name, truth.getvalue())
+    return source
+
+
+def welcome() -> None:
+    st.title("See what a SELD network hears")
+    st.markdown(
+        "Open a first-order-ambisonics recording and see which sounds the network finds, when, and from where: "
+        "every output track over time, azimuth and elevation, beside the ground truth if you have it. "
+        "Drop a 4-channel file into the sidebar, or start with an example."
+    )
+    widgets.choose_example(state.examples())
+    st.caption(
+        "Channels are W, Y, Z, X in SN3D, as in the DCASE data sets. Azimuth grows counter-clockwise from the front: "
+        "90° is left. Nothing you open leaves this machine."
+    )
+
+
+def analyse(source: state.Source, model_name: str) -> compute.Analysis | None:
+    """With progress; None, and one sentence on the page, if the clip cannot be used. Streamlit's Stop button stops it."""
+    place = st.empty()
+    bar = None
+
+    def progress(share: float, text: str) -> None:
+        nonlocal bar
+        bar = bar or place.progress(0.0)
+        bar.progress(share, text=text)
+
+    try:
+        analysis = compute.analyse(source, model_name, progress)
+    except ValueError as error:
+        place.error(str(error), icon=":material/error:")
+        return None
+    place.empty()
+    return analysis
+
+
+def read_truth(source: state.Source, analysis: compute.Analysis, classes) -> compute.Truth | None:
+    try:
+        truth = compute.read_truth(source, classes or analysis.prediction.classes, len(analysis.prediction.sed))
+    except ValueError as error:
+        st.error(f"{error} The clip is shown without ground truth.", icon=":material/error:")
+        return None
+    if truth is not None and truth.frames_beyond:
+        st.warning(
+            f"{truth.name} goes on for {truth.frames_beyond / 10:.1f} s of labelled sound beyond the end of {source.name}; "
+            "that part is not shown and not scored.",
+            icon=":material/warning:",
+        )
+    return truth
+
+
+def show(source: state.Source, analysis: compute.Analysis, truth: compute.Truth | None) -> None:
+    header(source, analysis)
+    st.audio(analysis.listen, format="audio/flac")
+    results(source, analysis, truth)
+
+
+def header(source: state.Source, analysis: compute.Analysis) -> None:
+    info = analysis.info
+    st.markdown(f"#### {source.name.replace('`', '')}")
+    fine = all(finding.level == "ok" for finding in analysis.findings)
+    icon = ":green[:material/check_circle:]" if fine else ":orange[:material/warning:]"
+    st.markdown(
+        f"{info.seconds:.1f} s · {info.sample_rate / 1000:g} kHz · {info.format} &nbsp;&nbsp; "
+        f"{icon} {inputcheck.summary(analysis.findings)}"
+    )
+
+
+@st.fragment
+def results(source: state.Source, analysis: compute.Analysis, truth: compute.Truth | None) -> None:
+    """All that depends on the threshold; moving it runs this part only."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    threshold = left.slider(
+        "Threshold",
+        0.05,
+        0.95,
+        0.5,
+        0.05,
+        key="threshold",
+        help="A track is active in a frame of 100 ms where its largest class probability is above this.",
+    )
+    channel = right.selectbox("Spectrogram", list(CHANNEL_NAMES), key="channel", help="Channel and what it listens to.")
+    table = analysis.prediction.frames(threshold)
+    draw(analysis, truth, table, CHANNEL_NAMES[channel], f"{source.digest} {st.session_state['model']} {threshold}")
+    events = labels.frames_to_events(table, analysis.prediction.classes)
+    tabs = st.tabs(["Events", "Scores against ground truth", "Export"])
+    with tabs[0]:
+        show_events(events)
+    with tabs[1]:
+        show_scores(table, truth, analysis)
+    with tabs[2]:
+        show_export(source, table, analysis)
+
+
+def draw(analysis: compute.Analysis, truth, table: pd.DataFrame, channel: int, token: str) -> None:
+    prediction = analysis.prediction
+    n_tracks = prediction.sed.shape[1]
+    figure = timeline.timeline(
+        analysis.spectrogram[channel],
+        analysis.column_seconds,
+        compute.mel_centres(),
+        analysis.seconds,
+        n_tracks,
+        None if truth is None else truth.lanes,
+        () if truth is None else truth.classes,
+    )
+    names = {prediction.classes[c] for c in table["class"]} | (
+        set() if truth is None else {truth.classes[c] for c in truth.lanes["class"]}
+    )
+    widgets.class_chips(sorted(names))
+    st.plotly_chart(figure, key=FIGURE_KEY, config={"displaylogo": False, "doubleClick": "reset"})
+    live_traces(FIGURE_KEY, timeline.detection_arrays(table, prediction.classes, n_tracks), token, key="live")
+    legend = (
+        "Filled segments and dots are the network's; outlines and thin lines are the ground truth. " if truth else ""
+    )
+    st.caption(
+        f"{legend}Each track has its own lane and marker; colours are classes. Drag to zoom, double-click to reset."
+    )
+
+
+def show_events(events: pd.DataFrame) -> None:
+    if events.empty:
+        st.info("No track is above the threshold anywhere. Lower it to see weaker detections.")
+        return
+    shown = events.assign(track=events["track"] + 1)
+    columns = ["onset", "offset", "name", "track", "azimuth", "elevation", "spread", "confidence"]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        shown[columns].sort_values(["onset", "track"]),
+        hide_index=True,
+        column_config={
+            "onset": number("onset (s)", format="%.1f"),
+            "offset": number("offset (s)", format="%.1f"),
+            "name": "class",
+            "azimuth": number("azimuth (°)", format="%.0f", help="Of the mean direction; 90° is left."),
+            "elevation": number("elevation (°)", format="%.0f"),
+            "spread": number("spread (°)", format="%.0f", help="Mean distance of the frames from the mean direction."),
+            "confidence": number("confidence", format="%.2f", help="Mean class probability over the event's frames."),
+        },
+    )
+
+
+def show_scores(table: pd.DataFrame, truth: compute.Truth | None, analysis: compute.Analysis) -> None:
+    if truth is None:
+        st.info("Add the clip's metadata CSV in the sidebar to score the detections.")
+        return
+    if truth.classes != analysis.prediction.classes:
+        st.info(
+            "The ground truth uses another class list than the network, so the two can be looked at but not scored."
+        )
+        return
+    scores = compute.scores(table, truth)
+    formats = {"ER": "{:.2f}", "F": "{:.2f}", "LE": "{:.1f}°", "LR": "{:.2f}"}
+    for column, (name, form) in zip(st.columns(4), formats.items()):
+        column.metric(name, form.format(scores[name]), help=SCORE_HELP[name])
+    st.caption(
+        "DCASE 2020 measures of this clip, in segments of 1 s within 20°. The same from the command line: "
+        "`python -m einv2 predict`, then `python -m einv2 evaluate`."
+    )
+
+
+def show_export(source: state.Source, table: pd.DataFrame, analysis: compute.Analysis) -> None:
+    left, right = st.columns([1, 2], vertical_alignment="bottom")
+    layout = left.selectbox("Layout", labels.WRITE_FORMATS, index=labels.WRITE_FORMATS.index("dcase2020"), key="layout")
+
+    def as_csv() -> bytes:
+        buffer = io.StringIO()
+        labels.write_csv(table, buffer, layout, classes=analysis.prediction.classes)
+        return buffer.getvalue().encode()
+
+    right.download_button(
+        "Download detections (CSV)",
+        as_csv,
+        f"{source.stem}.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+    st.caption("dcase2020: frame (100 ms, from 0), class, track, azimuth, elevation (degrees), at the threshold above.")
+
+
+page()

@@ -1,0 +1,65 @@
+"""Controls and texts used by several pages."""
+
+import html
+
+import streamlit as st
+
+from app import state, theme
+from einv2 import inference, labels
+
+MODELS_MISSING = (
+    "There is no trained network in the folder pretrained/. "
+    "Train one with `python -m einv2 train`, or fetch the project again."
+)
+SAME_CLASSES = "as the network"
+
+
+def choose_model() -> str | None:
+    """A model by name, or None with a sentence where there is none."""
+    names = list(inference.available_models())
+    if not names:
+        st.error(MODELS_MISSING)
+        return None
+    return st.selectbox("Network", names, key="model", help="The checkpoints in the folder pretrained/.")
+
+
+def choose_truth_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Which class list the indices of a ground-truth CSV mean."""
+    options = {
+        SAME_CLASSES: classes,
+        "DCASE 2019": labels.DCASE2019_CLASSES,
+        "DCASE 2020": labels.DCASE2020_CLASSES,
+        "DCASE 2021": labels.DCASE2021_CLASSES,
+        "DCASE 2022 to 2024": labels.DCASE2022_CLASSES,
+    }
+    chosen = st.selectbox(
+        "Classes of the ground truth",
+        list(options),
+        key="truth_classes",
+        help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
+    )
+    return options[chosen]
+
+
+def choose_example(examples: list[state.Example]) -> None:
+    """A card for each example; a click opens it."""
+    for column, example in zip(st.columns(len(examples)), examples):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{example.title}**")
+            st.caption(example.text)
+            st.button("Try this example", key=f"example_{example.key}", on_click=_open, args=(example,), type="primary")
+
+
+def _open(example: state.Example) -> None:
+    st.session_state[state.CLIP] = example.open()
+
+
+def class_chips(names: list[str]) -> None:
+    """The colours of the classes in view, with their names."""
+    chips = "".join(
+        f'<span style="display:inline-flex;align-items:center;gap:.4em;white-space:nowrap">'
+        f'<span style="width:.8em;height:.8em;border-radius:.2em;background:{theme.class_colour(name)}"></span>'
+        f"{html.escape(name)}</span>"
+        for name in names
+    )
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.3em 1.2em;font-size:.9rem">{chips}</div>')

@@ -1,0 +1,184 @@
+"""The pages launched without a browser."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from streamlit.testing.v1 import AppTest
+
+from app import state
+from einv2 import foa, inference
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "app" / "views").glob("*.py"))
+TIMEOUT = 60
+
+
+@pytest.fixture(autouse=True)
+def _full_errors(monkeypatch):
+    monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
+    monkeypatch.chdir(ROOT)
+
+
+def start() -> AppTest:
+    return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
+
+
+def encoded(signal, subtype="PCM_16", format="WAV", rate=24000) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.asarray(signal).T, rate, subtype=subtype, format=format)
+    return buffer.getvalue()
+
+
+def noise(seconds=2.0, rate=24000):
+    mono = np.random.default_rng(0).standard_normal(int(seconds * rate)).astype(np.float32) * 0.1
+    return foa.encode(mono, 45, 10)
+
+
+def upload(name, data, truth=None) -> AppTest:
+    app = start()
+    app.file_uploader(key="clip_upload").upload(name, data, "audio/wav")
+    if truth is not None:
+        app.file_uploader(key="truth_upload").upload("truth.csv", truth, "text/csv")
+    return app.run()
+
+
+def figure(app) -> dict:
+    return json.loads(app.get("plotly_chart")[0].proto.spec)
+
+
+def live(app) -> dict:
+    return json.loads(app.get("bidi_component")[0].proto.json)
+
+
+def only_error(app) -> str:
+    assert not app.exception
+    assert len(app.error) == 1
+    return app.error[0].value
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+def test_every_page_starts(page):
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
+    assert not app.exception and not app.error
+    if page.stem != "inspect":
+        app.switch_page(f"views/{page.name}").run()
+        assert not app.exception and not app.error
+
+
+def test_empty_state_offers_every_example():
+    app = start()
+    assert [b.key for b in app.button] == [f"example_{e.key}" for e in state.examples()]
+    assert not app.get("plotly_chart")
+
+
+@pytest.mark.parametrize("key", [e.key for e in state.examples()])
+def test_an_example_opens_with_ground_truth(key):
+    app = start()
+    app.button(key=f"example_{key}").click().run()
+    assert not app.exception and not app.error and not app.warning
+    spec = figure(app)
+    assert any(trace.get("name") == "truth" for trace in spec["data"])
+    arrays = live(app)["arrays"]
+    assert len(arrays) == 5 and arrays[0]["x"]  # bars, two tracks in two panels; something was found
+    assert [m.label for m in app.metric] == ["ER", "F", "LE", "LR"]
+
+
+def test_the_threshold_changes_detections_and_not_the_figure():
+    app = start()
+    app.button(key="example_moving_dog").click().run()
+    before = app.get("plotly_chart")[0].proto.spec, live(app)
+    app.slider(key="threshold").set_value(0.9).run()
+    after = app.get("plotly_chart")[0].proto.spec, live(app)
+    assert before[0] == after[0]
+    assert before[1]["token"] != after[1]["token"]
+    assert len(before[1]["arrays"][1]["x"]) > len(after[1]["arrays"][1]["x"])
+
+
+def test_closing_a_clip_leads_back_and_frees_it():
+    app = start()
+    app.button(key="example_moving_dog").click().run()
+    next(b for b in app.button if b.label == "Close clip").click().run()
+    assert not app.get("plotly_chart") and state.ANALYSES not in app.session_state
+    assert not app.exception
+
+
+@pytest.mark.parametrize("rate, format", [(24000, "WAV"), (48000, "FLAC"), (44100, "OGG")])
+def test_an_upload_is_shown(rate, format):
+    subtype = "VORBIS" if format == "OGG" else "PCM_16"
+    app = upload(f"clip.{format.lower()}", encoded(noise(rate=rate), subtype, format, rate))
+    assert not app.exception and not app.error
+    assert figure(app)["layout"]["xaxis"]["range"] == [0, 2.0]
+
+
+def test_detections_on_the_page_are_the_library_s(tmp_path):
+    data = encoded(noise(5.3))
+    (tmp_path / "clip.wav").write_bytes(data)
+    expected = inference.load("einv2").predict(tmp_path / "clip.wav").frames(0.3)
+    app = upload("clip.wav", data)
+    app.slider(key="threshold").set_value(0.3).run()
+    arrays = live(app)["arrays"]
+    assert len(arrays[1]["x"]) + len(arrays[2]["x"]) == len(expected)
+
+
+@pytest.mark.parametrize(
+    "name, data, words",
+    [
+        ("stereo.wav", lambda: encoded(noise()[:2]), ("2 channels", "4")),
+        ("mono.wav", lambda: encoded(noise()[:1]), ("1 channel", "4")),
+        ("five.wav", lambda: encoded(np.vstack([noise(), noise()[:1]])), ("5 channels", "4")),
+        ("empty.wav", lambda: encoded(np.zeros((4, 0))), ()),
+        ("short.wav", lambda: encoded(noise(0.1)), ("0.2",)),
+        ("nan.wav", lambda: encoded(np.where(np.arange(48000) == 700, np.nan, noise()), "FLOAT"), ("NaN",)),
+        ("text.wav", lambda: b"this is not audio at all" * 10, ()),
+        ("nothing.wav", lambda: b"", ()),
+        ("cut.wav", lambda: encoded(noise())[:9000], ()),
+        ("cut.flac", lambda: encoded(noise(), format="FLAC")[:9000], ()),
+        (
+            "long.flac",
+            lambda: encoded(np.zeros((4, 8000 * 60 * 11), np.int16), format="FLAC", rate=8000),
+            ("10", "min"),
+        ),
+    ],
+)
+def test_a_clip_that_cannot_be_used_gets_one_sentence(name, data, words):
+    message = only_error(upload(name, data()))
+    assert name in message and all(word in message for word in words), message
+    assert "\n" not in message and "Traceback" not in message and "/tmp" not in message
+
+
+@pytest.mark.parametrize(
+    "truth, words",
+    [
+        (b"0,17,0,10,0\n", ("17", "14")),
+        (b"sound_event_recording,start_time,end_time,ele,azi,dist\nspeech,0.1,0.9,0,10,1\n", ("truth.csv",)),
+        (b"0,1,0,10\xff\xfe\x00,0\n", ("truth.csv",)),
+        (b"hello,world\n", ("truth.csv",)),
+    ],
+)
+def test_a_ground_truth_that_cannot_be_used_gets_one_sentence_and_the_clip_is_shown(truth, words):
+    app = upload("clip.wav", encoded(noise()), truth)
+    message = only_error(app)
+    assert "truth.csv" in message and all(word in message for word in words), message
+    assert app.get("plotly_chart")
+
+
+def test_ground_truth_beyond_the_clip_is_said():
+    app = upload("clip.wav", encoded(noise()), b"3,1,0,10,0\n400,1,0,10,0\n401,1,0,10,0\n")
+    assert not app.error and "0.2 s" in app.warning[0].value
+
+
+def test_ground_truth_of_another_class_list_is_shown_by_its_names():
+    app = upload("clip.wav", encoded(noise()), b"3,4,0,10,0\n4,4,0,10,0\n")
+    app.selectbox(key="truth_classes").set_value("DCASE 2022 to 2024").run()
+    assert not app.error and not app.metric
+    assert any("laughter" in element.proto.body for element in app.get("html"))
+
+
+def test_without_models_a_sentence_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(inference.available_models, "__defaults__", (tmp_path,))
+    assert "no trained network" in only_error(start())

@@ -1,0 +1,219 @@
+"""The app as a user sees it, in headless Chromium. Skipped where there is none, unless REQUIRE_BROWSER is set."""
+
+import csv
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+CHART = ".st-key-timeline .js-plotly-plot"
+WAIT_MS = 60_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM and not os.environ.get("REQUIRE_BROWSER"), reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The app, served from a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}/_stcore/health")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _wait_until_up(url):
+    for _ in range(300):
+        try:
+            if urllib.request.urlopen(url, timeout=1).status == 200:
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(url)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Opens the app; afterwards the console must be free of errors and no request may have left the machine."""
+    problems, contexts = [], []
+
+    def open_(**options):
+        context = browser.new_context(viewport={"width": 1400, "height": 1000}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else problems.append(r.url))
+        page.goto(address)
+        page.get_by_text("See what a SELD network hears").wait_for()
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def open_example(page, number):
+    page.get_by_role("button", name="Try this example").nth(number).click()
+    wait_for_detections(page)
+
+
+def wait_for_detections(page):
+    page.wait_for_function(
+        f"""() => [...document.querySelectorAll('{CHART}')].some(
+            c => c._fullLayout && c.offsetParent && c.data.some(t => t.name === 'detections' && t.meta))"""
+    )
+
+
+def trace(page, name):
+    """x and y of a trace as drawn."""
+    found = page.evaluate(
+        f"""name => {{
+            const charts = [...document.querySelectorAll('{CHART}')].filter(c => c._fullLayout && c.offsetParent);
+            const t = charts[0]._fullData.find(t => t.name === name);
+            return t && {{x: Array.from(t.x || []), y: Array.from(t.y || []), meta: t.meta}};
+        }}""",
+        name,
+    )
+    assert found is not None, name
+    return found
+
+
+def ranges(page):
+    return page.evaluate(
+        f"['xaxis','xaxis2','xaxis3','xaxis4'].map(a => document.querySelector('{CHART}')._fullLayout[a].range)"
+    )
+
+
+def wav(channels, seconds=3):
+    rng = np.random.default_rng(1)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, 0.1 * rng.standard_normal((24000 * seconds, channels)), 24000, format="WAV")
+    return {"name": f"{channels}_channels.wav", "mimeType": "audio/wav", "buffer": buffer.getvalue()}
+
+
+def upload(page, *files):
+    inputs = page.locator("[data-testid=stFileUploaderDropzoneInput]")
+    for place, file in enumerate(files):
+        inputs.nth(place).set_input_files(file)
+
+
+def press_slider(page, key, times):
+    page.locator("[data-testid=stSlider] input[type=range]").focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def wait_for_threshold(page, threshold):
+    """Until the detections drawn are those of a threshold, which ends the token that names them."""
+    page.wait_for_function(
+        f"""end => [...document.querySelectorAll('{CHART}')].some(
+            c => c._fullLayout && c.offsetParent && c.data.some(t => t.name === 'detections' && t.meta?.endsWith(end)))""",
+        arg=f" {threshold}",
+    )
+
+
+def test_example_shows_detections_beside_ground_truth(open_page):
+    page = open_page()
+    open_example(page, 0)
+    assert trace(page, "detections")["x"] and trace(page, "truth")["x"]
+    assert trace(page, "track 1 azimuth")["x"]
+    assert page.locator("audio").count() == 1
+
+
+def test_zoom_is_linked_and_stays_when_the_threshold_moves(open_page):
+    page = open_page()
+    open_example(page, 1)
+    before = trace(page, "detections")
+    page.evaluate(f"Plotly.relayout(document.querySelector('{CHART}'), {{'xaxis4.range': [2, 6]}})")
+    assert ranges(page) == [[2, 6]] * 4
+    press_slider(page, "ArrowRight", 6)
+    wait_for_threshold(page, 0.8)
+    page.wait_for_timeout(500)
+    assert sum(trace(page, "detections")["x"]) < sum(before["x"])
+    assert ranges(page) == [[2, 6]] * 4
+
+
+def test_upload_with_ground_truth(open_page):
+    page = open_page()
+    truth = {"name": "truth.csv", "mimeType": "text/csv", "buffer": b"3,1,0,10,0\n4,1,0,10,0\n"}
+    upload(page, wav(4), truth)
+    page.get_by_text("4_channels.wav").first.wait_for()
+    wait_for_detections(page)
+    page.wait_for_function(f"document.querySelector('{CHART}').data.some(t => t.name === 'truth')")
+    assert trace(page, "truth")["x"] == pytest.approx([0.2])
+
+
+def test_a_stereo_file_gets_one_sentence(open_page):
+    page = open_page()
+    upload(page, wav(2))
+    alert = page.locator("[data-testid=stAlert]")
+    alert.wait_for()
+    assert "2_channels.wav" in alert.inner_text() and "2 channels" in alert.inner_text()
+    assert page.locator(CHART).count() == 0 and page.locator("[data-testid=stException]").count() == 0
+
+
+def test_download_is_what_is_drawn(open_page):
+    page = open_page()
+    open_example(page, 0)
+    page.get_by_role("tab", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download detections").click()
+    rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text())))
+    drawn = sum(len(trace(page, f"track {m} azimuth")["x"]) for m in (1, 2))
+    assert len(rows) == drawn and {len(row) for row in rows} == {5}
+
+
+def test_dark_and_narrow(open_page):
+    page = open_page(color_scheme="dark")
+    page.set_viewport_size({"width": 800, "height": 1000})
+    open_example(page, 2)
+    background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert sum(int(v) for v in background[4:-1].split(",")) < 120
+    paper = page.evaluate(f"document.querySelector('{CHART}')._fullLayout.font.color")
+    assert paper not in ("#444", "black")
+    page.wait_for_timeout(600)  # the theme redraws the figure; the detections must come back
+    assert trace(page, "detections")["x"]
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+
+
+def test_sessions_do_not_share_a_clip(open_page):
+    first, second = open_page(), open_page()
+    open_example(first, 0)
+    second.reload()
+    second.get_by_text("See what a SELD network hears").wait_for()
+    assert second.locator(CHART).count() == 0

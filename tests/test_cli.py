@@ -1,0 +1,414 @@
+"""Every command from end to end, and one line for every input that cannot be used."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from test_official import their_checkpoint, their_state_dict
+
+from einv2 import audio, checkpoint, cli, inference, labels
+from einv2.config import FeatureConfig, ModelConfig, TrainConfig
+from einv2.simulate import SceneConfig
+
+RATE = 24000
+TINY = [
+    "--channels",
+    "4,4,8,8",
+    "--n-heads",
+    "2",
+    "--n-mels",
+    "16",
+    "--precision",
+    "fp32",
+    "--chunk-seconds",
+    "2",
+    "--batch-size",
+    "4",
+]
+
+
+def main(*arguments):
+    return cli.main([str(a) for a in arguments])
+
+
+@pytest.fixture
+def model_file(tmp_path, tiny_checkpoint):
+    checkpoint.save(tiny_checkpoint, tmp_path / "tiny.safetensors")
+    return tmp_path / "tiny.safetensors"
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / "clip.wav")
+
+
+def write_clip(path, seconds=1.05, channels=4, rate=RATE, **options):
+    noise = 0.1 * np.random.default_rng(0).standard_normal((round(seconds * rate), channels))
+    soundfile.write(path, noise, rate, **options)
+    return path
+
+
+def one_error_line(captured, *says):
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), captured.err
+    for text in says:
+        assert text in lines[0], lines[0]
+
+
+# predict
+
+
+def test_predict_writes_a_dcase_csv(tmp_path, model_file, clip, capsys):
+    assert main("predict", clip, "--model", model_file, "--out", tmp_path / "out", "--threshold", 0.6) == 0
+    assert capsys.readouterr().err == ""
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["clip.csv"]
+    rows = [line.split(",") for line in (tmp_path / "out" / "clip.csv").read_text().splitlines()]
+    expected = inference.load(model_file).predict(clip).frames(0.6)
+    assert len(rows) == len(expected) > 0
+    values = np.array([[int(field) for field in row] for row in rows])  # integers, and no header
+    assert values.shape[1] == 5
+    np.testing.assert_array_equal(values[:, :3], expected[["frame", "class", "track"]])
+    assert (np.abs(values[:, 4] - expected["elevation"]) <= 0.5).all()
+    azimuth_error = (values[:, 3] - expected["azimuth"] + 180) % 360 - 180
+    assert (np.abs(azimuth_error) <= 0.5).all() and values[:, 3].min() >= -180 and values[:, 3].max() < 180
+    assert values[:, 0].min() >= 0 and values[:, 0].max() <= 10
+
+
+def test_predict_arrays_json_and_format(tmp_path, model_file, clip):
+    options = ("--arrays", "--json", tmp_path / "report.json", "--format", "dcase2020_output")
+    assert main("predict", clip, "--model", model_file, "--out", tmp_path / "out", *options) == 0
+    prediction = inference.load(model_file).predict(clip)
+    with np.load(tmp_path / "out" / "clip.npz", allow_pickle=False) as arrays:
+        assert set(arrays) == {"sed", "doa", "classes"}
+        np.testing.assert_allclose(arrays["sed"], prediction.sed)
+        np.testing.assert_allclose(arrays["doa"], prediction.doa)
+        assert arrays["sed"].shape == (11, 2, 14) and arrays["doa"].shape == (11, 2, 3)
+        assert tuple(arrays["classes"]) == labels.DCASE2020_CLASSES
+    assert {line.count(",") for line in (tmp_path / "out" / "clip.csv").read_text().splitlines()} == {3}
+    report = json.loads((tmp_path / "report.json").read_text())
+    (entry,) = report["clips"]
+    assert (entry["clip"], entry["seconds"]) == (str(clip), pytest.approx(1.1)) and report["threshold"] == 0.5
+    assert entry["events"] == len(prediction.events())
+
+
+def test_predict_goes_on_after_a_bad_clip(tmp_path, model_file, clip, capsys):
+    stereo = write_clip(tmp_path / "stereo.wav", channels=2)
+    after = write_clip(tmp_path / "after.flac", seconds=0.5)
+    report = tmp_path / "report.json"
+    out = tmp_path / "out"
+    assert main("predict", clip, stereo, after, "--model", model_file, "--out", out, "--json", report, "--arrays") == 1
+    one_error_line(capsys.readouterr(), "stereo.wav", "2 channels")
+    assert {p.name for p in out.iterdir()} == {"clip.csv", "clip.npz", "after.csv", "after.npz"}
+    assert ["error" in entry for entry in json.loads(report.read_text())["clips"]] == [False, True, False]
+
+
+def test_predict_refuses_clips_that_would_overwrite_each_other(tmp_path, model_file, clip, capsys):
+    (tmp_path / "other").mkdir()
+    other = write_clip(tmp_path / "other" / "clip.flac")
+    assert main("predict", clip, other, "--model", model_file, "--out", tmp_path / "out") == 1
+    one_error_line(capsys.readouterr(), str(clip), str(other), "clip.csv")
+    assert not (tmp_path / "out").exists()
+
+
+# Bad audio
+
+
+def silence_of_three_hours(path):
+    """A WAV whose header promises three hours, and that holds a second."""
+    write_clip(path, seconds=1.0)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = (3 * 3600 * RATE * 8).to_bytes(4, "little")
+    path.write_bytes(data)
+
+
+def cut_in_half(path):
+    write_clip(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def with_nan(path):
+    samples = np.zeros((RATE, 4), np.float32)
+    samples[777, 2] = np.nan
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+
+
+def mp3(path):
+    if "MP3" not in soundfile.available_formats():
+        pytest.skip("this libsndfile does not write MP3")
+    write_clip(path, channels=2, format="MP3")
+
+
+BAD_AUDIO = {
+    "stereo.wav": (lambda p: write_clip(p, channels=2), "has 2 channels; first-order ambisonics has 4"),
+    "mono.flac": (lambda p: write_clip(p, channels=1), "has 1 channel;"),
+    "five.wav": (lambda p: write_clip(p, channels=5), "has 5 channels"),
+    "empty.wav": (lambda p: write_clip(p, seconds=0), "holds no samples"),
+    "nothing.wav": (lambda p: p.write_bytes(b""), "is empty (0 bytes)"),
+    "blink.wav": (lambda p: write_clip(p, seconds=0.1), "expected at least 0.2 s"),
+    "nan.wav": (with_nan, "not a number"),
+    "song.wav": (mp3, "is MP3 data"),
+    "cut.wav": (cut_in_half, "is cut off"),
+    "cut.flac": (cut_in_half, "cut.flac"),
+    "long.wav": (silence_of_three_hours, "is cut off: its header promises"),
+    "notes.wav": (lambda p: p.write_text("frame,class\n"), "is a text file"),
+    "missing.wav": (lambda p: None, "no such file"),
+    "folder.wav": (lambda p: p.mkdir(), "is a folder"),
+}
+
+
+@pytest.mark.parametrize("command", ["predict", "check"])
+@pytest.mark.parametrize("name", BAD_AUDIO)
+def test_bad_audio_is_one_line(tmp_path, model_file, capsys, name, command):
+    make, says = BAD_AUDIO[name]
+    make(tmp_path / name)
+    out = tmp_path / "out"
+    options = ("--model", model_file, "--out", out, "--arrays") if command == "predict" else ()
+    assert main(command, tmp_path / name, *options) == 1
+    one_error_line(capsys.readouterr(), name, says)
+    assert not out.exists() or not list(out.iterdir())
+
+
+# Bad models
+
+
+@pytest.mark.parametrize("content", [b"no weights", b"\x80\x02}q\x00.", b""])
+def test_a_model_that_is_none(tmp_path, clip, capsys, content):
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert main("predict", clip, "--model", tmp_path / "model.safetensors", "--out", tmp_path / "out") == 1
+    one_error_line(capsys.readouterr(), "model.safetensors is not a checkpoint")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_model_lists_the_known_ones(tmp_path, clip, model_file, capsys, monkeypatch):
+    monkeypatch.setattr(inference, "PRETRAINED", model_file.parent)
+    assert main("predict", clip, "--model", "huge", "--out", tmp_path / "out") == 1
+    one_error_line(capsys.readouterr(), "'huge'", "tiny")
+    assert main("predict", clip, "--model", "tiny", "--out", tmp_path / "out") == 0
+
+
+# models, check, import-official
+
+
+def test_models(tmp_path, model_file, capsys, monkeypatch):
+    monkeypatch.setattr(inference, "PRETRAINED", model_file.parent)
+    assert main("models", "--json", tmp_path / "models.json") == 0
+    line = capsys.readouterr().out
+    assert line.startswith("tiny ") and "2 tracks, 14 classes" in line and "ER 0.5" in line and "F 0.25" in line
+    (entry,) = json.loads((tmp_path / "models.json").read_text())
+    assert (entry["name"], entry["classes"][0]) == ("tiny", "alarm") and entry["model"]["channels"] == [4, 4, 8, 8]
+
+
+def test_models_of_an_empty_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    assert main("models") == 1
+    one_error_line(capsys.readouterr(), "there is no model in")
+
+
+def test_check(tmp_path, scenes, capsys):
+    clips = sorted((scenes / "foa_dev").iterdir())[:2]
+    assert main("check", *clips, "--json", tmp_path / "check.json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and all(str(c) in line and "8.00 s, 24000 Hz, FLAC" in line for c, line in zip(clips, lines))
+    report = json.loads((tmp_path / "check.json").read_text())
+    assert [entry["seconds"] for entry in report] == [8, 8] and report[0]["findings"][0]["level"] == "ok"
+
+
+def test_check_goes_on_after_a_bad_clip(tmp_path, clip, capsys):
+    assert main("check", tmp_path / "missing.wav", clip) == 1
+    captured = capsys.readouterr()
+    assert len(captured.err.splitlines()) == 1 and captured.out.startswith(str(clip))
+
+
+def test_import_official(tmp_path, clip, capsys):
+    torch.save(their_checkpoint(their_state_dict((8, 8, 8, 16), feedforward=8)), tmp_path / "theirs.pth")
+    out = tmp_path / "ours.safetensors"
+    assert main("import-official", tmp_path / "theirs.pth", out) == 0
+    assert "2 tracks, 14 classes" in capsys.readouterr().out
+    assert main("predict", clip, "--model", out, "--out", tmp_path / "out") == 0
+    capsys.readouterr()
+    assert main("import-official", tmp_path / "theirs.pth", tmp_path / "missing" / "ours.safetensors") == 1
+    one_error_line(capsys.readouterr(), "there is no folder")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "theirs.pth").read_bytes()[:5000])
+    assert main("import-official", tmp_path / "cut.pth", tmp_path / "cut.safetensors") == 1
+    one_error_line(capsys.readouterr(), "cut.pth is refused")
+    assert not (tmp_path / "cut.safetensors").exists()
+
+
+# evaluate
+
+
+def test_evaluate_a_perfect_prediction(tmp_path, scenes, capsys):
+    truth = scenes / "metadata_dev"
+    shutil.copytree(truth, tmp_path / "estimate")
+    assert main("evaluate", tmp_path / "estimate", truth, "--json", tmp_path / "scores.json") == 0
+    assert "ER 0.000  F 1.000  LE 0.0 degrees  LR 1.000" in capsys.readouterr().out
+    result = json.loads((tmp_path / "scores.json").read_text())
+    assert (result["ER"], result["F"], result["LE"], result["LR"], result["SELD"]) == (0, 1, 0, 1, 0)
+    assert [entry["class"] for entry in result["per_class"]] == list(labels.DCASE2020_CLASSES)
+    assert (result["metric"], result["n_clips"]) == ("dcase2020", 6)
+
+
+BAD_CSV = {
+    "class_too_large": ("3,0,0,10,10\n4,14,0,10,10\n", "class 14 on line 2"),
+    "of_2019": (
+        "sound_event_recording,start_time,end_time,ele,azi,dist\ndrawer000.wav,0.5,1.5,10,20,1\n",
+        "drawer000.wav",
+    ),
+    "other_header": ("onset,offset,label,pitch,loudness\n0,1,a,2,3\n", "header"),
+    "prose": ("not a table at all\n", "line 1 has 1 column"),
+    "elevation": ("0,1,0,10,95\n", "elevation 95 on line 1"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CSV)
+def test_evaluate_names_the_bad_csv(tmp_path, scenes, capsys, case):
+    text, says = BAD_CSV[case]
+    shutil.copytree(scenes / "metadata_dev", tmp_path / "estimate")
+    bad = sorted((tmp_path / "estimate").iterdir())[3]
+    bad.write_text(text)
+    report = tmp_path / "scores.json"
+    assert main("evaluate", tmp_path / "estimate", scenes / "metadata_dev", "--json", report) == 1
+    one_error_line(capsys.readouterr(), bad.name, says)
+    assert not report.exists()
+
+
+def test_evaluate_folders_that_do_not_match(tmp_path, scenes, capsys):
+    shutil.copytree(scenes / "metadata_dev", tmp_path / "estimate")
+    lost = sorted((tmp_path / "estimate").iterdir())[1]
+    lost.unlink()
+    assert main("evaluate", tmp_path / "estimate", scenes / "metadata_dev") == 1
+    one_error_line(capsys.readouterr(), lost.name, "same stems")
+    assert main("evaluate", tmp_path / "nowhere", scenes / "metadata_dev") == 1
+    one_error_line(capsys.readouterr(), "nowhere holds no CSV files")
+
+
+# simulate and train
+
+
+def test_simulate(tmp_path, capsys):
+    options = [
+        "--scenes",
+        "2",
+        "--seconds",
+        "2",
+        "--seed",
+        "5",
+        "--event-seconds",
+        "0.5,1",
+        "--peak-db=-7,-6",
+        "--anechoic",
+    ]
+    assert main("simulate", tmp_path / "data", *options) == 0
+    assert "2 scenes of 2 s" in capsys.readouterr().out
+    clips = sorted((tmp_path / "data" / "foa_dev").glob("*.flac"))
+    assert len(clips) == 2 and len(list((tmp_path / "data" / "metadata_dev").glob("*.csv"))) == 2
+    for path in clips:
+        loaded = audio.load(path)
+        assert loaded.shape == (4, 2 * RATE) and -7 <= 20 * np.log10(np.abs(loaded).max()) <= -6 + 1e-3
+    assert main("simulate", tmp_path / "data", *options, "--seed", 6) == 1
+    one_error_line(capsys.readouterr(), "choose another folder")
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (["--sources", "nowhere"], "nowhere is not a folder"),
+        (["--snr-db", "30,6"], "snr_db (30.0, 6.0) must be low and high"),
+        (["--event-seconds", "2"], "event_seconds (2.0,)"),
+        (["--seconds", "0"], "at least 1 s"),
+    ],
+)
+def test_simulate_refuses(tmp_path, capsys, options, says):
+    assert main("simulate", tmp_path / "data", "--scenes", 1, "--seed", 1, *options) == 1
+    one_error_line(capsys.readouterr(), says)
+    assert not (tmp_path / "data").exists()
+
+
+def test_train_then_resume_then_predict(tmp_path, scenes, clip, capsys):
+    out = tmp_path / "run"
+    arguments = ("train", "--data", scenes, "--out", out, "--epochs", 1, *TINY, "--no-rotate")
+    assert main(*arguments, "--data-description", "six scenes") == 0
+    assert "best.safetensors: SELD" in capsys.readouterr().out
+    assert main(*arguments) == 1
+    one_error_line(capsys.readouterr(), "add --resume")
+    assert main(*arguments, "--resume") == 0
+    assert main(*arguments, "--resume", "--seed", 3) == 1
+    assert "other settings (train.seed)" in capsys.readouterr().err
+    assert main("predict", clip, "--model", out / "best.safetensors", "--out", tmp_path / "out") == 0
+    loaded = checkpoint.load(out / "best.safetensors")
+    assert loaded.provenance["data"] == "six scenes" and not loaded.provenance["train"]["rotate"]
+    assert "--channels 4,4,8,8" in loaded.provenance["arguments"] and str(scenes) not in json.dumps(loaded.provenance)
+
+
+def test_train_without_data(tmp_path, capsys):
+    assert main("train", "--data", tmp_path / "nothing", "--out", tmp_path / "run", *TINY) == 1
+    one_error_line(capsys.readouterr(), "nothing holds no data set")
+    assert main("train", "--data", tmp_path, "--out", tmp_path / "run", "--hop", 1200) == 1
+    one_error_line(capsys.readouterr(), "hop 1200")
+    assert not (tmp_path / "run").exists()
+
+
+# The parser
+
+
+@pytest.mark.parametrize(
+    "command, configs", [("train", (ModelConfig, FeatureConfig, TrainConfig)), ("simulate", (SceneConfig,))]
+)
+def test_help_explains_every_field_of_the_configurations(capsys, command, configs):
+    with pytest.raises(SystemExit) as stop:
+        main(command, "--help")
+    text = capsys.readouterr().out
+    assert stop.value.code == 0 and ".py" not in text
+    words = " ".join(text.split())
+    for field in (f for cls in configs for f in fields(cls)):
+        assert f"--{field.name.replace('_', '-')}" in text
+        assert field.type.__metadata__[0] in words
+    assert f"(default: {'64,128,256,512' if command == 'train' else '-8.0,4.0'})" in words and "None" not in words
+    assert f"(default: {'on' if command == 'train' else 'off'})" in words
+    for unit in ("s", "Hz") if command == "train" else ("degrees", "degrees/s", "dB", " m", " s"):
+        assert unit in words
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict", "a.wav", "--model", "m", "--out", "o", "--threshold", "1.5"],
+        ["predict", "a.wav", "--out", "o"],
+        ["simulate", "o", "--scenes", "-1", "--seed", "1"],
+        ["train", "--data", "d", "--out", "o", "--channels", "4,x"],
+        ["evaluate", "a", "b", "--metric", "dcase1999"],
+        [],
+    ],
+)
+def test_wrong_arguments_end_with_status_2(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(*arguments)
+    assert stop.value.code == 2 and capsys.readouterr().err
+
+
+def test_keyboard_interrupt_is_one_line(tmp_path, model_file, clip, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference.Model, "predict", interrupted)
+    assert main("predict", clip, "--model", model_file, "--out", tmp_path / "out") == 1
+    one_error_line(capsys.readouterr(), "stopped")
+
+
+def test_as_a_module(tmp_path):
+    """python -m einv2: exit status and one line, in a process of its own."""
+    root = Path(cli.__file__).resolve().parent.parent
+    (tmp_path / "notes.wav").write_text("no audio")
+    command = [sys.executable, "-m", "einv2", "check", str(tmp_path / "notes.wav")]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1 and result.stdout == ""
+    assert result.stderr == "error: notes.wav: is a text file, not audio; expected a WAV, FLAC or OGG file\n"

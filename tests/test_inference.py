@@ -1,0 +1,139 @@
+"""A clip in, a Prediction out: chunks, lengths, rates, files."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from einv2 import audio, checkpoint, inference, labels
+from einv2.features import LogMelIntensity
+
+RATE = 24000
+
+
+@pytest.fixture
+def model(tiny_checkpoint):
+    return inference.Model(tiny_checkpoint)
+
+
+def signal(seconds, seed=0):
+    """Noise (4, S) whose level and channels vary, so that frames differ."""
+    rng = np.random.default_rng(seed)
+    n = round(seconds * RATE)
+    swell = np.interp(
+        np.arange(n), np.arange(0, n + 2400, 2400), rng.uniform(0, 0.3, len(np.arange(0, n + 2400, 2400)))
+    )
+    return (rng.standard_normal((4, n)) * swell * rng.uniform(0.2, 1, (4, 1))).astype(np.float32)
+
+
+@torch.inference_mode()
+def by_hand(loaded, chunk):
+    """Network output (T, M, K) and (T, M, 3) for one chunk (4, S) of 4 s."""
+    x = LogMelIntensity(loaded.features)(torch.from_numpy(chunk)[None])
+    output = loaded.network((x - loaded.feature_mean) / loaded.feature_std)
+    return torch.sigmoid(output.sed)[0].numpy(), output.doa[0].numpy()
+
+
+@pytest.mark.parametrize("seconds, n_frames", [(0.2, 2), (3.9, 39), (4.0, 40), (4.1, 41), (9.37, 94)])
+def test_frame_counts(model, seconds, n_frames):
+    prediction = model.predict_audio(signal(seconds))
+    assert prediction.sed.shape == (n_frames, 2, 14) and prediction.doa.shape == (n_frames, 2, 3)
+    assert ((prediction.sed >= 0) & (prediction.sed <= 1)).all() and (np.abs(prediction.doa) <= 1).all()
+    assert prediction.classes == labels.DCASE2020_CLASSES and prediction.frame_seconds == 0.1
+
+
+def test_chunks_are_the_network_run_by_hand(model, tiny_checkpoint):
+    """9.37 s: two whole chunks, and a third filled up with silence."""
+    audio_signal = signal(9.37)
+    prediction = model.predict_audio(audio_signal)
+    padded = np.pad(audio_signal, ((0, 0), (0, 12 * RATE - audio_signal.shape[1])))
+    for chunk in range(3):
+        sed, doa = by_hand(tiny_checkpoint, np.ascontiguousarray(padded[:, 4 * RATE * chunk : 4 * RATE * (chunk + 1)]))
+        frames = slice(40 * chunk, min(40 * (chunk + 1), 94))
+        np.testing.assert_allclose(prediction.sed[frames], sed[: frames.stop - frames.start], atol=1e-5)
+        np.testing.assert_allclose(prediction.doa[frames], doa[: frames.stop - frames.start], atol=1e-5)
+    assert np.ptp(prediction.sed, axis=0).max() > 0.01  # a constant output would prove nothing
+
+
+def test_batches_of_chunks_do_not_matter(model, monkeypatch):
+    clip = signal(17.0)
+    together = model.predict_audio(clip)
+    monkeypatch.setattr(inference, "BATCH_CHUNKS", 2)
+    np.testing.assert_allclose(model.predict_audio(clip).sed, together.sed, atol=1e-5)
+
+
+def test_a_file_is_what_its_samples_are(model, tmp_path):
+    path = tmp_path / "clip.flac"
+    audio.write_flac(path, signal(5.3), RATE)
+    from_file, from_samples = model.predict(path), model.predict_audio(audio.load(path))
+    np.testing.assert_allclose(from_file.sed, from_samples.sed, atol=1e-6)
+    np.testing.assert_allclose(from_file.doa, from_samples.doa, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+def test_other_rates(model, tmp_path, rate):
+    path = tmp_path / "clip.wav"
+    rng = np.random.default_rng(0)
+    soundfile.write(path, 0.1 * rng.standard_normal((round(4.25 * rate), 4)), rate, subtype="FLOAT")
+    prediction = model.predict(path)
+    assert len(prediction.sed) == 43
+    np.testing.assert_allclose(prediction.sed, model.predict_audio(audio.load(path)).sed, atol=1e-5)
+
+
+def test_progress_counts_seconds_and_can_stop(model, tmp_path):
+    path = tmp_path / "clip.flac"
+    audio.write_flac(path, signal(37.5), RATE)
+    seconds = []
+    model.predict(path, progress=seconds.append)
+    assert seconds == [32.0, 37.5]
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done):
+        seconds.append(done)
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        model.predict(path, progress=stop)
+    assert seconds == [32.0, 37.5, 32.0]
+
+
+def test_no_samples(model):
+    with pytest.raises(ValueError, match="0 samples"):
+        model.predict_audio(np.zeros((4, 0), np.float32))
+
+
+def test_errors_carry_the_given_name(model, tmp_path):
+    (tmp_path / "upload.tmp").write_text("text")
+    with pytest.raises(audio.AudioError, match=r"^mine\.wav: "):
+        model.predict(tmp_path / "upload.tmp", name="mine.wav")
+
+
+def test_frames_and_events():
+    """Two frames of class 1 to the left on track 0, then one of class 0 behind on track 1."""
+    sed, doa = np.zeros((5, 2, 2)), np.zeros((5, 2, 3))
+    sed[1:3, 0, 1], doa[1:3, 0] = (0.6, 0.8), (0, 1, 0)
+    sed[4, 1, 0], doa[4, 1] = 0.9, (-1, 0, 0)
+    prediction = inference.Prediction(sed, doa, ("crash", "piano"))
+    assert prediction.frames()["frame"].tolist() == [1, 2, 4]
+    assert prediction.frames(0.7)["frame"].tolist() == [2, 4]
+    events = prediction.events()
+    assert events["name"].tolist() == ["piano", "crash"] and events["track"].tolist() == [0, 1]
+    np.testing.assert_allclose(events[["onset", "offset"]], [[0.1, 0.3], [0.4, 0.5]])
+    np.testing.assert_allclose(events["azimuth"], [90, -180])
+    np.testing.assert_allclose(events["confidence"], [0.7, 0.9])
+
+
+def test_names_and_files(tiny_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    with pytest.raises(ValueError, match=r"no model 'einv2': give the path of a \.safetensors file\.$"):
+        inference.load("einv2")
+    for name in ("another", "einv2", "zeta"):
+        checkpoint.save(tiny_checkpoint, tmp_path / f"{name}.safetensors")
+    assert list(inference.available_models(tmp_path)) == ["einv2", "another", "zeta"]
+    by_path = inference.load(tmp_path / "zeta.safetensors")
+    assert by_path.sample_rate == RATE and by_path.classes == labels.DCASE2020_CLASSES
+    with pytest.raises(ValueError, match=r"no model 'einv3'.* one of einv2, another, zeta"):
+        inference.load("einv3")
+    assert inference.load("another").checkpoint.model == tiny_checkpoint.model

@@ -1,0 +1,222 @@
+"""DCASE 2020 measures: cases computed by hand, and a plain re-implementation in the loops of the challenge's own code."""
+
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from einv2 import geometry, labels
+from einv2.metrics import dcase
+
+
+def table(*rows):
+    """A frame table of rows (frame, class, azimuth) or (frame, class, azimuth, elevation)."""
+    if not rows:
+        return labels.empty_table()
+    full = [(*row, 0)[:4] for row in rows]
+    columns = pd.DataFrame(full, columns=["frame", "class", "azimuth", "elevation"]).astype({"azimuth": float})
+    return columns.assign(track=columns.groupby(["frame", "class"]).cumcount(), distance=np.nan)
+
+
+def event(class_index, azimuth, frames):
+    return [(frame, class_index, azimuth) for frame in frames]
+
+
+def scores(estimate, reference, n_classes=4):
+    return dcase.evaluate_2020([(estimate, reference)], n_classes)
+
+
+def test_perfect():
+    reference = table(*event(0, 10, range(25)), *event(2, -170, range(12, 40)))
+    result = scores(reference, reference)
+    assert {k: result[k] for k in ("ER", "F", "LE", "LR", "SELD")} == dict(ER=0, F=1, LE=0, LR=1, SELD=0)
+    assert [c["n_reference"] for c in result["per_class"]] == [3, 0, 3, 0]
+
+
+def test_one_class_missed():
+    """2 of 4 class-seconds are found: ER 2/4, F and LR 2 * 2 / (2 + 4)."""
+    reference = table(*event(0, 10, range(20)), *event(1, 50, range(20)))
+    result = scores(table(*event(0, 15, range(20))), reference)
+    assert result["ER"] == pytest.approx(0.5) and result["F"] == pytest.approx(2 / 3)
+    assert result["LE"] == pytest.approx(5) and result["LR"] == pytest.approx(2 / 3)
+    assert result["SELD"] == pytest.approx((0.5 + 1 / 3 + 5 / 180 + 1 / 3) / 4)
+    assert result["per_class"][1]["F"] == 0 and result["per_class"][1]["LE"] == 180
+    assert result["per_class"][0]["F"] == 1 and result["per_class"][0]["LR"] == 1
+
+
+def test_false_alarm_and_miss_in_one_second_are_one_substitution():
+    total, _ = dcase.counts_2020(table(*event(1, 0, range(10))), table(*event(0, 0, range(10))))
+    assert (total.substitutions, total.deletions, total.insertions) == (1, 0, 0)
+    assert total.scores()["ER"] == 1
+
+
+def test_false_alarm_and_miss_in_two_seconds_are_not():
+    reference = table(*event(0, 0, range(20)))
+    estimate = table(*event(0, 0, range(10)), *event(1, 0, range(9)))
+    total, _ = dcase.counts_2020(estimate, reference)
+    assert (total.substitutions, total.deletions, total.insertions) == (0, 1, 1)
+    assert total.scores()["ER"] == 1 and total.scores()["F"] == pytest.approx(2 / 4)
+
+
+def test_far_direction_is_a_miss_without_a_false_alarm():
+    total, _ = dcase.counts_2020(table(*event(0, 21, range(10))), table(*event(0, 0, range(10))))
+    assert (total.true_positives, total.substitutions, total.deletions, total.insertions) == (0, 0, 1, 0)
+    assert (total.n_both, total.n_system) == (1, 1) and total.total_distance == pytest.approx(21)
+    assert total.scores()["LR"] == 1 and total.scores()["F"] == 0
+
+
+def test_distance_of_exactly_the_threshold_is_a_hit():
+    estimate, reference = table(*event(0, 20, range(10))), table(*event(0, 0, range(10)))
+    distance = dcase.counts_2020(estimate, reference)[0].total_distance
+    assert dcase.counts_2020(estimate, reference, threshold=distance)[0].true_positives == 1
+    assert dcase.counts_2020(estimate, reference, threshold=distance - 1e-9)[0].true_positives == 0
+
+
+def test_two_instances_count_once_and_their_distances_add_up():
+    reference = table(*event(0, 0, range(10)), *event(0, 90, range(10)))
+    total, _ = dcase.counts_2020(table(*event(0, 94, range(10)), *event(0, 3, range(10))), reference)
+    assert (total.n_reference, total.n_system, total.true_positives) == (1, 1, 1)
+    assert total.total_distance == pytest.approx(7)
+    one, _ = dcase.counts_2020(table(*event(0, 94, range(10))), reference)
+    assert (one.n_reference, one.true_positives) == (1, 1) and one.total_distance == pytest.approx(4)
+
+
+def test_mean_over_common_frames_only():
+    """Frames 0 to 4 both, 10 degrees off; what only one side has in that second does not weigh."""
+    total, _ = dcase.counts_2020(table(*event(0, 10, range(5))), table(*event(0, 0, range(10))))
+    assert total.true_positives == 1 and total.total_distance == pytest.approx(10)
+
+
+def test_same_second_but_no_common_frame_is_a_miss():
+    total, _ = dcase.counts_2020(table(*event(0, 0, range(5))), table(*event(0, 0, range(5, 10))))
+    assert (total.true_positives, total.deletions, total.n_both, total.n_system) == (0, 1, 0, 1)
+
+
+def test_frames_beyond_the_reference_are_ignored():
+    """The reference ends in frame 15, so seconds 0 and 1 count; its frame 20, were it the last one, would not."""
+    reference = table(*event(0, 0, range(16)))
+    estimate = table(*event(0, 0, range(16)), *event(1, 0, range(20, 60)))
+    assert scores(estimate, reference)["ER"] == 0
+    total, _ = dcase.counts_2020(labels.empty_table(), table(*event(0, 0, range(21))))
+    assert total.n_reference == 2
+
+
+def test_empty_estimate_and_empty_reference():
+    result = scores(labels.empty_table(), table(*event(0, 0, range(10))))
+    assert {k: result[k] for k in ("ER", "F", "LE", "LR", "SELD")} == dict(ER=1, F=0, LE=180, LR=0, SELD=1)
+    silent = scores(table(*event(0, 0, range(10))), labels.empty_table())
+    assert silent["ER"] == 0 and silent["LE"] == 180
+
+
+def test_clips_add_up():
+    """Micro average: counts of clips are joined before the ratios are taken."""
+    first = table(*event(0, 0, range(10)))
+    second = table(*event(0, 0, range(30)))
+    result = dcase.evaluate_2020([(first, first), (labels.empty_table(), second)], 4)
+    assert result["ER"] == pytest.approx(3 / 4) and result["F"] == pytest.approx(2 * 1 / (1 + 4))
+
+
+# Agreement with an independent implementation
+
+COLUMNS = ["frame", "class", "track", "azimuth", "elevation"]
+
+
+def plain_distance(a, b):
+    """Great-circle distance of (azimuth, elevation) in degrees by the spherical law of cosines."""
+    (azimuth_a, elevation_a), (azimuth_b, elevation_b) = np.radians(a), np.radians(b)
+    cosine = np.sin(elevation_a) * np.sin(elevation_b)
+    cosine += np.cos(elevation_a) * np.cos(elevation_b) * np.cos(azimuth_a - azimuth_b)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def plain_least_cost(a, b):
+    if len(a) > len(b):
+        a, b = b, a
+    return min(sum(plain_distance(x, y) for x, y in zip(a, order)) for order in permutations(b, len(a)))
+
+
+def plain_counts(estimate, reference, n_classes, into):
+    """One clip in the manner of the 2020 challenge: nested loops over blocks, classes and frames."""
+    sides = []
+    for side in (reference, estimate):
+        frames = {}
+        for row in side.itertuples(index=False):
+            frames.setdefault(row[0], []).append((row[1], (row[3], row[4])))
+        sides.append(frames)
+    n_blocks = int(np.ceil(max(sides[0]) / 10)) if sides[0] else 0
+    for block in range(n_blocks):
+        false_negatives = false_positives = 0
+        for c in range(n_classes):
+            found = [
+                {
+                    f: doas
+                    for f in range(10 * block, 10 * block + 10)
+                    if (doas := [d for k, d in s.get(f, []) if k == c])
+                }
+                for s in sides
+            ]
+            into["n_ref"] += bool(found[0])
+            into["n_sys"] += bool(found[1])
+            if found[0] and found[1]:
+                distances = [plain_least_cost(found[0][f], found[1][f]) for f in found[0] if f in found[1]]
+                if not distances:
+                    false_negatives += 1
+                    continue
+                into["de"] += np.mean(distances)
+                into["de_tp"] += 1
+                if np.mean(distances) <= 20:
+                    into["tp"] += 1
+                else:
+                    false_negatives += 1
+            elif found[0]:
+                false_negatives += 1
+            elif found[1]:
+                false_positives += 1
+        into["s"] += min(false_negatives, false_positives)
+        into["d"] += max(0, false_negatives - false_positives)
+        into["i"] += max(0, false_positives - false_negatives)
+
+
+def plain_scores(pairs, n_classes):
+    into = dict.fromkeys(("n_ref", "n_sys", "de", "de_tp", "tp", "s", "d", "i"), 0)
+    for estimate, reference in pairs:
+        plain_counts(estimate, reference, n_classes, into)
+    eps = np.finfo(float).eps
+    precision, recall = into["tp"] / (into["n_sys"] + eps), into["tp"] / (into["n_ref"] + eps)
+    de_precision, de_recall = into["de_tp"] / (into["n_sys"] + eps), into["de_tp"] / (into["n_ref"] + eps)
+    return {
+        "ER": (into["s"] + into["d"] + into["i"]) / (into["n_ref"] + eps),
+        "F": 2 * precision * recall / (precision + recall + eps),
+        "LE": into["de"] / into["de_tp"] if into["de_tp"] else 180,
+        "LR": 2 * de_precision * de_recall / (de_precision + de_recall + eps),
+    }
+
+
+def random_pair(rng, n_classes):
+    """Random events, and an estimate that loses, moves, confuses and invents some."""
+    reference, estimate = [], []
+    for _ in range(rng.integers(0, 9)):
+        start, length, c = rng.integers(0, 60), rng.integers(1, 25), rng.integers(n_classes)
+        azimuth, elevation = rng.uniform(-180, 180), rng.uniform(-80, 80)
+        rows = [(f, c, azimuth, elevation) for f in range(start, start + length)]
+        reference += rows
+        kind, off = rng.random(), rng.normal(0, 15, 2)
+        if kind < 0.8:
+            c = c if kind < 0.6 else rng.integers(n_classes)
+            moved = geometry.wrap_azimuth(azimuth + off[0]), np.clip(elevation + off[1], -90, 90)
+            estimate += [(f, c, *moved) for f, *_ in rows if rng.random() < 0.9]
+    for _ in range(rng.integers(0, 3)):
+        start, c = rng.integers(0, 90), rng.integers(n_classes)
+        estimate += [(f, c, rng.uniform(-180, 180), 5.0) for f in range(start, start + 12)]
+    return table(*estimate), table(*reference)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_agreement_with_plain_loops(seed):
+    rng = np.random.default_rng(seed)
+    pairs = [random_pair(rng, 4) for _ in range(6)]
+    ours, plain = dcase.evaluate_2020(pairs, 4), plain_scores([(e[COLUMNS], r[COLUMNS]) for e, r in pairs], 4)
+    assert 0 < plain["F"] < 1 and 0 < plain["LR"] < 1
+    for key, value in plain.items():
+        assert ours[key] == pytest.approx(value, abs=1e-6), key
