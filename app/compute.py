@@ -3,7 +3,7 @@
 import io
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from einv2.metrics.dcase import evaluate_2020
 MAX_SECONDS = 600  # of a clip on a page; longer ones go through the command line
 KEPT_ANALYSES = 3  # in a session
 MAX_LANES = 4  # of simultaneous reference events shown
-DISPLAY_FEATURES = FeatureConfig(n_mels=96)
+DISPLAY_MELS = 96
 DISPLAY_FRAMES = 2  # feature frames of 25 ms in a column of the spectrogram
 
 
@@ -29,13 +29,15 @@ DISPLAY_FRAMES = 2  # feature frames of 25 ms in a column of the spectrogram
 class Analysis:
     """All that the page shows of a clip.
 
-    spectrogram (4, columns, mels) int8: level of W, Y, Z, X in dB, rounded; column_seconds apart. listen: stereo FLAC.
+    spectrogram (4, columns, mels) int8: level of W, Y, Z, X in dB, rounded, in columns of column_seconds and bands around
+    mel_hz. listen: stereo FLAC.
     """
 
     info: audio.ClipInfo
     prediction: inference.Prediction
     spectrogram: np.ndarray
     column_seconds: float
+    mel_hz: np.ndarray
     findings: list
     listen: bytes
     seconds: float
@@ -69,7 +71,7 @@ def _analyse(source: Source, model: inference.Model, progress) -> Analysis:
                 "`python -m einv2 predict` takes any length."
             )
         progress(0.02, f"Reading {info.seconds:.1f} s at {info.sample_rate} Hz")
-        observer = _Observer()
+        observer = _Observer(_display_features(model.sample_rate))
         blocks = audio.stream(file.name, model.sample_rate, inference.CHUNK_SECONDS, name=source.name)
 
         def report(seconds: float) -> None:
@@ -80,26 +82,33 @@ def _analyse(source: Source, model: inference.Model, progress) -> Analysis:
         info=info,
         prediction=prediction,
         spectrogram=np.concatenate(observer.columns, axis=1),
-        column_seconds=DISPLAY_FRAMES * DISPLAY_FEATURES.hop / DISPLAY_FEATURES.sample_rate,
-        findings=inputcheck.check(observer.start(), audio.SAMPLE_RATE),
-        listen=_flac(observer.stereo),
+        column_seconds=DISPLAY_FRAMES * observer.config.hop / observer.config.sample_rate,
+        mel_hz=features.mel_centres(observer.config),
+        findings=inputcheck.check(observer.start(), model.sample_rate),
+        listen=_flac(observer.stereo, model.sample_rate),
         seconds=len(prediction.sed) / LABEL_FRAMES_PER_SECOND,
     )
 
 
-@dataclass
+def _display_features(sample_rate: int) -> FeatureConfig:
+    """Frames of 25 ms at the rate that the network hears."""
+    return FeatureConfig(
+        sample_rate=sample_rate, hop=sample_rate // 40, n_mels=DISPLAY_MELS, f_max=min(12000.0, sample_rate / 2)
+    )
+
+
 class _Observer:
     """Takes what the page needs from blocks of audio on their way to the network, so that a clip is read once."""
 
-    columns: list = field(default_factory=list)
-    stereo: list = field(default_factory=list)
-    kept: list = field(default_factory=list)
-    extract: LogMelIntensity = field(default_factory=lambda: LogMelIntensity(DISPLAY_FEATURES))
+    def __init__(self, config: FeatureConfig):
+        self.config = config
+        self.extract = LogMelIntensity(config)
+        self.columns, self.stereo, self.kept = [], [], []
 
     def watch(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         samples = 0
         for block in blocks:
-            if samples < inputcheck.MAX_SECONDS * audio.SAMPLE_RATE:
+            if samples < inputcheck.MAX_SECONDS * self.config.sample_rate:
                 self.kept.append(block)
             samples += block.shape[1]
             self.columns.append(self._levels(block))
@@ -112,7 +121,7 @@ class _Observer:
     @torch.inference_mode()
     def _levels(self, block: np.ndarray) -> np.ndarray:
         """(4, columns, mels) int8 dB."""
-        shortest = DISPLAY_FEATURES.n_fft
+        shortest = self.config.n_fft
         if block.shape[1] < shortest:
             block = np.pad(block, ((0, 0), (0, shortest - block.shape[1])))
         logmel = self.extract(torch.from_numpy(block[None]))[0, LOGMEL, :-1].numpy()
@@ -129,9 +138,9 @@ def _stereo(block: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(pair, -1, 1) * 32767).astype(np.int16)
 
 
-def _flac(parts: list[np.ndarray]) -> bytes:
+def _flac(parts: list[np.ndarray], sample_rate: int) -> bytes:
     buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", audio.SAMPLE_RATE, 2, "PCM_16", format="FLAC") as file:
+    with soundfile.SoundFile(buffer, "w", sample_rate, 2, "PCM_16", format="FLAC") as file:
         for part in parts:
             file.write(part)
     return buffer.getvalue()
@@ -162,9 +171,3 @@ def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth
 def scores(estimate: pd.DataFrame, truth: Truth) -> dict:
     """DCASE 2020 measures of one clip."""
     return evaluate_2020([(estimate, truth.table)], len(truth.classes))
-
-
-@st.cache_data(show_spinner=False)
-def mel_centres() -> np.ndarray:
-    """Centre frequencies in Hz of the spectrogram's bands."""
-    return features.mel_centres(DISPLAY_FEATURES)

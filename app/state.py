@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -10,6 +11,8 @@ EXAMPLES = Path(__file__).parent / "examples"
 # session keys
 CLIP = "clip"
 ANALYSES = "analyses"
+UPLOAD = "upload"  # (the uploader's ids of clip and ground truth, the Source made of them)
+STOPPED = "stopped"  # digest of the clip whose analysis the user stopped
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Source:
     truth_name: str | None = None
     truth: bytes | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 

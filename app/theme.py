@@ -34,7 +34,6 @@ _SYNONYMS = {
     "bell": "alarm",
 }
 TRACK_SYMBOLS = ("circle", "diamond", "square", "triangle-up")
-NEUTRAL = "#7A8793"
 SPECTROGRAM_COLOURS = "Viridis"
 
 

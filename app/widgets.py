@@ -1,11 +1,28 @@
 """Controls and texts used by several pages."""
 
 import html
+import re
 
 import streamlit as st
 
 from app import state, theme
 from einv2 import inference, labels
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~^])")
+
+
+def plain(text: object) -> str:
+    """Text from outside (a file's name or content) as Markdown that shows it as it is: no links, pictures or formulas."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def error(text: object) -> None:
+    st.error(plain(text), icon=":material/error:")
+
+
+def warning(text: object) -> None:
+    st.warning(plain(text), icon=":material/warning:")
+
 
 MODELS_MISSING = (
     "There is no trained network in the folder pretrained/. "

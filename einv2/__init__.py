@@ -5,7 +5,8 @@ prediction = model.predict("clip.wav")
 events = prediction.events(threshold=0.5)
 """
 
+__version__ = "0.1.0"
+
 from .inference import Model, Prediction, load
 
-__all__ = ["Model", "Prediction", "load"]
-__version__ = "0.1.0"
+__all__ = ["Model", "Prediction", "__version__", "load"]

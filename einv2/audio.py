@@ -206,8 +206,8 @@ def _require_complete(path: Path, info: ClipInfo) -> None:
                 f"{info.name}: is cut off: its header promises {promised} bytes of samples, but the file holds {held} "
                 f"({share:.0%}); expected a complete file"
             )
-    if info.format == "OGG" and _ends_within_ogg_page(path):
-        raise AudioError(f"{info.name}: is cut off inside its last OGG page; expected a complete file")
+    if info.format == "OGG" and _lacks_ogg_end(path):
+        raise AudioError(f"{info.name}: is cut off before its last OGG page; expected a complete file")
 
 
 def _wav_data_bytes(path: Path) -> tuple[int, int]:
@@ -230,8 +230,8 @@ def _wav_data_bytes(path: Path) -> tuple[int, int]:
     return 0, 0
 
 
-def _ends_within_ogg_page(path: Path) -> bool:
-    """Whether the last page of an OGG file is longer, by its own segment table, than what is left of the file."""
+def _lacks_ogg_end(path: Path) -> bool:
+    """Whether the last page of an OGG file is not marked as the end, or longer than what is left of the file."""
     with open(path, "rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - 2 * 65536))  # a page has at most 65307 bytes
@@ -241,7 +241,8 @@ def _ends_within_ogg_page(path: Path) -> bool:
         return False
     table = tail[at + 27 : at + 27 + tail[at + 26]] if at + 26 < len(tail) else b""
     complete = at + 26 < len(tail) and len(table) == tail[at + 26]
-    return not complete or at + 27 + len(table) + sum(table) > len(tail)
+    ends_stream = at + 5 < len(tail) and bool(tail[at + 5] & 0x04)
+    return not ends_stream or not complete or at + 27 + len(table) + sum(table) > len(tail)
 
 
 # The samples

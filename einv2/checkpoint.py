@@ -20,6 +20,8 @@ from .files import replacing
 FORMAT_VERSION = 1
 METADATA_KEY = "einv2"
 STATISTICS = ("feature_mean", "feature_std")
+DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64)
+MAX_CLASS_NAME = 60  # characters
 _JSON_NAMES = {dict: "object", list: "list"}
 _HEADER_KINDS = {"model": dict, "features": dict, "classes": list, "provenance": dict, "scores": dict, "curve": list}
 
@@ -48,9 +50,13 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Write a checkpoint: beside, then renamed, so that the file is whole or not there."""
+    """Write a checkpoint: beside, then renamed, so that the file is whole or not there.
+
+    CheckpointError if its numbers are not finite or its standard deviations not above 0.
+    """
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.network.state_dict().items()}
     tensors |= {name: getattr(checkpoint, name).detach().cpu().contiguous() for name in STATISTICS}
+    _require_finite(tensors, Path(path).name)
     header = {
         "format": FORMAT_VERSION,
         "model": to_json(checkpoint.model),
@@ -61,12 +67,17 @@ def save(checkpoint: Checkpoint, path: str | Path) -> None:
         "curve": checkpoint.curve,
     }
     with replacing(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the user's files are; save_file would make it readable by the owner alone
         save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(header)})
+        temporary.chmod(mode)
 
 
 def read_header(path: str | Path, name: str | None = None) -> dict:
-    """The JSON header, without the weights. CheckpointError if it is not there."""
+    """The JSON header, without the weights. CheckpointError if it is not there; OSError if the file cannot be read."""
     name = name or Path(path).name
+    with open(path, "rb"):
+        pass  # a file that may not be read is said to be so, not to be something else
     try:
         with safe_open(path, framework="pt") as file:
             return _parse_header((file.metadata() or {}).get(METADATA_KEY), name)
@@ -91,9 +102,10 @@ def load(path: str | Path, name: str | None = None) -> Checkpoint:
     with safe_open(path, framework="pt") as file:
         _check_size(file, model, name)
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator)
+    _require_finite(tensors, name)
     statistics = [_statistic(tensors, key, feature_config, name) for key in STATISTICS]
     return Checkpoint(
-        _network(model, tensors, name),
+        _network(model, tensors),
         model,
         feature_config,
         classes,
@@ -127,6 +139,9 @@ def _parse_header(text: str | None, name: str) -> dict:
 def _class_names(values, n_classes: int) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values) or len(values) != n_classes:
         raise ValueError(f"classes must be a list of {n_classes} names")
+    odd = [v for v in values if not v.isprintable() or not 0 < len(v) <= MAX_CLASS_NAME]
+    if odd:
+        raise ValueError(f"the class name {odd[0][:MAX_CLASS_NAME]!r} is empty, too long or not printable")
     return tuple(values)
 
 
@@ -154,15 +169,18 @@ def _statistic(tensors: dict, key: str, config: FeatureConfig, name: str) -> tor
     shape = (1, features.N_CHANNELS, 1, config.n_mels)
     if key not in tensors or tuple(tensors[key].shape) != shape:
         raise CheckpointError(f"{name} lacks {key} of the shape {shape}.")
-    value = tensors.pop(key).float()
-    if not torch.isfinite(value).all() or (key == "feature_std" and not (value > 0).all()):
-        raise CheckpointError(f"{name} has a {key} that is not finite, or not above 0.")
-    return value
+    return tensors.pop(key).float()
 
 
-def _network(model: ModelConfig, tensors: dict, name: str) -> torch.nn.Module:
-    if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
-        raise CheckpointError(f"{name} has weights that are not finite numbers.")
+def _require_finite(tensors: dict[str, torch.Tensor], name: str) -> None:
+    for key, tensor in tensors.items():
+        if tensor.dtype not in DTYPES:
+            raise CheckpointError(f"{name} has {key} as {str(tensor.dtype).removeprefix('torch.')}, which is not read.")
+        if not torch.isfinite(tensor).all() or (key == "feature_std" and not (tensor > 0).all()):
+            raise CheckpointError(f"{name} has a {key} that is not finite, or a deviation that is not above 0.")
+
+
+def _network(model: ModelConfig, tensors: dict) -> torch.nn.Module:
     network = models.build(model)
     network.load_state_dict(tensors)
     return network.eval()

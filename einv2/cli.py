@@ -5,6 +5,7 @@ and what would be right.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import sys
@@ -15,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import audio, checkpoint, inference, inputcheck, labels
-from .config import FeatureConfig, ModelConfig, TrainConfig, field_help
+from . import __version__, audio, checkpoint, inference, inputcheck, labels
+from .config import FeatureConfig, ModelConfig, TrainConfig, field_help, from_json
 from .files import replacing, write_json
 from .metrics.dcase import evaluate_2020
 
@@ -34,26 +35,30 @@ def main(arguments: list[str] | None = None) -> int:
 
 def predict(options) -> int:
     """Write the detections of each clip as CSV, and with --arrays the network's output as NPZ."""
-    if len(options.model) > 1:
-        raise ValueError("predict takes one --model; ensembles of several are not built yet.")
-    model = inference.load(options.model[0])
+    model = inference.load(options.model)
     _require_unique_stems(options.clips)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    report = {"model": options.model[0], "threshold": options.threshold, "clips": []}
-    for clip in _bar(options.clips, "clips"):
+    report = {"model": options.model, "threshold": options.threshold, "clips": []}
+    for clip in options.clips:
         report["clips"].append(_predict_clip(model, Path(clip), out, options))
     _write_json(options.json, report)
     return 1 if any("error" in entry for entry in report["clips"]) else 0
 
 
 def _predict_clip(model, clip: Path, out: Path, options) -> dict:
-    began = time.monotonic()
+    """Predict and write one clip. One that cannot be used or written is said, and the others go on."""
     try:
-        prediction = model.predict(clip)
-    except ValueError as error:
+        return _write_prediction(model, clip, out, options)
+    except (ValueError, OSError) as error:
         _fail(error)
         return {"clip": str(clip), "error": str(error)}
+
+
+def _write_prediction(model, clip: Path, out: Path, options) -> dict:
+    began = time.monotonic()
+    with _seconds_bar(clip.name, audio.probe(clip).seconds) as progress:
+        prediction = model.predict(clip, progress=progress)
     table = prediction.frames(options.threshold)
     csv = out / f"{clip.stem}.csv"
     if options.arrays:
@@ -106,31 +111,37 @@ def check(options) -> int:
 def _first_seconds(clip, seconds: float) -> np.ndarray:
     """The start of a clip (4, S). The rest is read too, so that damage anywhere in it is found."""
     kept, samples = [], 0
-    for block in audio.stream(clip):
-        if samples < seconds * audio.SAMPLE_RATE:
-            kept.append(block)
+    with _seconds_bar(Path(clip).name, audio.probe(clip).seconds) as progress:
+        for block in audio.stream(clip):
+            if samples < seconds * audio.SAMPLE_RATE:
+                kept.append(block)
             samples += block.shape[1]
+            progress(samples / audio.SAMPLE_RATE)
     return np.concatenate(kept, axis=1)
 
 
 def models(options) -> int:
     """List the models in pretrained/."""
-    report = []
+    report, status = [], 0
     for name, path in inference.available_models().items():
-        header = checkpoint.read_header(path)
-        scores = header["scores"].get("held_out") or header["scores"].get("validation") or {}
+        try:
+            header = checkpoint.read_header(path)
+            model = from_json(ModelConfig, header["model"])
+        except (ValueError, OSError) as error:
+            status = _fail(error)
+            continue
+        scores = header["scores"].get("validation", {})
         report.append(
             {"name": name, "file": str(path), **{k: header[k] for k in ("model", "classes", "scores", "provenance")}}
         )
         figures = "  ".join(f"{key} {scores[key]:.3g}" for key in ("ER", "F", "LE", "LR") if key in scores)
+        figures = f"validation: {figures}" if figures else ""
         size = path.stat().st_size / 1e6
-        print(
-            f"{name:16s} {size:6.1f} MB  {header['model']['n_tracks']} tracks, {len(header['classes'])} classes  {figures}"
-        )
-    if not report:
-        return _fail(f"there is no model in {inference.PRETRAINED}.")
+        print(f"{name:16s} {size:6.1f} MB  {model.n_tracks} tracks, {len(header['classes'])} classes  {figures}")
+    if not report and not status:
+        status = _fail(f"there is no model in {inference.PRETRAINED}.")
     _write_json(options.json, report)
-    return 0
+    return status
 
 
 def evaluate(options) -> int:
@@ -158,7 +169,15 @@ def evaluate(options) -> int:
 
 
 def _csv_files(folder: str) -> dict[str, Path]:
-    files = {p.stem: p for p in Path(folder).glob("*.csv")}
+    """Stem to file of all CSVs below a folder."""
+    if not Path(folder).is_dir():
+        raise ValueError(f"{folder} is no folder: give the one that the CSV files lie in.")
+    files = {}
+    for path in sorted(Path(folder).rglob("*.csv")):
+        if (other := files.setdefault(path.stem, path)) != path:
+            raise ValueError(
+                f"{other} and {path} have the same stem, by which files are matched; give one folder of them."
+            )
     if not files:
         raise ValueError(f"{folder} holds no CSV files: give the folder that they lie in.")
     return files
@@ -185,7 +204,11 @@ def train(options) -> int:
     """Train a network; see the run's log.txt and metrics.jsonl."""
     from . import train as training
 
+    classes = labels.CLASS_LISTS[options.classes]
+    if options.n_classes == ModelConfig.n_classes:
+        options.n_classes = len(classes)
     provenance = {
+        "code": f"EINV2 Studio {__version__}",
         "data": options.data_description or [Path(d).name for d in options.data],
         "date": datetime.date.today().isoformat(),
         "arguments": " ".join(_without_paths(options)),
@@ -195,6 +218,7 @@ def train(options) -> int:
         [Path(d) for d in options.data],
         Path(options.out),
         *configs,
+        classes=classes,
         validation_dirs=[Path(d) for d in options.validation],
         resume=options.resume,
         provenance=provenance,
@@ -282,9 +306,7 @@ def _add_json(sub) -> None:
 def _add_predict(commands) -> None:
     sub = _add(commands, "predict", predict)
     sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG; 8 to 192 kHz)")
-    sub.add_argument(
-        "--model", action="append", required=True, metavar="NAME_OR_FILE", help="a name in pretrained/, or a file"
-    )
+    sub.add_argument("--model", required=True, metavar="NAME_OR_FILE", help="a name in pretrained/, or a file")
     sub.add_argument(
         "--out", required=True, metavar="DIR", help="folder for CLIP.csv: frame (100 ms), class, track, degrees"
     )
@@ -350,6 +372,12 @@ def _add_train(commands) -> None:
     sub.add_argument(
         "--resume", action="store_true", help="go on with the run in RUN_DIR, from its last finished epoch"
     )
+    sub.add_argument(
+        "--classes",
+        choices=sorted(labels.CLASS_LISTS),
+        default="dcase2020",
+        help="class list of the CSVs; sets --n-classes",
+    )
     sub.add_argument("--data-description", metavar="TEXT", help="what the data are, for the model card")
     for cls in (ModelConfig, FeatureConfig, TrainConfig):
         _add_config(sub, cls)
@@ -408,6 +436,15 @@ def _bar(items, what: str, total: int | None = None):
     from tqdm import tqdm
 
     return tqdm(items, what, total, disable=not sys.stderr.isatty(), leave=False)
+
+
+@contextlib.contextmanager
+def _seconds_bar(what: str, seconds: float):
+    """A progress bar over the seconds of a clip; gives the function that is told how many are done."""
+    from tqdm import tqdm
+
+    with tqdm(total=round(seconds), desc=what, unit="s", disable=not sys.stderr.isatty(), leave=False) as bar:
+        yield lambda done: bar.update(min(round(done), bar.total) - bar.n)
 
 
 def _fail(error) -> int:

@@ -44,9 +44,3 @@ def rotate_z(vector, degrees: float) -> np.ndarray:
     """Vectors (..., 3) turned counter-clockwise about the vertical axis: azimuth grows by ``degrees``."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray(vector) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
-
-
-def mean_direction(vector) -> tuple[float, float]:
-    """(azimuth, elevation) in degrees of the mean of vectors (N, 3); safe across +-180 degrees."""
-    azimuth, elevation = to_angles(np.mean(np.asarray(vector, float), axis=0))
-    return float(azimuth), float(elevation)

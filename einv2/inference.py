@@ -81,18 +81,37 @@ class Model:
         self, blocks: Iterator[np.ndarray], progress: Callable[[float], None] | None = None
     ) -> Prediction:
         """Run over blocks (4, S) of 4 s at the model's sample rate; the last may be shorter."""
-        sed, doa, n_samples = [], [], 0
+        sed, doa, n_samples = _Rows(), _Rows(), 0
         for batch, samples in _batches(blocks, CHUNK_SECONDS * self.sample_rate):
             n_samples += samples
             probabilities, directions = self.run(batch)
-            sed.append(probabilities.reshape(-1, *probabilities.shape[2:]))
-            doa.append(directions.reshape(-1, *directions.shape[2:]))
+            sed.extend(probabilities.reshape(-1, *probabilities.shape[2:]))
+            doa.extend(directions.reshape(-1, *directions.shape[2:]))
             if progress:
                 progress(n_samples / self.sample_rate)
         n_frames = audio.label_frames(n_samples, self.sample_rate)
-        if not sed:
+        if not n_samples:
             raise ValueError("there is no audio to run over: the signal has 0 samples")
-        return Prediction(np.concatenate(sed)[:n_frames], np.concatenate(doa)[:n_frames], self.classes)
+        return Prediction(sed.rows[:n_frames], doa.rows[:n_frames], self.classes)
+
+
+class _Rows:
+    """An array that grows at the end. Pieces kept in a list instead would hold on to the heap around them."""
+
+    def __init__(self):
+        self.array, self.length = None, 0
+
+    def extend(self, rows: np.ndarray) -> None:
+        if self.array is None:
+            self.array = np.empty((2 * len(rows), *rows.shape[1:]), rows.dtype)
+        while self.length + len(rows) > len(self.array):
+            self.array = np.concatenate([self.array, np.empty_like(self.array)])
+        self.array[self.length : self.length + len(rows)] = rows
+        self.length += len(rows)
+
+    @property
+    def rows(self) -> np.ndarray:
+        return self.array[: self.length]
 
 
 def _batches(blocks: Iterator[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, int]]:

@@ -23,7 +23,7 @@ from .checkpoint import Checkpoint
 from .config import FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
 from .decode import decode
 from .files import replacing, write_json, write_text
-from .losses import pit_losses
+from .losses import MAX_TRACKS, pit_losses
 from .metrics.dcase import evaluate_2020
 
 VALIDATION_THRESHOLD = 0.5
@@ -68,7 +68,7 @@ def train(
     Without ``validation_dirs`` a share of the clips, drawn with the seed, is held out. ``should_stop`` is asked after each
     step. ValueError if the data or the run's folder do not fit.
     """
-    require_compatible(model, features)
+    _require_sound(model, features, config, classes)
     out = Path(out)
     if (out / "config.json").exists() and not resume:
         raise ValueError(f"{out} holds a run already: add --resume to go on with it, or choose another folder.")
@@ -91,6 +91,15 @@ def train(
         scores = validate(run, validation)
         _finish_epoch(run, losses, scores, time.monotonic() - began, log)
     return run
+
+
+def _require_sound(model: ModelConfig, features: FeatureConfig, config: TrainConfig, classes) -> None:
+    """ValueError, before anything is read or written, if the settings cannot work together."""
+    require_compatible(model, features)
+    if model.n_classes != len(classes):
+        raise ValueError(f"n_classes is {model.n_classes}, but the class list has {len(classes)} names")
+    if config.pit != "none" and model.n_tracks > MAX_TRACKS:
+        raise ValueError(f"PIT searches permutations of at most {MAX_TRACKS} tracks, not {model.n_tracks}")
 
 
 def _load_data(data_dirs, validation_dirs, model, features, config, classes) -> list[data.ChunkSet]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from app import state
+from app import compute, state
 from einv2 import foa, inference
 
 ROOT = Path(__file__).parent.parent
@@ -38,11 +39,11 @@ def noise(seconds=2.0, rate=24000):
     return foa.encode(mono, 45, 10)
 
 
-def upload(name, data, truth=None) -> AppTest:
+def upload(name, data, truth=None, truth_name="clip.csv") -> AppTest:
     app = start()
     app.file_uploader(key="clip_upload").upload(name, data, "audio/wav")
     if truth is not None:
-        app.file_uploader(key="truth_upload").upload("truth.csv", truth, "text/csv")
+        app.file_uploader(key="truth_upload").upload(truth_name, truth, "text/csv")
     return app.run()
 
 
@@ -54,10 +55,15 @@ def live(app) -> dict:
     return json.loads(app.get("bidi_component")[0].proto.json)
 
 
+def shown(markdown: str) -> str:
+    """Markdown as read: without the backslashes before punctuation."""
+    return re.sub(r"\\([^\w\s])", r"\1", markdown)
+
+
 def only_error(app) -> str:
     assert not app.exception
     assert len(app.error) == 1
-    return app.error[0].value
+    return shown(app.error[0].value)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
@@ -96,6 +102,22 @@ def test_the_threshold_changes_detections_and_not_the_figure():
     assert before[0] == after[0]
     assert before[1]["token"] != after[1]["token"]
     assert len(before[1]["arrays"][1]["x"]) > len(after[1]["arrays"][1]["x"])
+
+
+def test_a_stopped_clip_can_be_started_again():
+    app = start()
+    app.session_state[state.STOPPED] = state.examples()[0].open().digest
+    app.button(key="example_moving_dog").click().run()
+    assert "Stopped" in app.info[0].value and not app.get("plotly_chart")
+    next(b for b in app.button if b.label == "Start again").click().run()
+    assert app.get("plotly_chart") and not app.exception
+
+
+def test_a_clip_that_is_no_foa_gets_a_warning_and_a_remedy():
+    channels = np.random.default_rng(0).standard_normal((4, 48000)) * 0.1
+    app = upload("four_microphones.wav", encoded(channels))
+    assert any("warning" in m.value for m in app.markdown)
+    assert any("What would help" in c.value for c in app.caption)
 
 
 def test_closing_a_clip_leads_back_and_frees_it():
@@ -154,21 +176,21 @@ def test_a_clip_that_cannot_be_used_gets_one_sentence(name, data, words):
     "truth, words",
     [
         (b"0,17,0,10,0\n", ("17", "14")),
-        (b"sound_event_recording,start_time,end_time,ele,azi,dist\nspeech,0.1,0.9,0,10,1\n", ("truth.csv",)),
-        (b"0,1,0,10\xff\xfe\x00,0\n", ("truth.csv",)),
-        (b"hello,world\n", ("truth.csv",)),
+        (b"sound_event_recording,start_time,end_time,ele,azi,dist\nspeech,0.1,0.9,0,10,1\n", ("clip.csv",)),
+        (b"0,1,0,10\xff\xfe\x00,0\n", ("clip.csv",)),
+        (b"hello,world\n", ("clip.csv",)),
     ],
 )
 def test_a_ground_truth_that_cannot_be_used_gets_one_sentence_and_the_clip_is_shown(truth, words):
     app = upload("clip.wav", encoded(noise()), truth)
     message = only_error(app)
-    assert "truth.csv" in message and all(word in message for word in words), message
+    assert "clip.csv" in message and all(word in message for word in words), message
     assert app.get("plotly_chart")
 
 
 def test_ground_truth_beyond_the_clip_is_said():
     app = upload("clip.wav", encoded(noise()), b"3,1,0,10,0\n400,1,0,10,0\n401,1,0,10,0\n")
-    assert not app.error and "0.2 s" in app.warning[0].value
+    assert not app.error and "0.2 s" in shown(app.warning[0].value)
 
 
 def test_ground_truth_of_another_class_list_is_shown_by_its_names():
@@ -178,7 +200,33 @@ def test_ground_truth_of_another_class_list_is_shown_by_its_names():
     assert any("laughter" in element.proto.body for element in app.get("html"))
 
 
+def test_a_ground_truth_of_another_name_is_questioned_and_left_to_its_clip():
+    app = upload("clip.wav", encoded(noise()), b"3,1,0,10,0\n", truth_name="other.csv")
+    assert "other.csv" in shown(app.warning[0].value)
+    app.file_uploader(key="clip_upload").clear().run()
+    app.button(key="example_moving_dog").click().run()
+    assert not app.warning and float(app.metric[0].value) < 4  # scored against its own ground truth
+
+
+@pytest.mark.parametrize(
+    "name", ["![x](https://example.org/p.png).wav", "<img src=x onerror=y>.wav", "$a$ :red[b] `c`.wav"]
+)
+def test_a_file_name_is_shown_as_text(name):
+    app = upload(name, encoded(noise()), b"0,1,0,![x](https://example.org/p.png),0\n")
+    texts = [m.value for m in app.markdown] + [app.error[0].value]
+    assert any(name in shown(text) for text in texts)
+    for text in texts[-2:]:
+        assert not re.search(r"(?<!\\)[\[$<`]", text.replace(":green[", "").replace(":material", ""))
+
+
+def test_a_model_that_is_not_one_is_said_beside_an_example(monkeypatch, tmp_path):
+    (tmp_path / "einv2.safetensors").write_text("junk")
+    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    compute.load_model.clear()
+    app = start()
+    assert "einv2.safetensors is not a checkpoint" in only_error(app)
+
+
 def test_without_models_a_sentence_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
-    monkeypatch.setattr(inference.available_models, "__defaults__", (tmp_path,))
     assert "no trained network" in only_error(start())

@@ -220,7 +220,7 @@ def test_flac_of_unknown_length(tmp_path):
 def test_cut_off_ogg(tmp_path):
     path = wav(tmp_path / "clip.ogg", noise(48000))
     os.truncate(path, path.stat().st_size // 2)
-    refused(path, "is cut off inside its last OGG page")
+    refused(path, "is cut off before its last OGG page")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -270,3 +270,10 @@ def test_label_frames():
     assert [audio.label_frames(n) for n in (0, 1, 2400, 2401, 24000 * 60)] == [0, 1, 1, 2, 600]
     assert [audio.label_frames(4410 * n, 44100) for n in range(700)] == list(range(700))
     assert audio.label_frames(8001, 8000) == 11
+
+
+def test_ogg_cut_between_pages(tmp_path):
+    path = wav(tmp_path / "clip.ogg", noise(480000))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rfind(b"OggS\0")])
+    refused(path, "is cut off before its last OGG page")

@@ -169,7 +169,7 @@ def test_zoom_is_linked_and_stays_when_the_threshold_moves(open_page):
 
 def test_upload_with_ground_truth(open_page):
     page = open_page()
-    truth = {"name": "truth.csv", "mimeType": "text/csv", "buffer": b"3,1,0,10,0\n4,1,0,10,0\n"}
+    truth = {"name": "4_channels.csv", "mimeType": "text/csv", "buffer": b"3,1,0,10,0\n4,1,0,10,0\n"}
     upload(page, wav(4), truth)
     page.get_by_text("4_channels.wav").first.wait_for()
     wait_for_detections(page)

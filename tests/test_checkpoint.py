@@ -140,6 +140,8 @@ def test_safetensors_of_another_project(tmp_path):
         ({"model": {"channels": [4, 4, 8, 16]}}, "does not fit its own configuration"),
         ({"model": {"time_pooling": [2, 1, 1, 1]}}, "time_pooling"),
         ({"model": {"frequency_pooling": [4, 4, 4, 1]}}, "frequency_pooling"),
+        ({"classes": ["a" * 61] + ["b"] * 13}, "class name"),
+        ({"classes": ["a\nb"] + ["b"] * 13}, "class name"),
         ({"features": {"n_mels": 17}}, "lacks feature_mean of the shape (1, 7, 1, 17)"),
         ({"features": {"n_fft": 1 << 40}}, "n_fft"),
         ({"features": {"sample_rate": 10**9, "hop": 25 * 10**6}}, "sample_rate"),
@@ -219,3 +221,20 @@ def test_default_configurations_fit_each_other():
     require_compatible(ModelConfig.released(), FeatureConfig(n_mels=256))
     with pytest.raises(ValueError, match="hop 1200 makes 2 in 100 ms"):
         require_compatible(ModelConfig(), FeatureConfig(hop=1200))
+
+
+def test_other_number_formats_are_refused(saved):
+    name = next(k for k in load_file(saved) if k.endswith("sed_head.bias"))
+    refused(edited(saved, tensors={name: torch.zeros(14, dtype=torch.float8_e4m3fn)}), "float8_e4m3fn")
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, tiny_checkpoint):
+    tiny_checkpoint.feature_std[0, 0, 0, 0] = 0
+    with pytest.raises(checkpoint.CheckpointError, match="feature_std"):
+        checkpoint.save(tiny_checkpoint, tmp_path / "zero.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_may_be_read_by_whom_other_files_may(saved, tmp_path):
+    (tmp_path / "plain").touch()
+    assert saved.stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -207,6 +207,15 @@ def test_models(tmp_path, model_file, capsys, monkeypatch):
     assert (entry["name"], entry["classes"][0]) == ("tiny", "alarm") and entry["model"]["channels"] == [4, 4, 8, 8]
 
 
+def test_models_goes_on_after_a_bad_file(tmp_path, model_file, capsys, monkeypatch):
+    (tmp_path / "aaa.safetensors").write_text("junk")
+    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    assert main("models", "--json", tmp_path / "models.json") == 1
+    captured = capsys.readouterr()
+    assert "tiny" in captured.out and captured.err.count("\n") == 1 and "aaa.safetensors" in captured.err
+    assert len(json.loads((tmp_path / "models.json").read_text())) == 1
+
+
 def test_models_of_an_empty_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
     assert main("models") == 1
@@ -288,7 +297,19 @@ def test_evaluate_folders_that_do_not_match(tmp_path, scenes, capsys):
     assert main("evaluate", tmp_path / "estimate", scenes / "metadata_dev") == 1
     one_error_line(capsys.readouterr(), lost.name, "same stems")
     assert main("evaluate", tmp_path / "nowhere", scenes / "metadata_dev") == 1
-    one_error_line(capsys.readouterr(), "nowhere holds no CSV files")
+    one_error_line(capsys.readouterr(), "nowhere is no folder")
+    (tmp_path / "empty").mkdir()
+    assert main("evaluate", tmp_path / "empty", scenes / "metadata_dev") == 1
+    one_error_line(capsys.readouterr(), "empty holds no CSV files")
+
+
+def test_evaluate_looks_into_sub_folders_and_refuses_doubles(tmp_path, scenes, capsys):
+    for part in ("dev-train", "dev-test"):
+        shutil.copytree(scenes / "metadata_dev", tmp_path / "nested" / part)
+    assert main("evaluate", tmp_path / "nested", scenes / "metadata_dev") == 1
+    one_error_line(capsys.readouterr(), "same stem")
+    shutil.rmtree(tmp_path / "nested" / "dev-train")
+    assert main("evaluate", tmp_path / "nested", scenes / "metadata_dev") == 0
 
 
 # simulate and train
@@ -347,6 +368,24 @@ def test_train_then_resume_then_predict(tmp_path, scenes, clip, capsys):
     loaded = checkpoint.load(out / "best.safetensors")
     assert loaded.provenance["data"] == "six scenes" and not loaded.provenance["train"]["rotate"]
     assert "--channels 4,4,8,8" in loaded.provenance["arguments"] and str(scenes) not in json.dumps(loaded.provenance)
+
+
+def test_train_on_another_class_list(tmp_path, scenes, capsys):
+    arguments = ("train", "--data", scenes, "--out", tmp_path / "run", "--epochs", 1, *TINY)
+    assert main(*arguments, "--n-classes", 3) == 1
+    one_error_line(capsys.readouterr(), "n_classes is 3, but the class list has 14")
+    assert main(*arguments, "--n-tracks", 5) == 1
+    one_error_line(capsys.readouterr(), "at most 4 tracks")
+    assert not (tmp_path / "run").exists()
+    table = labels.empty_table()
+    for folder in ("foa_dev", "metadata_dev"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for name in ("a", "b"):
+        write_clip(tmp_path / "data" / "foa_dev" / f"{name}.wav", seconds=4)
+        labels.write_csv(table, tmp_path / "data" / "metadata_dev" / f"{name}.csv")
+    arguments = ("train", "--data", tmp_path / "data", "--out", tmp_path / "run", "--epochs", 1, *TINY)
+    assert main(*arguments, "--classes", "dcase2022") == 0
+    assert checkpoint.load(tmp_path / "run" / "best.safetensors").classes == labels.DCASE2022_CLASSES
 
 
 def test_train_without_data(tmp_path, capsys):

@@ -42,13 +42,6 @@ def test_small_distances_are_exact():
     assert geometry.angular_distance(0, 0, 1e-6, 0) == pytest.approx(1e-6, rel=1e-6)
 
 
-def test_mean_direction_across_the_back():
-    vectors = geometry.to_vector([170, -170], [5, 5])
-    azimuth, elevation = geometry.mean_direction(vectors)
-    assert abs(azimuth) == pytest.approx(180)
-    assert elevation == pytest.approx(5, abs=0.1)
-
-
 def test_rotation_about_z_adds_to_azimuth(rng):
     azimuth, elevation = rng.uniform(-180, 180, 20), rng.uniform(-80, 80, 20)
     turned = geometry.to_angles(geometry.rotate_z(geometry.to_vector(azimuth, elevation), 50))

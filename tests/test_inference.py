@@ -1,5 +1,8 @@
 """A clip in, a Prediction out: chunks, lengths, rates, files."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -97,6 +100,21 @@ def test_progress_counts_seconds_and_can_stop(model, tmp_path):
     with pytest.raises(Stopped):
         model.predict(path, progress=stop)
     assert seconds == [32.0, 37.5, 32.0]
+
+
+def test_memory_does_not_grow_with_the_clip(model, monkeypatch):
+    """Resident memory over 40 minutes of silence, after the first ten."""
+
+    def resident_mb():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("resident memory is read from /proc")
+    seen = []
+    silence = np.zeros((4, inference.CHUNK_SECONDS * model.sample_rate), np.float32)
+    prediction = model.predict_blocks(iter([silence] * 600), lambda seconds: seen.append(resident_mb()))
+    assert len(prediction.sed) == 24000
+    assert seen[-1] - seen[len(seen) // 4] < 30
 
 
 def test_no_samples(model):

@@ -75,9 +75,14 @@ def test_complete_scenes_are_kept_and_others_refused(tmp_path, bank):
     before = (tmp_path / "foa_dev" / f"{stem}.flac").stat().st_mtime_ns
     assert len(list(write_scenes(tmp_path, 2, config, bank, seed=1))) == 2
     assert (tmp_path / "foa_dev" / f"{stem}.flac").stat().st_mtime_ns == before
-    for other, seed in ((config, 2), (replace(config, snr_db=(0.0, 1.0)), 1)):
+    fewer_sounds = replace(bank, procedural_share=0.5)
+    for other, sounds, seed in (
+        (config, bank, 2),
+        (replace(config, snr_db=(0.0, 1.0)), bank, 1),
+        (config, fewer_sounds, 1),
+    ):
         with pytest.raises(ValueError, match=rf"{stem}\.json is a scene of another seed"):
-            list(write_scenes(tmp_path, 2, other, bank, seed))
+            list(write_scenes(tmp_path, 2, other, sounds, seed))
 
 
 def test_a_scene_without_recordings_is_whole(scenes):
@@ -146,14 +151,21 @@ def test_events_never_exceed_max_overlap():
         assert max(most) == max_overlap
 
 
+def speed_along_the_sphere(event):
+    """Mean great-circle speed, degrees/s."""
+    times = np.linspace(0, event.max_seconds, 200)
+    vectors = geometry.to_vector(*event.direction(times))
+    return geometry.distance(vectors[1:], vectors[:-1]).sum() / event.max_seconds
+
+
 def test_ranges_of_drawn_scenes(drawn):
     events = [e for s in drawn for e in s.events]
     assert len(events) > 400
     moving = [e for e in events if e.azimuth_rate]
     assert len(moving) / len(events) == pytest.approx(0.5, abs=0.06)
-    speeds = np.array([e.azimuth_rate for e in moving])
-    assert 10 <= np.abs(speeds).min() < 12 and 38 < np.abs(speeds).max() <= 40
-    assert np.mean(speeds > 0) == pytest.approx(0.5, abs=0.1)
+    speeds = np.array([speed_along_the_sphere(e) for e in moving])
+    assert 9 <= speeds.min() < 13 and 37 < speeds.max() <= 41 and np.mean((speeds >= 10) & (speeds <= 40)) > 0.95
+    assert np.mean([e.azimuth_rate > 0 for e in moving]) == pytest.approx(0.5, abs=0.1)
     for values, low, high in (
         ([s.rt60_s for s in drawn], 0.2, 1.0),
         ([s.snr_db for s in drawn], 6, 30),

@@ -4,6 +4,8 @@ The figure holds what does not change with the threshold. The detections come as
 the figure's last traces, and are put into the standing figure in the browser: zoom stays, and little is sent.
 """
 
+from html import escape
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from app import theme
 from einv2 import labels
+from einv2.config import LABEL_FRAMES_PER_SECOND
 
 LANE_PIXELS = 34
 PANEL_PIXELS = {"spectrogram": 190, "azimuth": 190, "elevation": 130}
@@ -85,7 +88,8 @@ def _truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
         x=runs["offset"] - runs["onset"],
         y=[f"truth {lane + 1}" for lane in runs["track"]],
         customdata=[
-            f"{classes[c]}<br>{a:.1f} to {b:.1f} s" for c, a, b in zip(runs["class"], runs["onset"], runs["offset"])
+            f"{escape(classes[c])}<br>{a:.1f} to {b:.1f} s"
+            for c, a, b in zip(runs["class"], runs["onset"], runs["offset"])
         ],
         hovertemplate="truth: %{customdata}<extra></extra>",
         marker=dict(color=[_faded(c) for c in colours], line=dict(color=colours, width=1.5)),
@@ -100,7 +104,7 @@ _BAR = dict(orientation="h", width=0.74, textposition="inside", insidetextanchor
 def _truth_names(truth: pd.DataFrame, classes: tuple[str, ...], seconds: float) -> go.Scatter:
     """Names inside the outlines, in the page's text colour; those that would not fit are left to the hover text."""
     runs = segments(truth)
-    names = np.array([classes[c] for c in runs["class"]])
+    names = np.array([escape(classes[c]) for c in runs["class"]])
     fits = (runs["offset"] - runs["onset"]).to_numpy() > CHARACTER_SHARE * seconds * np.char.str_len(names)
     return go.Scatter(
         x=runs["onset"][fits],
@@ -131,7 +135,7 @@ def _truth_lines(truth: pd.DataFrame, classes: tuple[str, ...], column: str) -> 
                 mode="lines",
                 line=dict(color=theme.class_colour(name), width=2),
                 opacity=0.75,
-                hovertemplate=f"truth: {name}<br>%{{x:.1f}} s<br>{column} %{{y:.0f}}°<extra></extra>",
+                hovertemplate=f"truth: {escape(name)}<br>%{{x:.1f}} s<br>{column} %{{y:.0f}}°<extra></extra>",
                 name=f"truth {name}",
             )
         )
@@ -142,7 +146,7 @@ def break_lines(frame: np.ndarray, lane: np.ndarray, degrees: np.ndarray) -> tup
     """Times (s, frame centres) and degrees with a NaN wherever a line must not be drawn on."""
     jump = (np.diff(frame) != 1) | (np.diff(lane) != 0) | (np.abs(np.diff(degrees)) > 180)
     at = np.nonzero(jump)[0] + 1
-    seconds = (frame + 0.5) / 10
+    seconds = (frame + 0.5) / LABEL_FRAMES_PER_SECOND
     return np.insert(seconds, at, np.nan), np.insert(degrees.astype(float), at, np.nan)
 
 
@@ -172,9 +176,9 @@ def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], n_tracks: in
         "base": [round(v, 1) for v in runs["onset"]],
         "x": [round(v, 1) for v in runs["offset"] - runs["onset"]],
         "y": [f"track {lane + 1}" for lane in runs["track"]],
-        "text": [classes[c] for c in runs["class"]],
+        "text": [escape(classes[c]) for c in runs["class"]],
         "customdata": [
-            f"track {m + 1}: {classes[c]}<br>{a:.1f} to {b:.1f} s"
+            f"track {m + 1}: {escape(classes[c])}<br>{a:.1f} to {b:.1f} s"
             for m, c, a, b in zip(*(runs[k] for k in runs.columns))
         ],
         "marker.color": colours,
@@ -187,11 +191,11 @@ def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], n_tracks: in
             names = [classes[c] for c in rows["class"]]
             arrays.append(
                 {
-                    "x": [round((f + 0.5) / 10, 2) for f in rows["frame"]],
+                    "x": [round((f + 0.5) / LABEL_FRAMES_PER_SECOND, 2) for f in rows["frame"]],
                     "y": [round(v, 1) for v in rows[column]],
                     "marker.color": [theme.class_colour(n) for n in names],
                     "customdata": [
-                        f"track {track + 1}: {n}<br>azimuth {a:.0f}°, elevation {e:.0f}°<br>p {p:.2f}"
+                        f"track {track + 1}: {escape(n)}<br>azimuth {a:.0f}°, elevation {e:.0f}°<br>p {p:.2f}"
                         for n, a, e, p in zip(names, rows["azimuth"], rows["elevation"], rows["confidence"])
                     ],
                 }

@@ -1,6 +1,7 @@
 """Inspect: one clip through one network, seen over time."""
 
 import io
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -8,10 +9,18 @@ import streamlit as st
 from app import compute, state, widgets
 from app.player import live_traces
 from app.plots import timeline
-from einv2 import inputcheck, labels
+from einv2 import inference, inputcheck, labels
+from einv2.config import LABEL_FRAMES_PER_SECOND
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
 FIGURE_KEY = "timeline"
+EXPORT_LAYOUTS = {
+    "frame, class, track, azimuth, elevation (DCASE 2020 to 2022)": "dcase2020",
+    "frame, class, azimuth, elevation (system output, DCASE 2020)": "dcase2020_output",
+    "frame, class, track, azimuth, elevation, distance (DCASE 2023, 2024)": "dcase2024",
+    "frame, class, x, y, z (Cartesian system output)": "cartesian",
+    "class name, start, end, elevation, azimuth, distance (DCASE 2019)": "dcase2019",
+}
 CHANNEL_NAMES = {"W, all": 0, "Y, left": 1, "Z, up": 2, "X, front": 3}
 SCORE_HELP = {
     "ER": "Error rate: (substitutions + deletions + insertions) / reference class-seconds. 0 is best.",
@@ -50,13 +59,21 @@ def choose() -> tuple[state.Source | None, str | None, tuple[str, ...] | None]:
         )
         source = opened(clip, truth)
         st.subheader("Network")
-        model_name = widgets.choose_model()
-        classes = None
-        if model_name and source is not None and source.truth is not None:
-            classes = widgets.choose_truth_classes(compute.load_model(model_name).classes)
-        if source is not None:
-            st.button("Close clip", on_click=close, icon=":material/close:", disabled=clip is not None)
-    return source, model_name, classes
+        model_name, classes = widgets.choose_model(), None
+        model = load_model(model_name) if model_name else None
+        if model and source is not None and source.truth is not None:
+            classes = widgets.choose_truth_classes(model.classes)
+        if source is not None and clip is None:
+            st.button("Close clip", on_click=close, icon=":material/close:")
+    return source, model_name if model else None, classes
+
+
+def load_model(name: str) -> inference.Model | None:
+    try:
+        return compute.load_model(name)
+    except (ValueError, OSError) as error:
+        widgets.error(error)
+        return None
 
 
 def forget_example() -> None:
@@ -69,11 +86,16 @@ def close() -> None:
 
 
 def opened(clip, truth) -> state.Source | None:
-    """An upload wins over an example; an uploaded ground truth over the example's own."""
-    source = state.Source(clip.name, clip.getvalue()) if clip else st.session_state.get(state.CLIP)
-    if source is not None and truth is not None:
-        source = state.Source(source.name, source.data, truth.name, truth.getvalue())
-    return source
+    """An upload, with the ground truth uploaded beside it, wins over an example. The same upload is the same object."""
+    if clip is None:
+        st.session_state.pop(state.UPLOAD, None)
+        return st.session_state.get(state.CLIP)
+    ids = (clip.file_id, truth and truth.file_id)
+    kept = st.session_state.get(state.UPLOAD)
+    if kept is None or kept[0] != ids:
+        with_truth = (truth.name, truth.getvalue()) if truth else ()
+        kept = st.session_state[state.UPLOAD] = (ids, state.Source(clip.name, clip.getvalue(), *with_truth))
+    return kept[1]
 
 
 def welcome() -> None:
@@ -91,36 +113,51 @@ def welcome() -> None:
 
 
 def analyse(source: state.Source, model_name: str) -> compute.Analysis | None:
-    """With progress; None, and one sentence on the page, if the clip cannot be used. Streamlit's Stop button stops it."""
+    """With progress and a way to stop; None, and one sentence on the page, if the clip cannot be used."""
+    if st.session_state.get(state.STOPPED) == source.digest:
+        st.info(f"Stopped before {widgets.plain(source.name)} was through.")
+        st.button("Start again", on_click=st.session_state.pop, args=(state.STOPPED,), icon=":material/refresh:")
+        return None
     place = st.empty()
     bar = None
 
     def progress(share: float, text: str) -> None:
         nonlocal bar
-        bar = bar or place.progress(0.0)
+        if bar is None:
+            with place.container():
+                bar = st.progress(0.0)
+                st.button("Stop", on_click=stop, args=(source.digest,), icon=":material/stop:")
         bar.progress(share, text=text)
 
     try:
         analysis = compute.analyse(source, model_name, progress)
     except ValueError as error:
-        place.error(str(error), icon=":material/error:")
+        with place:
+            widgets.error(error)
         return None
     place.empty()
     return analysis
+
+
+def stop(digest: str) -> None:
+    """Runs at the start of the next run, which the click begins; the run at work ends at its next sign of progress."""
+    st.session_state[state.STOPPED] = digest
 
 
 def read_truth(source: state.Source, analysis: compute.Analysis, classes) -> compute.Truth | None:
     try:
         truth = compute.read_truth(source, classes or analysis.prediction.classes, len(analysis.prediction.sed))
     except ValueError as error:
-        st.error(f"{error} The clip is shown without ground truth.", icon=":material/error:")
+        widgets.error(f"{error}. The clip is shown without ground truth.")
         return None
     if truth is not None and truth.frames_beyond:
-        st.warning(
-            f"{truth.name} goes on for {truth.frames_beyond / 10:.1f} s of labelled sound beyond the end of {source.name}; "
-            "that part is not shown and not scored.",
-            icon=":material/warning:",
+        seconds = truth.frames_beyond / LABEL_FRAMES_PER_SECOND
+        widgets.warning(
+            f"{truth.name} goes on for {seconds:.1f} s of labelled sound beyond the end of {source.name}; "
+            "that part is not shown and not scored."
         )
+    if truth is not None and Path(truth.name).stem != source.stem:
+        widgets.warning(f"The ground truth is named {truth.name}, the clip {source.name}: do they belong together?")
     return truth
 
 
@@ -132,13 +169,16 @@ def show(source: state.Source, analysis: compute.Analysis, truth: compute.Truth 
 
 def header(source: state.Source, analysis: compute.Analysis) -> None:
     info = analysis.info
-    st.markdown(f"#### {source.name.replace('`', '')}")
+    st.markdown(f"#### {widgets.plain(source.name)}")
     fine = all(finding.level == "ok" for finding in analysis.findings)
     icon = ":green[:material/check_circle:]" if fine else ":orange[:material/warning:]"
     st.markdown(
         f"{info.seconds:.1f} s · {info.sample_rate / 1000:g} kHz · {info.format} &nbsp;&nbsp; "
         f"{icon} {inputcheck.summary(analysis.findings)}"
     )
+    for finding in analysis.findings:
+        if finding.remedy:
+            st.caption(f"What would help: {finding.remedy}.")
 
 
 @st.fragment
@@ -173,7 +213,7 @@ def draw(analysis: compute.Analysis, truth, table: pd.DataFrame, channel: int, t
     figure = timeline.timeline(
         analysis.spectrogram[channel],
         analysis.column_seconds,
-        compute.mel_centres(),
+        analysis.mel_hz,
         analysis.seconds,
         n_tracks,
         None if truth is None else truth.lanes,
@@ -235,12 +275,12 @@ def show_scores(table: pd.DataFrame, truth: compute.Truth | None, analysis: comp
 
 
 def show_export(source: state.Source, table: pd.DataFrame, analysis: compute.Analysis) -> None:
-    left, right = st.columns([1, 2], vertical_alignment="bottom")
-    layout = left.selectbox("Layout", labels.WRITE_FORMATS, index=labels.WRITE_FORMATS.index("dcase2020"), key="layout")
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    layout = left.selectbox("Columns of the CSV", list(EXPORT_LAYOUTS), key="layout")
 
     def as_csv() -> bytes:
         buffer = io.StringIO()
-        labels.write_csv(table, buffer, layout, classes=analysis.prediction.classes)
+        labels.write_csv(table, buffer, EXPORT_LAYOUTS[layout], classes=analysis.prediction.classes)
         return buffer.getvalue().encode()
 
     right.download_button(
@@ -251,7 +291,11 @@ def show_export(source: state.Source, table: pd.DataFrame, analysis: compute.Ana
         on_click="ignore",
         icon=":material/download:",
     )
-    st.caption("dcase2020: frame (100 ms, from 0), class, track, azimuth, elevation (degrees), at the threshold above.")
+    numbers = ", ".join(f"{i} {name}" for i, name in enumerate(analysis.prediction.classes))
+    st.caption(
+        "The detections at the threshold above. Frames are 100 ms, from 0; angles whole degrees; tracks from 0; distance is "
+        f"not estimated and written as 0. Classes are numbered as the network's, in every layout: {widgets.plain(numbers)}."
+    )
 
 
 page()

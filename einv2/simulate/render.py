@@ -1,5 +1,6 @@
 """From a drawn scene to audio and annotation, and folders of scenes."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -138,7 +139,7 @@ def write_scenes(
     out: Path, n_scenes: int, config: SceneConfig, bank: SourceBank, seed: int, workers: int = 1
 ) -> Iterator[str]:
     """Draw, render and write ``n_scenes``; yields each stem when it is written. Scenes that stand there already are kept;
-    ValueError if one of them was drawn from another seed or configuration.
+    ValueError if one of them was drawn from another seed, configuration or set of sounds.
 
     Writes out/foa_dev/STEM.flac, out/metadata_dev/STEM.csv (DCASE 2020) and out/scenes/STEM.json (the drawn scene). A scene
     depends on the seed and its own number only: the order and the number of workers change nothing.
@@ -154,17 +155,26 @@ def write_scenes(
         yield from pool.map(_write_scene, jobs)
 
 
+def _fingerprint(bank: SourceBank) -> str:
+    """Names the sounds that a bank draws from: its classes, its share of procedural sounds, and its files."""
+    files = bank.folder.files if bank.folder else {}
+    names = {name: [str(path.relative_to(bank.folder.path)) for path in paths] for name, paths in files.items()}
+    content = json.dumps([bank.classes, bank.procedural_share, names], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
 def _write_scene(job: Job) -> str:
     stem = f"fold1_room{job.index % 6 + 1}_mix{job.index + 1:04d}"
     metadata = job.out / "metadata_dev" / f"{stem}.csv"
     drawn = job.out / "scenes" / f"{stem}.json"
     scene = sample_scene(job.config, len(job.bank.classes), np.random.default_rng([job.seed, job.index]))
+    record = json.loads(json.dumps(asdict(scene) | {"sounds": _fingerprint(job.bank)}))
     if metadata.exists():  # written last, so that its presence means a complete scene
-        if drawn.exists() and json.loads(drawn.read_text()) != json.loads(json.dumps(asdict(scene))):
-            raise ValueError(f"{drawn} is a scene of another seed or of other settings; choose another folder")
+        if drawn.exists() and json.loads(drawn.read_text()) != record:
+            raise ValueError(f"{drawn} is a scene of another seed, of other settings or sounds; choose another folder")
         return stem
     foa_audio, table = render(scene, job.bank)
     audio.write_flac(job.out / "foa_dev" / f"{stem}.flac", foa_audio, SAMPLE_RATE)
-    write_json(drawn, asdict(scene))
+    write_json(drawn, record)
     labels.write_csv(table, metadata, "dcase2020")
     return stem

@@ -100,11 +100,15 @@ class Scene:
 
 
 def scene_from_json(values: dict) -> Scene:
-    """The scene that ``dataclasses.asdict`` and JSON were made of. ValueError if a field is missing or unknown."""
+    """The scene of a JSON object as ``write_scenes`` writes it, less ``sounds``, which names what it was rendered with.
+
+    ValueError if a field is missing or unknown.
+    """
     try:
         events = tuple(SceneEvent(**event) for event in values["events"])
         lists = {key: tuple(values[key]) for key in ("room_m", "receiver_m")}
-        return Scene(**(values | lists | {"events": events}))
+        fields = {key: value for key, value in values.items() if key != "sounds"}
+        return Scene(**(fields | lists | {"events": events}))
     except (TypeError, KeyError) as error:
         raise ValueError(f"this is not a scene: {error}") from error
 
@@ -148,12 +152,12 @@ def _fill_lane(events, config, n_classes, room, receiver, rng) -> None:
 def _sample_event(config, class_index, onset, length, room, receiver, rng) -> SceneEvent:
     moving = rng.random() < config.moving_share
     elevation, end_elevation = rng.uniform(-config.max_elevation, config.max_elevation, 2)
-    rate = rng.uniform(*config.speed_deg_per_s) * rng.choice([-1, 1]) if moving else 0.0
+    rates = _rates(config, elevation, end_elevation, length, rng) if moving else (0.0, 0.0)
     path = dict(
         azimuth=float(rng.uniform(-180, 180)),
         elevation=float(elevation),
-        azimuth_rate=float(rate),
-        elevation_rate=float((end_elevation - elevation) / length) if moving else 0.0,
+        azimuth_rate=float(rates[0]),
+        elevation_rate=float(rates[1]),
     )
     event = SceneEvent(
         class_index=class_index,
@@ -167,6 +171,17 @@ def _sample_event(config, class_index, onset, length, room, receiver, rng) -> Sc
     reach = free_path(event.direction(waypoints(length)), room, receiver)
     distance = float(rng.uniform(min(0.8, 0.6 * reach), min(4.0, reach)))
     return SceneEvent(**(event.__dict__ | dict(distance_m=distance)))
+
+
+def _rates(config, elevation, end_elevation, length, rng) -> tuple[float, float]:
+    """Degrees/s of azimuth and elevation for a drawn speed along the sphere, heading for ``end_elevation``.
+
+    At most half of the speed is vertical; the azimuth makes up the rest at the middle of the way.
+    """
+    speed = rng.uniform(*config.speed_deg_per_s)
+    vertical = float(np.clip((end_elevation - elevation) / length, -speed / 2, speed / 2))
+    middle = np.radians(elevation + vertical * length / 2)
+    return rng.choice([-1, 1]) * np.sqrt(speed**2 - vertical**2) / np.cos(middle), vertical
 
 
 def waypoints(seconds: float) -> np.ndarray:
