@@ -5,8 +5,7 @@ prediction = model.predict("clip.wav")
 events = prediction.events(threshold=0.5)
 """
 
-__version__ = "0.1.0"
-
+from .config import VERSION as __version__
 from .inference import Model, Prediction, load
 
 __all__ = ["Model", "Prediction", "__version__", "load"]

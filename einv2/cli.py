@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, audio, checkpoint, inference, inputcheck, labels
-from .config import FeatureConfig, ModelConfig, TrainConfig, field_help, from_json
+from . import audio, checkpoint, inference, inputcheck, labels
+from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig, field_help, from_json
 from .files import replacing, write_json
 from .metrics.dcase import evaluate_2020
 
@@ -208,7 +208,7 @@ def train(options) -> int:
     if options.n_classes == ModelConfig.n_classes:
         options.n_classes = len(classes)
     provenance = {
-        "code": f"EINV2 Studio {__version__}",
+        "code": f"EINV2 Studio {VERSION}",
         "data": options.data_description or [Path(d).name for d in options.data],
         "date": datetime.date.today().isoformat(),
         "arguments": " ".join(_without_paths(options)),
@@ -234,9 +234,14 @@ def _without_paths(options) -> list[str]:
         for field in dataclasses.fields(cls):
             value = getattr(options, field.name)
             if value != field.default:
-                text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                flags.append(f"--{field.name.replace('_', '-')} {text}")
+                flags.append(_as_typed(field.name.replace("_", "-"), value))
     return flags
+
+
+def _as_typed(name: str, value) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
 def import_official(options) -> int:

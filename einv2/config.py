@@ -10,6 +10,7 @@ import typing
 from dataclasses import dataclass
 from typing import Annotated
 
+VERSION = "0.1.0"  # of this code, kept in the provenance of what it trains
 LABEL_FRAME_MS = 100  # the time step of every DCASE SELD annotation and of the network's output
 LABEL_FRAMES_PER_SECOND = 1000 // LABEL_FRAME_MS
 LABEL_FRAME_SECONDS = LABEL_FRAME_MS / 1000

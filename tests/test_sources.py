@@ -7,8 +7,9 @@ import pytest
 import soundfile
 
 from einv2.labels import DCASE2020_CLASSES
-from einv2.simulate import sources
-from einv2.simulate.sources import SoundFolder, SourceBank, recording_key, synthesise
+from einv2.simulate import sources, synthesis
+from einv2.simulate.sources import SoundFolder, SourceBank, recording_key
+from einv2.simulate.synthesis import synthesise
 
 RATE = 24000
 
@@ -106,7 +107,7 @@ def test_knocks_and_steps_are_separate_strikes():
 
 
 def test_pulses_have_unit_power_and_the_pitch_asked_for():
-    pulses = sources._pulses(np.full(RATE, 200.0))
+    pulses = synthesis._pulses(np.full(RATE, 200.0))
     assert np.mean(pulses**2) == pytest.approx(1, abs=0.01)
     levels = np.abs(np.fft.rfft(pulses))
     assert levels[200] > 100 * levels[150] and levels[400] > 100 * levels[350]
@@ -117,14 +118,14 @@ def test_pulses_have_unit_power_and_the_pitch_asked_for():
 def test_a_moving_formant_does_not_click():
     tone = np.sin(2 * np.pi * 150 * np.arange(RATE) / RATE)
     track = np.linspace(300, 900, 200)[:, None]
-    out = sources._resonate(tone, track)
+    out = synthesis._resonate(tone, track)
     assert share_of_energy(out * np.hanning(RATE), 3000, 12000) < 1e-7
 
 
 def test_a_mode_rings_at_its_frequency_and_dies_with_its_time_constant():
     impulse = np.zeros(RATE)
     impulse[0] = 1
-    ring = sources._ring(impulse, [1000.0], [0.1], [1.0])
+    ring = synthesis._ring(impulse, [1000.0], [0.1], [1.0])
     assert peak_hertz(ring) == pytest.approx(1000, abs=2)
     assert np.max(np.abs(ring[2400:2500])) / np.max(np.abs(ring[:100])) == pytest.approx(np.exp(-1), rel=0.02)
 

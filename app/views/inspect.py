@@ -44,7 +44,8 @@ def page() -> None:
 
 
 def choose() -> tuple[state.Source | None, str | None, tuple[str, ...] | None]:
-    """The sidebar: a clip, its ground truth, a network."""
+    """The sidebar: a clip, its ground truth, a network. What is wrong with the network is said on the page."""
+    place = st.empty()
     with st.sidebar:
         st.subheader("Clip")
         clip = st.file_uploader(
@@ -57,10 +58,12 @@ def choose() -> tuple[state.Source | None, str | None, tuple[str, ...] | None]:
         truth = st.file_uploader(
             "Ground truth (optional)", ["csv"], key="truth_upload", help="DCASE metadata CSV of 2019 to 2024."
         )
+        if truth and not clip:
+            st.caption("The ground truth is used once its recording is uploaded, too.")
         source = opened(clip, truth)
         st.subheader("Network")
         model_name, classes = widgets.choose_model(), None
-        model = load_model(model_name) if model_name else None
+        model = load_model(model_name, place) if model_name else None
         if model and source is not None and source.truth is not None:
             classes = widgets.choose_truth_classes(model.classes)
         if source is not None and clip is None:
@@ -68,11 +71,12 @@ def choose() -> tuple[state.Source | None, str | None, tuple[str, ...] | None]:
     return source, model_name if model else None, classes
 
 
-def load_model(name: str) -> inference.Model | None:
+def load_model(name: str, place) -> inference.Model | None:
     try:
         return compute.load_model(name)
     except (ValueError, OSError) as error:
-        widgets.error(error)
+        with place:
+            widgets.error(error)
         return None
 
 

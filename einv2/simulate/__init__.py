@@ -2,7 +2,8 @@
 
 from .render import render, write_scenes
 from .scene import Scene, SceneConfig, SceneEvent, sample_scene, scene_from_json
-from .sources import SoundFolder, SourceBank, synthesise
+from .sources import SoundFolder, SourceBank
+from .synthesis import synthesise
 
 __all__ = [
     "Scene",

@@ -1,0 +1,40 @@
+"""The networks that ship, and what their model card says of them."""
+
+from pathlib import Path
+
+import pytest
+
+import einv2
+from einv2 import checkpoint, inference, labels
+from einv2.metrics.dcase import evaluate_2020
+
+EXAMPLES = Path(__file__).parent.parent / "app" / "examples"
+CARD = (inference.PRETRAINED / "README.md").read_text(encoding="utf-8")
+SHIPPED = inference.available_models()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_network_carries_its_provenance_and_is_in_the_card(name):
+    loaded = checkpoint.load(SHIPPED[name])
+    assert f"## {name}\n" in CARD and f"{loaded.n_parameters:,} parameters" in CARD
+    assert {"code", "data", "date", "arguments", "train"} <= loaded.provenance.keys()
+    assert len(loaded.curve) == loaded.provenance["epochs_done"]
+
+
+def test_the_card_quotes_the_scores_of_the_default_network():
+    scores = checkpoint.read_header(SHIPPED["einv2"])["scores"]
+    for part in ("held_out_recordings", "procedural"):
+        ours = scores[part]
+        assert f"| {ours['ER']:.3f} | {ours['F']:.3f} | {ours['LE']:.1f} | {ours['LR']:.3f} |" in CARD
+    assert scores["held_out_recordings"]["F"] >= 0.55 and scores["held_out_recordings"]["LE"] <= 13
+
+
+def test_the_default_network_hears_the_examples():
+    """Scores on the examples, which are rendered from sounds that no training scene holds."""
+    model = einv2.load("einv2")
+    pairs = [
+        (model.predict(path).frames(), labels.read_csv(path.with_suffix(".csv")))
+        for path in sorted(EXAMPLES.glob("*.flac"))
+    ]
+    scores = evaluate_2020(pairs, len(model.classes))
+    assert len(pairs) == 3 and scores["F"] > 0.6 and scores["LE"] < 15
