@@ -176,8 +176,10 @@ def _require_finite(tensors: dict[str, torch.Tensor], name: str) -> None:
     for key, tensor in tensors.items():
         if tensor.dtype not in DTYPES:
             raise CheckpointError(f"{name} has {key} as {str(tensor.dtype).removeprefix('torch.')}, which is not read.")
-        if not torch.isfinite(tensor).all() or (key == "feature_std" and not (tensor > 0).all()):
-            raise CheckpointError(f"{name} has a {key} that is not finite, or a deviation that is not above 0.")
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{name} has a {key} with numbers that are not finite.")
+        if key == "feature_std" and not (tensor > 0).all():
+            raise CheckpointError(f"{name} has a feature_std that is not above 0 everywhere.")
 
 
 def _network(model: ModelConfig, tensors: dict) -> torch.nn.Module:

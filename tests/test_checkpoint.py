@@ -166,9 +166,10 @@ def test_tensors_that_do_not_fit(saved):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite(saved, value):
     name = next(k for k in load_file(saved) if k.endswith("sed_head.bias"))
-    refused(edited(saved, tensors={name: torch.full((14,), value)}), "weights that are not finite")
+    refused(edited(saved, tensors={name: torch.full((14,), value)}), "numbers that are not finite")
     refused(
-        edited(saved, tensors={"feature_mean": torch.full((1, 7, 1, 16), value)}), "feature_mean that is not finite"
+        edited(saved, tensors={"feature_mean": torch.full((1, 7, 1, 16), value)}),
+        "feature_mean with numbers that are not finite",
     )
 
 

@@ -435,7 +435,7 @@ def test_wrong_arguments_end_with_status_2(capsys, arguments):
 
 
 def test_keyboard_interrupt_is_one_line(tmp_path, model_file, clip, capsys, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(inference.Model, "predict", interrupted)
