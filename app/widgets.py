@@ -17,11 +17,15 @@ def plain(text: object) -> str:
 
 
 def error(text: object) -> None:
-    st.error(plain(text), icon=":material/error:")
+    st.error(plain(_sentence(text)), icon=":material/error:")
 
 
 def warning(text: object) -> None:
-    st.warning(plain(text), icon=":material/warning:")
+    st.warning(plain(_sentence(text)), icon=":material/warning:")
+
+
+def _sentence(text: object) -> str:
+    return str(text) if str(text).endswith((".", "?")) else f"{text}."
 
 
 MODELS_MISSING = (

@@ -211,6 +211,19 @@ def test_dark_and_narrow(open_page):
     assert overflow <= 0
 
 
+def test_a_change_of_theme_changes_the_figure_and_keeps_the_detections(open_page):
+    page = open_page(color_scheme="light")
+    open_example(page, 1)
+    drawn = trace(page, "detections")["x"]
+    colours = []
+    for scheme in ("light", "dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(1500)
+        colours.append(page.evaluate(f"document.querySelector('{CHART}')._fullLayout.font.color"))
+        assert trace(page, "detections")["x"] == drawn
+    assert colours[0] == colours[2] != colours[1]
+
+
 def test_sessions_do_not_share_a_clip(open_page):
     first, second = open_page(), open_page()
     open_example(first, 0)

@@ -21,7 +21,6 @@ GAP_PIXELS = 26
 CHARACTER_SHARE = 0.011  # of the width of a narrow figure that a letter takes
 MARGIN = dict(l=78, r=16, t=30, b=44)
 TICK_HZ = (500, 1000, 2000, 4000, 8000)
-DIRECTION_HOVER = "%{x:.2f} s<br>%{customdata}<extra></extra>"
 
 
 def timeline(
@@ -153,17 +152,28 @@ def break_lines(frame: np.ndarray, lane: np.ndarray, degrees: np.ndarray) -> tup
 def empty_detections(n_tracks: int) -> list[tuple[go.Bar | go.Scatter, int]]:
     """The traces that ``detection_arrays`` fills, with their rows: one of bars, then azimuth and elevation of each track."""
     bars = go.Bar(
-        base=[], x=[], y=[], text=[], customdata=[], hovertemplate="%{customdata}<extra></extra>", marker=dict(color=[]),
-        name="detections", **_BAR,
-    )  # fmt: skip
+        base=[],
+        x=[],
+        y=[],
+        text=[],
+        customdata=[],
+        hovertemplate="%{customdata}<extra></extra>",
+        marker=dict(color=[]),
+        name="detections",
+        **_BAR,
+    )
     traces = [(bars, 2)]
     for row, column in ((3, "azimuth"), (4, "elevation")):
         for track in range(n_tracks):
-            marker = dict(symbol=theme.track_symbol(track), size=6, color=[], opacity=0.85)
             dots = go.Scatter(
-                x=[], y=[], mode="markers", marker=marker, customdata=[], hovertemplate=DIRECTION_HOVER,
+                x=[],
+                y=[],
+                mode="markers",
+                marker=dict(symbol=theme.track_symbol(track), size=6, color=[], opacity=0.85),
+                customdata=[],
+                hovertemplate=f"track {track + 1}: %{{customdata}}<br>%{{x:.2f}} s, {column} %{{y:.0f}}°<extra></extra>",
                 name=f"track {track + 1} {column}",
-            )  # fmt: skip
+            )
             traces.append((dots, row))
     return traces
 
@@ -194,10 +204,7 @@ def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], n_tracks: in
                     "x": [round((f + 0.5) / LABEL_FRAMES_PER_SECOND, 2) for f in rows["frame"]],
                     "y": [round(v, 1) for v in rows[column]],
                     "marker.color": [theme.class_colour(n) for n in names],
-                    "customdata": [
-                        f"track {track + 1}: {escape(n)}<br>azimuth {a:.0f}°, elevation {e:.0f}°<br>p {p:.2f}"
-                        for n, a, e, p in zip(names, rows["azimuth"], rows["elevation"], rows["confidence"])
-                    ],
+                    "customdata": [f"{escape(n)}<br>p {p:.2f}" for n, p in zip(names, rows["confidence"])],
                 }
             )
     return arrays

@@ -136,8 +136,9 @@ def analyse(source: state.Source, model_name: str) -> compute.Analysis | None:
     try:
         analysis = compute.analyse(source, model_name, progress)
     except ValueError as error:
-        with place:
+        with place.container():
             widgets.error(error)
+            st.caption("Remove the file in the sidebar, or drop another one there.")
         return None
     place.empty()
     return analysis
@@ -214,19 +215,11 @@ def results(source: state.Source, analysis: compute.Analysis, truth: compute.Tru
 def draw(analysis: compute.Analysis, truth, table: pd.DataFrame, channel: int, token: str) -> None:
     prediction = analysis.prediction
     n_tracks = prediction.sed.shape[1]
-    figure = timeline.timeline(
-        analysis.spectrogram[channel],
-        analysis.column_seconds,
-        analysis.mel_hz,
-        analysis.seconds,
-        n_tracks,
-        None if truth is None else truth.lanes,
-        () if truth is None else truth.classes,
-    )
     names = {prediction.classes[c] for c in table["class"]} | (
         set() if truth is None else {truth.classes[c] for c in truth.lanes["class"]}
     )
     widgets.class_chips(sorted(names))
+    figure = standing_figure(analysis, truth, channel)
     st.plotly_chart(figure, key=FIGURE_KEY, config={"displaylogo": False, "doubleClick": "reset"})
     live_traces(FIGURE_KEY, timeline.detection_arrays(table, prediction.classes, n_tracks), token, key="live")
     legend = (
@@ -235,6 +228,25 @@ def draw(analysis: compute.Analysis, truth, table: pd.DataFrame, channel: int, t
     st.caption(
         f"{legend}Each track has its own lane and marker; colours are classes. Drag to zoom, double-click to reset."
     )
+
+
+def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, channel: int):
+    """The figure without detections. The last one is kept in the session: a slider needs the same one again."""
+    key = (id(analysis), id(truth), channel)
+    kept = st.session_state.get(state.FIGURES)
+    if kept is None or kept[0] != key:
+        figure = timeline.timeline(
+            analysis.spectrogram[channel],
+            analysis.column_seconds,
+            analysis.mel_hz,
+            analysis.seconds,
+            analysis.prediction.sed.shape[1],
+            None if truth is None else truth.lanes,
+            () if truth is None else truth.classes,
+        )
+        # the objects are kept with it, so that their ids stay theirs
+        kept = st.session_state[state.FIGURES] = (key, figure, analysis, truth)
+    return kept[1]
 
 
 def show_events(events: pd.DataFrame) -> None:
@@ -273,7 +285,8 @@ def show_scores(table: pd.DataFrame, truth: compute.Truth | None, analysis: comp
     for column, (name, form) in zip(st.columns(4), formats.items()):
         column.metric(name, form.format(scores[name]), help=SCORE_HELP[name])
     st.caption(
-        "DCASE 2020 measures of this clip, in segments of 1 s within 20°. The same from the command line: "
+        f"DCASE 2020 measures of this clip against {widgets.plain(truth.name)}, in segments of 1 s within 20°. The same from "
+        "the command line: "
         "`python -m einv2 predict`, then `python -m einv2 evaluate`."
     )
 
