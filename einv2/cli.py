@@ -35,11 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def predict(options) -> int:
     """Write the detections of each clip as CSV, and with --arrays the network's output as NPZ."""
-    model = inference.load(options.model)
+    if len(options.model) > 1:
+        raise ValueError(f"predict runs one model at a time, not {len(options.model)}: give --model once.")
+    model = inference.load(options.model[0])
     _require_unique_stems(options.clips)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    report = {"model": options.model, "threshold": options.threshold, "clips": []}
+    report = {"model": options.model[0], "threshold": options.threshold, "clips": []}
     for clip in options.clips:
         report["clips"].append(_predict_clip(model, Path(clip), out, options))
     _write_json(options.json, report)
@@ -90,7 +92,7 @@ def check(options) -> int:
         try:
             info = audio.probe(clip)
             signal = _first_seconds(clip, inputcheck.MAX_SECONDS)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             status = _fail(error)
             report.append({"clip": str(clip), "error": str(error)})
             continue
@@ -311,7 +313,9 @@ def _add_json(sub) -> None:
 def _add_predict(commands) -> None:
     sub = _add(commands, "predict", predict)
     sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG; 8 to 192 kHz)")
-    sub.add_argument("--model", required=True, metavar="NAME_OR_FILE", help="a name in pretrained/, or a file")
+    sub.add_argument(
+        "--model", action="append", required=True, metavar="NAME_OR_FILE", help="a name in pretrained/, or a file"
+    )
     sub.add_argument(
         "--out", required=True, metavar="DIR", help="folder for CLIP.csv: frame (100 ms), class, track, degrees"
     )

@@ -1,5 +1,6 @@
 """The pages launched without a browser."""
 
+import errno
 import io
 import json
 import re
@@ -111,6 +112,15 @@ def test_a_stopped_clip_can_be_started_again():
     assert "Stopped" in app.info[0].value and not app.get("plotly_chart")
     next(b for b in app.button if b.label == "Start again").click().run()
     assert app.get("plotly_chart") and not app.exception
+
+
+def test_a_full_disk_is_said(monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/inside")
+
+    monkeypatch.setattr(compute.tempfile, "NamedTemporaryFile", full)
+    message = only_error(upload("clip.wav", encoded(noise())))
+    assert "clip.wav" in message and "No space left" in message and "somewhere" not in message
 
 
 def test_a_clip_that_is_no_foa_gets_a_warning_and_a_remedy():

@@ -110,6 +110,13 @@ def test_predict_goes_on_after_a_bad_clip(tmp_path, model_file, clip, capsys):
     assert ["error" in entry for entry in json.loads(report.read_text())["clips"]] == [False, True, False]
 
 
+def test_predict_takes_one_model(tmp_path, model_file, clip, capsys):
+    out = tmp_path / "out"
+    assert main("predict", clip, "--model", model_file, "--model", model_file, "--out", out) == 1
+    one_error_line(capsys.readouterr(), "one model at a time")
+    assert not out.exists()
+
+
 def test_predict_refuses_clips_that_would_overwrite_each_other(tmp_path, model_file, clip, capsys):
     (tmp_path / "other").mkdir()
     other = write_clip(tmp_path / "other" / "clip.flac")

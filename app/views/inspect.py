@@ -135,9 +135,11 @@ def analyse(source: state.Source, model_name: str) -> compute.Analysis | None:
 
     try:
         analysis = compute.analyse(source, model_name, progress)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
+        # an OSError would name a temporary file
+        what = f"{source.name} could not be kept for reading: {error.strerror}" if isinstance(error, OSError) else error
         with place.container():
-            widgets.error(error)
+            widgets.error(what)
             st.caption("Remove the file in the sidebar, or drop another one there.")
         return None
     place.empty()
