@@ -68,7 +68,14 @@ def choose_example(examples: list[state.Example]) -> None:
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{example.title}**")
             st.caption(example.text)
-            st.button("Try this example", key=f"example_{example.key}", on_click=_open, args=(example,), type="primary")
+            st.button(
+                "Try this example",
+                key=f"example_{example.key}",
+                on_click=_open,
+                args=(example,),
+                icon=":material/play_arrow:",
+                width="stretch",
+            )
 
 
 def _open(example: state.Example) -> None:
