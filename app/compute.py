@@ -20,7 +20,7 @@ from einv2.metrics.dcase import evaluate_2020
 
 MAX_SECONDS = 600  # of a clip on a page; longer ones go through the command line
 KEPT_ANALYSES = 3  # in a session
-MAX_LANES = 4  # of simultaneous reference events shown
+MAX_LANES = 8  # of simultaneous reference events drawn; all are scored
 DISPLAY_MELS = 96
 DISPLAY_FRAMES = 2  # feature frames of 25 ms in a column of the spectrogram
 
@@ -148,13 +148,14 @@ def _flac(parts: list[np.ndarray], sample_rate: int) -> bytes:
 
 @dataclass(frozen=True)
 class Truth:
-    """Ground truth as shown: its frame table up to the end of the clip (``track`` is a lane), and what was left out."""
+    """Ground truth as shown: its frame table up to the end of the clip (lanes: the same on drawn lanes), and what was left out."""
 
     name: str
     table: pd.DataFrame
     lanes: pd.DataFrame
     classes: tuple[str, ...]
     frames_beyond: int
+    rows_hidden: int
 
 
 def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth | None:
@@ -163,9 +164,9 @@ def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth
         return None
     table = labels.read_csv(io.BytesIO(source.truth), classes, name=source.truth_name)
     inside = table[table["frame"] < n_frames]
-    sed, doa, _ = labels.to_tracks(inside, n_frames, MAX_LANES, len(classes))
+    sed, doa, hidden = labels.to_tracks(inside, n_frames, MAX_LANES, len(classes))
     beyond = table["frame"].nunique() - inside["frame"].nunique()
-    return Truth(source.truth_name, inside, decode(sed, doa), classes, beyond)
+    return Truth(source.truth_name, inside, decode(sed, doa), classes, beyond, hidden)
 
 
 def scores(estimate: pd.DataFrame, truth: Truth) -> dict:

@@ -12,7 +12,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 CLIP = "clip"
 ANALYSES = "analyses"
 UPLOAD = "upload"  # (the uploader's ids of clip and ground truth, the Source made of them)
-FIGURES = "figures"  # the last figure drawn, with what it was drawn from
+FIGURE = "figure"  # the last figure drawn, with what it was drawn from
 STOPPED = "stopped"  # digest of the clip whose analysis the user stopped
 
 

@@ -24,16 +24,14 @@ CLASS_COLOURS = {
     "ringing phone": "#3FA65A",
     "piano": "#8C6FE0",
 }
-_SYNONYMS = {
-    "speech": "female speech",
+_SYNONYMS = {  # of other class lists, for the same sound
     "knock": "knocking on door",
     "telephone": "ringing phone",
     "phone": "ringing phone",
     "walk, footsteps": "footsteps",
-    "musical instrument": "piano",
-    "bell": "alarm",
 }
 TRACK_SYMBOLS = ("circle", "diamond", "square", "triangle-up")
+NEUTRAL = "#76838F"  # text that is legible on the light and on the dark page
 SPECTROGRAM_COLOURS = "Viridis"
 
 

@@ -134,7 +134,7 @@ def test_closing_a_clip_leads_back_and_frees_it():
     app = start()
     app.button(key="example_moving_dog").click().run()
     next(b for b in app.button if b.label == "Close clip").click().run()
-    assert not app.get("plotly_chart") and state.ANALYSES not in app.session_state
+    assert not app.get("plotly_chart") and not any(k in app.session_state for k in (state.ANALYSES, state.FIGURE))
     assert not app.exception
 
 
@@ -240,3 +240,9 @@ def test_a_model_that_is_not_one_is_said_beside_an_example(monkeypatch, tmp_path
 def test_without_models_a_sentence_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
     assert "no trained network" in only_error(start())
+
+
+def test_more_reference_events_than_lanes_are_said():
+    truth = "".join(f"{frame},{c},0,{10 * c},0\n" for frame in (3, 4) for c in range(10)).encode()
+    app = upload("clip.wav", encoded(noise()), truth)
+    assert not app.error and "4 of its rows" in shown(app.warning[0].value)

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from app import theme
@@ -11,6 +12,14 @@ CLASSES = ("alarm", "piano")
 def table(*rows):
     frame = pd.DataFrame(rows, columns=["frame", "class", "track", "azimuth", "elevation", "confidence"])
     return frame.assign(distance=np.nan)
+
+
+def fill(figure, arrays):
+    """The figure with the detections in it, as the component in the browser puts them there."""
+    filled = go.Figure(figure)
+    for trace, properties in zip(filled.data[-len(arrays) :], arrays):
+        trace.update({key.replace(".", "_"): value for key, value in properties.items()})
+    return filled
 
 
 @pytest.fixture
@@ -43,7 +52,7 @@ def test_detections_come_last_and_empty(figure):
 
 
 def test_arrays_fill_the_figure(figure, detections):
-    filled = timeline.fill(figure, timeline.detection_arrays(detections, CLASSES, 2))
+    filled = fill(figure, timeline.detection_arrays(detections, CLASSES, 2))
     bars, first, second = filled.data[-5:-2]
     assert list(bars.base) == [0.5, 0.7] and list(bars.x) == [0.5, 0.2]
     assert list(bars.y) == ["track 1", "track 2"] and list(bars.text) == ["alarm", "piano"]
@@ -90,4 +99,5 @@ def test_class_colours_differ_and_carry_legible_text():
 
 def test_a_class_has_one_colour_in_every_list():
     assert theme.class_colour("knock") == theme.class_colour("knocking on door")
+    assert theme.class_colour("bell") != theme.class_colour("alarm")
     assert theme.class_colour("x y z") == theme.class_colour("x y z")

@@ -18,7 +18,6 @@ from einv2.config import LABEL_FRAMES_PER_SECOND
 LANE_PIXELS = 34
 PANEL_PIXELS = {"spectrogram": 190, "azimuth": 190, "elevation": 130}
 GAP_PIXELS = 26
-CHARACTER_SHARE = 0.011  # of the width of a narrow figure that a letter takes
 MARGIN = dict(l=78, r=16, t=30, b=44)
 TICK_HZ = (500, 1000, 2000, 4000, 8000)
 
@@ -50,7 +49,6 @@ def timeline(
     figure.add_trace(_heatmap(spectrogram, column_seconds), 1, 1)
     if truth_lanes:
         figure.add_trace(_truth_bars(truth, truth_classes), 2, 1)
-        figure.add_trace(_truth_names(truth, truth_classes, seconds), 2, 1)
         for row, column in ((3, "azimuth"), (4, "elevation")):
             figure.add_traces(_truth_lines(truth, truth_classes, column), row, 1)
     for trace, row in empty_detections(n_tracks):
@@ -91,6 +89,8 @@ def _truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
             for c, a, b in zip(runs["class"], runs["onset"], runs["offset"])
         ],
         hovertemplate="truth: %{customdata}<extra></extra>",
+        text=[escape(classes[c]) for c in runs["class"]],
+        textfont=dict(color=theme.NEUTRAL),
         marker=dict(color=[_faded(c) for c in colours], line=dict(color=colours, width=1.5)),
         name="truth",
         **_BAR,
@@ -98,22 +98,6 @@ def _truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
 
 
 _BAR = dict(orientation="h", width=0.74, textposition="inside", insidetextanchor="start", textangle=0)
-
-
-def _truth_names(truth: pd.DataFrame, classes: tuple[str, ...], seconds: float) -> go.Scatter:
-    """Names inside the outlines, in the page's text colour; those that would not fit are left to the hover text."""
-    runs = segments(truth)
-    names = np.array([escape(classes[c]) for c in runs["class"]])
-    fits = (runs["offset"] - runs["onset"]).to_numpy() > CHARACTER_SHARE * seconds * np.char.str_len(names)
-    return go.Scatter(
-        x=runs["onset"][fits],
-        y=[f"truth {lane + 1}" for lane in runs["track"][fits]],
-        text=names[fits],
-        mode="text",
-        textposition="middle right",
-        hoverinfo="skip",
-        name="truth names",
-    )
 
 
 def _faded(colour: str) -> str:
@@ -208,14 +192,6 @@ def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], n_tracks: in
                 }
             )
     return arrays
-
-
-def fill(figure: go.Figure, arrays: list[dict]) -> go.Figure:
-    """The same figure with the detections in it, for export and for tests."""
-    filled = go.Figure(figure)
-    for trace, properties in zip(filled.data[-len(arrays) :], arrays):
-        trace.update({key.replace(".", "_"): value for key, value in properties.items()})
-    return filled
 
 
 def _style(figure: go.Figure, inner: int, lanes: list[str], mel_hz: np.ndarray, seconds: float) -> None:

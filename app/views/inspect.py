@@ -86,7 +86,8 @@ def forget_example() -> None:
 
 def close() -> None:
     forget_example()
-    st.session_state.pop(state.ANALYSES, None)
+    for key in (state.ANALYSES, state.FIGURE):
+        st.session_state.pop(key, None)
 
 
 def opened(clip, truth) -> state.Source | None:
@@ -163,6 +164,11 @@ def read_truth(source: state.Source, analysis: compute.Analysis, classes) -> com
             f"{truth.name} goes on for {seconds:.1f} s of labelled sound beyond the end of {source.name}; "
             "that part is not shown and not scored."
         )
+    if truth is not None and truth.rows_hidden:
+        widgets.warning(
+            f"{truth.name} has more than {compute.MAX_LANES} events at a time; {truth.rows_hidden} of its rows are scored, "
+            "but not drawn."
+        )
     if truth is not None and Path(truth.name).stem != source.stem:
         widgets.warning(f"The ground truth is named {truth.name}, the clip {source.name}: do they belong together?")
     return truth
@@ -193,7 +199,7 @@ def results(source: state.Source, analysis: compute.Analysis, truth: compute.Tru
     """All that depends on the threshold; moving it runs this part only."""
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     threshold = left.slider(
-        "Threshold",
+        "Threshold (class probability)",
         0.05,
         0.95,
         0.5,
@@ -235,7 +241,7 @@ def draw(analysis: compute.Analysis, truth, table: pd.DataFrame, channel: int, t
 def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, channel: int):
     """The figure without detections. The last one is kept in the session: a slider needs the same one again."""
     key = (id(analysis), id(truth), channel)
-    kept = st.session_state.get(state.FIGURES)
+    kept = st.session_state.get(state.FIGURE)
     if kept is None or kept[0] != key:
         figure = timeline.timeline(
             analysis.spectrogram[channel],
@@ -247,7 +253,7 @@ def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, cha
             () if truth is None else truth.classes,
         )
         # the objects are kept with it, so that their ids stay theirs
-        kept = st.session_state[state.FIGURES] = (key, figure, analysis, truth)
+        kept = st.session_state[state.FIGURE] = (key, figure, analysis, truth)
     return kept[1]
 
 
@@ -287,9 +293,8 @@ def show_scores(table: pd.DataFrame, truth: compute.Truth | None, analysis: comp
     for column, (name, form) in zip(st.columns(4), formats.items()):
         column.metric(name, form.format(scores[name]), help=SCORE_HELP[name])
     st.caption(
-        f"DCASE 2020 measures of this clip against {widgets.plain(truth.name)}, in segments of 1 s within 20°. The same from "
-        "the command line: "
-        "`python -m einv2 predict`, then `python -m einv2 evaluate`."
+        f"DCASE 2020 measures of this clip against {widgets.plain(truth.name)}, in segments of 1 s within 20°. "
+        "The same from the command line: `python -m einv2 predict`, then `python -m einv2 evaluate`."
     )
 
 

@@ -37,7 +37,7 @@ class SceneConfig:
     event_seconds: Annotated[Range, "longest length allowed to a sound, s, log-uniform"] = (0.8, 9.0)
     gap_seconds: Annotated[float, "mean pause between the events of a lane, s, exponential"] = 0.6
     moving_share: Annotated[float, "share of moving events, 0 to 1"] = 0.5
-    speed_deg_per_s: Annotated[Range, "change of azimuth of a moving event, degrees/s, either way"] = (10.0, 40.0)
+    speed_deg_per_s: Annotated[Range, "speed of a moving event along the sphere, degrees/s"] = (10.0, 40.0)
     max_elevation: Annotated[float, "greatest elevation, up or down, degrees"] = 45.0
     level_db: Annotated[Range, "level of an event against the others, dB"] = (-8.0, 4.0)
     snr_db: Annotated[Range, "signal-to-noise ratio, dB"] = (6.0, 30.0)
