@@ -3,6 +3,9 @@
 Rotation: FOA can be turned by quarter turns about z, mirrored left-right and up-down without any filtering: the channels X
 and Y swap, and X, Y, Z change sign, 16 patterns in all (Mazzon et al., DCASE 2019). Log-mel channels swap, intensity channels
 swap and change sign, label directions go through the same matrix.
+
+``n`` and ``share``, in the functions that draw: parameters are drawn for a batch of n items, of which those given are the
+slice ``share``, so that processes that share a batch do to it what one would. By default the items are the whole batch.
 """
 
 from typing import NamedTuple
@@ -14,6 +17,7 @@ from . import features
 from .config import TrainConfig
 
 N_PATTERNS = 16
+ALL = slice(None)
 
 
 class Sample(NamedTuple):
@@ -54,26 +58,68 @@ def change_level(x: torch.Tensor, gains_db: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def mask(x: torch.Tensor, axis: int, widest: int, rng: np.random.Generator) -> torch.Tensor:
-    """SpecAugment: one stretch of at most ``widest`` frames (axis 2) or bins (axis 3) of every item set to 0, in place."""
-    for item in x:
+def filter_curves(n: int, n_bins: int, most_db: float, rng: np.random.Generator) -> torch.Tensor:
+    """FilterAugment (Nam et al., ICASSP 2022), linear type: gains in dB (n, F), straight lines between 3 to 6 random knots."""
+    curves = np.empty((n, n_bins))
+    for curve in curves:
+        knots = np.sort(rng.uniform(0, n_bins - 1, rng.integers(3, 7)))
+        curve[:] = np.interp(np.arange(n_bins), knots, rng.uniform(-most_db, most_db, len(knots)))
+    return torch.from_numpy(curves).float()
+
+
+def filter_levels(x: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:
+    """Features of the same sound through a filter of gains in dB ``curves`` (B, F), the same in every channel."""
+    x = x.clone()
+    x[:, features.LOGMEL] = (x[:, features.LOGMEL] + curves[:, None, None].to(x)).clamp(min=-100.0)
+    return x
+
+
+def shift_bins(x: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
+    """All channels moved up by ``shifts`` (B,) mel bands, as of a sound of another pitch; the outermost band is repeated."""
+    bins = torch.arange(x.shape[-1], device=x.device) - shifts[:, None].to(x.device)
+    index = bins.clamp(0, x.shape[-1] - 1)[:, None, None].expand(-1, *x.shape[1:3], -1)
+    return x.gather(-1, index)
+
+
+def sample_stretches(n: int, length: int, widest: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """n pairs (start, width) of stretches in a length, each of 0 to ``widest``."""
+    stretches = []
+    for _ in range(n):
         width = int(rng.integers(widest + 1))
-        start = int(rng.integers(x.shape[axis] - width + 1))
+        stretches.append((int(rng.integers(length - width + 1)), width))
+    return stretches
+
+
+def mask(
+    x: torch.Tensor, axis: int, widest: int, rng: np.random.Generator, n: int | None = None, share: slice = ALL
+) -> torch.Tensor:
+    """SpecAugment: one stretch of at most ``widest`` frames (axis 2) or bins (axis 3) of every item set to 0, in place."""
+    for item, (start, width) in zip(x, sample_stretches(n or len(x), x.shape[axis], widest, rng)[share]):
         item.narrow(axis - 1, start, width).zero_()
     return x
 
 
-def augment_features(sample: Sample, config: TrainConfig, rng: np.random.Generator) -> Sample:
-    """Rotation and level, on features before standardisation."""
+def augment_features(
+    sample: Sample, config: TrainConfig, rng: np.random.Generator, n: int | None = None, share: slice = ALL
+) -> Sample:
+    """Rotation, level, filter and pitch, on features before standardisation."""
+    n = n or len(sample.features)
     if config.rotate:
-        sample = rotate(sample, sample_rotations(len(sample.features), rng))
-    gains = torch.from_numpy(rng.uniform(-config.gain_db, config.gain_db, len(sample.features)))
-    return sample._replace(features=change_level(sample.features, gains))
+        sample = rotate(sample, sample_rotations(n, rng)[share])
+    gains = torch.from_numpy(rng.uniform(-config.gain_db, config.gain_db, n))
+    x = change_level(sample.features, gains[share])
+    if config.filter_db:
+        x = filter_levels(x, filter_curves(n, x.shape[-1], config.filter_db, rng)[share])
+    if config.shift_bins:
+        x = shift_bins(x, torch.from_numpy(rng.integers(-config.shift_bins, config.shift_bins + 1, n))[share])
+    return sample._replace(features=x)
 
 
-def augment_standardised(x: torch.Tensor, config: TrainConfig, rng: np.random.Generator) -> torch.Tensor:
+def augment_standardised(
+    x: torch.Tensor, config: TrainConfig, rng: np.random.Generator, n: int | None = None, share: slice = ALL
+) -> torch.Tensor:
     """Masks, on standardised features, where 0 is the mean."""
     for axis, widest in ((2, config.time_mask_frames), (3, config.frequency_mask_bins)):
         if widest:
-            x = mask(x, axis, min(widest, x.shape[axis]), rng)
+            x = mask(x, axis, min(widest, x.shape[axis]), rng, n, share)
     return x

@@ -127,3 +127,21 @@ def test_all_off_changes_nothing(scene_audio):
     result = augment.augment_features(batch, config, np.random.default_rng(0))
     assert torch.equal(result.features, batch.features)
     assert torch.equal(augment.augment_standardised(batch.features, config, np.random.default_rng(0)), batch.features)
+
+
+def test_filter_adds_one_curve_to_every_level_and_leaves_intensity():
+    rng = np.random.default_rng(3)
+    x = torch.randn(2, 7, 5, 16)
+    curves = augment.filter_curves(2, 16, 6.0, rng)
+    assert curves.shape == (2, 16) and curves.abs().max() <= 6 and curves.std(1).min() > 0
+    out = augment.filter_levels(x, curves)
+    torch.testing.assert_close(out[:, :4] - x[:, :4], curves[:, None, None].expand(2, 4, 5, 16))
+    torch.testing.assert_close(out[:, 4:], x[:, 4:])
+
+
+def test_shift_moves_every_channel_up_and_repeats_the_edge():
+    x = torch.arange(6.0).expand(3, 7, 2, 6)
+    out = augment.shift_bins(x, torch.tensor([0, 2, -1]))
+    assert out[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert out[1, 4, 1].tolist() == [0, 0, 0, 1, 2, 3]
+    assert out[2, 6, 0].tolist() == [1, 2, 3, 4, 5, 5]

@@ -309,3 +309,33 @@ def test_a_bank_of_other_classes_draws_from_its_folder(tmp_path):
         SourceBank(["kazoo"], folder, 1.5)
     with pytest.raises(ValueError, match="'piano' is not in this bank"):
         SourceBank(["kazoo"], folder, 0.5).draw("piano", generator())
+
+
+def test_strong_variation_draws_recordings_evenly_and_wider_in_pitch(tmp_path):
+    for part in range(2, 10):
+        write_tone(tmp_path / "alarm" / f"a__long_p{part}.wav", hertz=440)
+    write_tone(tmp_path / "alarm" / "a__other.wav", hertz=1000)
+    write_tone(tmp_path / "male_speech" / "a__voice.wav", hertz=440)
+    sounds = SoundFolder.scan(tmp_path, DCASE2020_CLASSES)
+    drawn = [sounds.draw("alarm", generator(seed), 1.0, strong=True) for seed in range(60)]
+    assert 15 < sum("other" in name for _, name in drawn) < 45
+    pitches = [peak_hertz(samples) / 440 for samples, name in drawn if "long" in name]
+    assert min(pitches) < 0.82 and max(pitches) > 1.22 and all(0.68 < p < 1.44 for p in pitches)
+    voices = [peak_hertz(sounds.draw("male speech", generator(seed), 1.0, strong=True)[0]) / 440 for seed in range(40)]
+    assert all(0.83 < p < 1.2 for p in voices), "another pitch would be another speaker's sex"
+
+
+def test_strong_variation_fills_thin_classes_with_procedural_sounds(tmp_path):
+    write_tone(tmp_path / "alarm" / "a.wav")
+    for n in range(40):
+        write_tone(tmp_path / "piano" / f"p{chr(97 + n // 10)}{n % 10}x.wav")
+    folder = SoundFolder.scan(tmp_path, DCASE2020_CLASSES)
+    strong = SourceBank(DCASE2020_CLASSES, folder, 0.1, strong=True)
+    none = SourceBank(DCASE2020_CLASSES, folder, 0.0, strong=True)
+
+    def share(bank, name):
+        return np.mean([bank.draw(name, generator(seed), 0.3)[1] == "procedural" for seed in range(80)])
+
+    assert 0.35 < share(strong, "alarm") < 0.65
+    assert share(strong, "piano") < 0.35
+    assert share(none, "alarm") == 0

@@ -58,6 +58,12 @@ _RHYTHMS = {"footsteps": ((200, 201), (0.4, 0.67)), "knocking on door": ((2, 7),
 _STRIKE_SECONDS = 0.9
 _REPEATABLE = ("alarm", "barking dog", "ringing phone")
 _REPEATABLE_SECONDS = 1.5
+# At another pitch these would be another class.
+_SEXED = ("female scream", "female speech", "male scream", "male speech")
+_MILD_SPEED, _STRONG_SPEED = (0.85, 1.18), (0.7, 1.4)
+_EQUALISER_HZ = np.geomspace(60, 12000, 9)
+_EQUALISER_DB = 4.0
+_FEW_RECORDINGS = 8
 _LONGEST_SECONDS = 8.0
 _LONGEST_READ_SECONDS = 60.0
 
@@ -114,13 +120,22 @@ class SoundFolder:
         return SoundFolder(self.path, train), SoundFolder(self.path, present)
 
     def draw(
-        self, class_name: str, rng: np.random.Generator, seconds: float | None = None, sample_rate: int = 24000
+        self,
+        class_name: str,
+        rng: np.random.Generator,
+        seconds: float | None = None,
+        sample_rate: int = 24000,
+        strong: bool = False,
     ) -> tuple[np.ndarray, str]:
         """A varied recording of a class and its name: (float32 (S,) with a peak of 0.9, path below the folder).
 
         Speed and pitch are changed together by 0.85 to 1.18 and the treble by up to 6 dB. Single steps and knocks
         become a rhythm, out of all takes of the recording; a short alarm, bark or ring may be repeated. A longer sound
         is cut to an excerpt that is not its silent part.
+
+        strong: for training. Every original recording is as likely as any other, however many files it has; speed and
+            pitch go from 0.7 to 1.4 (of speech and screams as above, since the class names the speaker's sex), and a
+            random equaliser (9 bands, standard deviation 4 dB) stands for another microphone, room or make of source.
 
         seconds: the most that is wanted, at least 0.1. A sound that is not repeated may be shorter. None: 8.
         ValueError if the class has no files, or names the file that cannot be read.
@@ -129,8 +144,14 @@ class SoundFolder:
             raise ValueError(f"{self.path} has no sounds of class {class_name!r}; it has {', '.join(self.files)}")
         require_length(seconds, sample_rate)
         files = self.files[class_name]
-        file = files[rng.integers(len(files))]
-        speed = log_uniform(rng, 0.85, 1.18)
+        if strong:
+            keys = sorted({recording_key(file) for file in files})
+            key = keys[rng.integers(len(keys))]
+            candidates = [file for file in files if recording_key(file) == key]
+        else:
+            candidates = files
+        file = candidates[rng.integers(len(candidates))]
+        speed = log_uniform(rng, *(_STRONG_SPEED if strong and class_name not in _SEXED else _MILD_SPEED))
         sound = _read(file, rng, speed, sample_rate)
         if class_name in _RHYTHMS and len(sound) < _STRIKE_SECONDS * sample_rate:
             takes = [other for other in files if recording_key(other) == recording_key(file) and other != file]
@@ -140,6 +161,7 @@ class SoundFolder:
         elif class_name in _REPEATABLE and len(sound) < _REPEATABLE_SECONDS * sample_rate:
             sound = _repeat(rng, sound, seconds or rng.uniform(1.0, 6.0), sample_rate)
         sound = _excerpt(rng, sound, round((seconds or _LONGEST_SECONDS) * sample_rate), sample_rate)
+        sound = _equalise(rng, sound, sample_rate) if strong else sound
         samples = finish(rng, tilt(rng, sound, sample_rate, 6.0), sample_rate)
         return samples, file.relative_to(self.path).as_posix()
 
@@ -188,6 +210,14 @@ def _repeat(rng, sound: np.ndarray, seconds: float, sample_rate: int) -> np.ndar
     return np.concatenate([part for _ in range(n) for part in (sound, pause)][:-1])
 
 
+def _equalise(rng, sound: np.ndarray, sample_rate: int) -> np.ndarray:
+    """The sound (S,) through a smooth random response: gains in dB at nine frequencies, straight lines between them."""
+    spectrum = np.fft.rfft(sound)
+    octaves = np.log(np.maximum(np.fft.rfftfreq(len(sound), 1 / sample_rate), 1.0))
+    gains_db = np.interp(octaves, np.log(_EQUALISER_HZ), rng.normal(0, _EQUALISER_DB, len(_EQUALISER_HZ)))
+    return np.fft.irfft(spectrum * 10 ** (gains_db / 20), len(sound))
+
+
 def _excerpt(rng, sound: np.ndarray, length: int, sample_rate: int) -> np.ndarray:
     """At most ``length`` samples in a row that hold at least half the mean power, if any do, or else the most."""
     if len(sound) <= length:
@@ -207,6 +237,8 @@ class SourceBank:
     classes: the class names that may be asked for.
     folder: recordings, or None.
     procedural_share: probability of a procedural sound for a class that has recordings, in [0, 1].
+    strong: recordings are varied strongly, see ``SoundFolder.draw``, and a class of few recordings is filled up: of one
+        with n the procedural share is at least 8 / n, up to a half. With a share of 0 there are none in any case.
 
     ValueError if a class has neither recordings nor a synthesiser. A class without a synthesiser is always drawn from
     the folder.
@@ -215,6 +247,7 @@ class SourceBank:
     classes: Sequence[str]
     folder: SoundFolder | None
     procedural_share: float
+    strong: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.procedural_share <= 1:
@@ -236,7 +269,13 @@ class SourceBank:
         if class_name not in self.classes:
             raise ValueError(f"class {class_name!r} is not in this bank, which has {', '.join(self.classes)}")
         # Drawn in any case: the state of the generator afterwards does not depend on what the folder holds.
-        wants_procedural = rng.uniform() < self.procedural_share
+        wants_procedural = rng.uniform() < self._procedural_share(class_name)
         if not self._has_recordings(class_name) or (wants_procedural and class_name in PROCEDURAL_CLASSES):
             return synthesise(class_name, rng, seconds, sample_rate), PROCEDURAL
-        return self.folder.draw(class_name, rng, seconds, sample_rate)
+        return self.folder.draw(class_name, rng, seconds, sample_rate, self.strong)
+
+    def _procedural_share(self, class_name: str) -> float:
+        if not (self.strong and self.procedural_share and self._has_recordings(class_name)):
+            return self.procedural_share
+        n = len({recording_key(file) for file in self.folder.files[class_name]})
+        return max(self.procedural_share, min(_FEW_RECORDINGS / n, 0.5))
