@@ -5,7 +5,7 @@ are plain numbers, F and LR in [0, 1].
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,13 @@ from scipy.optimize import linear_sum_assignment
 
 from .. import geometry
 from ..config import LABEL_FRAMES_PER_SECOND
+from .common import Counts
 
 NO_MATCH_DEGREES = 180.0  # the localisation error where a class was never found
 
 
 @dataclass
-class Counts2020:
+class Counts2020(Counts):
     """What the DCASE 2020 measure adds up over clips; ``+`` joins two."""
 
     true_positives: int = 0
@@ -29,9 +30,6 @@ class Counts2020:
     n_system: int = 0
     total_distance: float = 0.0
     n_both: int = 0
-
-    def __add__(self, other: "Counts2020") -> "Counts2020":
-        return Counts2020(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
     def scores(self) -> dict[str, float]:
         """ER, F, LE (degrees), LR and SELD = mean(ER, 1 - F, LE / 180, 1 - LR)."""
