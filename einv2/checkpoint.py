@@ -49,12 +49,15 @@ class Checkpoint:
         return sum(p.numel() for p in self.network.parameters())
 
 
-def save(checkpoint: Checkpoint, path: str | Path) -> None:
+def save(checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
     """Write a checkpoint: beside, then renamed, so that the file is whole or not there.
 
+    half: weights of two and more dimensions in half precision, at half the size; ``load`` gives single precision again.
     CheckpointError if its numbers are not finite or its standard deviations not above 0.
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.network.state_dict().items()}
+    if half:
+        tensors = {name: t.half() if t.is_floating_point() and t.ndim > 1 else t for name, t in tensors.items()}
     tensors |= {name: getattr(checkpoint, name).detach().cpu().contiguous() for name in STATISTICS}
     _require_finite(tensors, Path(path).name)
     header = {
@@ -148,7 +151,8 @@ def _class_names(values, n_classes: int) -> tuple[str, ...]:
 def _check_size(file, model: ModelConfig, name: str) -> None:
     """Before memory is taken: a small file must not describe a huge network."""
     found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys() if key not in STATISTICS}  # noqa: SIM118
-    if max(model.n_tracks * model.n_layers, len(model.channels)) > len(found):
+    n_stacks = model.n_tracks if model.output_format == "trackwise" else 1
+    if max(n_stacks * model.n_layers, len(model.channels)) > len(found):
         raise CheckpointError(f"{name} does not fit its own configuration: it has too few tensors for it.")
     try:
         with torch.device("meta"):

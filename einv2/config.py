@@ -15,6 +15,7 @@ LABEL_FRAME_MS = 100  # the time step of every DCASE SELD annotation and of the 
 LABEL_FRAMES_PER_SECOND = 1000 // LABEL_FRAME_MS
 LABEL_FRAME_SECONDS = LABEL_FRAME_MS / 1000
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz, of clips and of features
+CRNN_BANDS = 2  # that the recurrent layers of the network crnn see, as those of the DCASE 2020 baseline
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ class FeatureConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """EINV2. The defaults are the paper's Table 1; ``released()`` is what the authors' released code builds.
+    """The network. The defaults are EINV2 of the paper's Table 1; ``released()`` is what the authors' released code builds.
+
+    Where a field has nothing to act on it is left alone: sharing needs two branches; stitch_* soft sharing; in the class-wise
+    output formats n_tracks is that of the reference only; crnn reads channels, pooling, n_layers and dropout.
 
     Equations are those of the paper. "simultaneous" mixes both maps from the originals, as equation 7 has it; "sequential"
     mixes the DoA map with the already mixed SED map, as the released code does.
@@ -60,6 +64,14 @@ class ModelConfig:
 
     n_tracks: Annotated[int, "output tracks: events that can be told apart at a time"] = 2
     n_classes: Annotated[int, "classes"] = 14
+    network: Annotated[str, "einv2, or crnn: the SELDnet baseline of DCASE 2020"] = "einv2"
+    output_format: Annotated[
+        str, "trackwise (one event a track), seldnet (an activity and a direction a class) or accdoa (a vector a class)"
+    ] = "trackwise"
+    sharing: Annotated[
+        str, "of convolution blocks by SED and DoA: soft (equation 7), hard (one stack for both) or none"
+    ] = "soft"
+    task: Annotated[str, "seld (both branches), sed (activities only) or doa (directions only)"] = "seld"
     channels: Annotated[tuple[int, ...], "width of each convolution block"] = (64, 128, 256, 512)
     time_pooling: Annotated[
         tuple[int, ...], "pooling over time after each block; the product is the feature frames in 100 ms"
@@ -89,7 +101,17 @@ class ModelConfig:
             raise ValueError(f"stitch_blocks {self.stitch_blocks} must be block numbers from 1 to {n}")
         _require_one_of(self, "stitch_order", ("simultaneous", "sequential"))
         _require_one_of(self, "track_layer", ("mhsa", "transformer"))
-        if self.channels[-1] % self.n_heads:
+        _require_one_of(self, "network", ("einv2", "crnn"))
+        _require_one_of(self, "output_format", ("trackwise", "seldnet", "accdoa"))
+        _require_one_of(self, "sharing", ("soft", "hard", "none"))
+        _require_one_of(self, "task", ("seld", "sed", "doa"))
+        if self.network == "crnn" and (self.output_format, self.task) != ("seldnet", "seld"):
+            raise ValueError(
+                f"network crnn has output_format seldnet and task seld only, not {self.output_format} and {self.task}"
+            )
+        if self.output_format == "accdoa" and self.task != "seld":
+            raise ValueError(f"output_format accdoa has one branch for both, so the task must be seld, not {self.task}")
+        if self.network == "einv2" and self.channels[-1] % self.n_heads:
             raise ValueError(f"n_heads {self.n_heads} must divide the last of channels, {self.channels[-1]}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout {self.dropout} must lie in [0, 1)")
@@ -102,6 +124,12 @@ class ModelConfig:
         )
         return cls(**(released | changes))
 
+    @classmethod
+    def crnn(cls, **changes) -> "ModelConfig":
+        """The SELDnet baseline of DCASE 2020."""
+        sizes = dict(channels=(64, 64, 64), time_pooling=(4, 1, 1), frequency_pooling=(4, 4, 2), stitch_blocks=())
+        return cls(**(dict(network="crnn", output_format="seldnet", dropout=0.0) | sizes | changes))
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -109,16 +137,25 @@ class TrainConfig:
 
     pit: Annotated[str, "permutation-invariant training: tpit (frame level), cpit (chunk level) or none"] = "tpit"
     chunk_seconds: Annotated[int, "length of a training chunk, s"] = 4
-    epochs: Annotated[int, "passes over the data"] = 16
-    batch_size: Annotated[int, "chunks in a step"] = 32
-    learning_rate: Annotated[float, "peak of the one-cycle plan"] = 1.2e-3
-    warmup_share: Annotated[float, "share of all steps that rise to the peak, 0 to 1"] = 0.2
+    epochs: Annotated[int, "passes over the data"] = 100
+    patience: Annotated[int, "stop after so many epochs without a better validation score; 0: never"] = 0
+    batch_size: Annotated[int, "chunks in a step, over all processes together"] = 32
+    learning_rate: Annotated[float, "of AdamW, at its highest"] = 5e-4
+    schedule: Annotated[
+        str,
+        "steps (the paper: constant, a tenth of it for the last tenth of the run) or one-cycle (cosine up and down)",
+    ] = "steps"
+    warmup_share: Annotated[float, "one-cycle: share of all steps that rise to the peak, 0 to 1"] = 0.2
     weight_decay: Annotated[float, "of AdamW"] = 0.02
     sed_weight: Annotated[float, "share of the SED loss in the total, 0 to 1; the DoA loss has the rest"] = 0.5
     rotate: Annotated[bool, "turn and mirror the scenes: the 16 channel-swap and sign patterns of FOA"] = True
     time_mask_frames: Annotated[int, "widest SpecAugment mask over time, feature frames; 0 for none"] = 24
     frequency_mask_bins: Annotated[int, "widest SpecAugment mask over frequency, mel bands; 0 for none"] = 8
     gain_db: Annotated[float, "level of a chunk is changed by up to this, up or down, dB"] = 6.0
+    filter_db: Annotated[
+        float, "FilterAugment: random smooth filter over the mel bands, up or down, dB; 0 for none"
+    ] = 0.0
+    shift_bins: Annotated[int, "widest shift along the mel bands, up or down, bands; 0 for none"] = 0
     precision: Annotated[str, "fp32, bf16, or auto: bf16 where the processor multiplies it natively"] = "auto"
     validation_share: Annotated[float, "share of the clips held out when no validation folder is given, 0 to 1"] = 0.05
     seed: Annotated[int, "of everything drawn: weights, order, augmentation"] = 2020
@@ -126,21 +163,38 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require_positive(self, "chunk_seconds", "epochs", "batch_size", "learning_rate")
         _require_one_of(self, "pit", ("none", "tpit", "cpit"))
+        _require_one_of(self, "schedule", ("steps", "one-cycle"))
         _require_one_of(self, "precision", ("auto", "fp32", "bf16"))
         for name in ("warmup_share", "sed_weight", "validation_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} must lie in [0, 1]")
+        for name in (
+            "patience",
+            "weight_decay",
+            "time_mask_frames",
+            "frequency_mask_bins",
+            "gain_db",
+            "filter_db",
+            "shift_bins",
+            "seed",
+        ):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
 
 
 def require_compatible(model: ModelConfig, features: FeatureConfig) -> None:
-    """ValueError unless the network makes one output frame of 100 ms of features, and its pooling leaves a band."""
+    """ValueError unless the network makes one output frame of 100 ms of features, and its pooling leaves bands enough."""
     if math.prod(model.time_pooling) != features.frames_per_label_frame:
         raise ValueError(
             f"time_pooling {model.time_pooling} joins {math.prod(model.time_pooling)} feature frames, but hop "
             f"{features.hop} makes {features.frames_per_label_frame} in 100 ms"
         )
-    if math.prod(model.frequency_pooling) > features.n_mels:
-        raise ValueError(f"frequency_pooling {model.frequency_pooling} joins more bands than n_mels, {features.n_mels}")
+    n_bands, least = features.n_mels // math.prod(model.frequency_pooling), CRNN_BANDS if model.network == "crnn" else 1
+    if n_bands < least:
+        raise ValueError(
+            f"frequency_pooling {model.frequency_pooling} leaves {n_bands} of n_mels {features.n_mels}; "
+            f"{model.network} needs at least {least}"
+        )
 
 
 def field_help(cls) -> dict[str, str]:

@@ -1,9 +1,27 @@
-"""From trackwise probabilities and directions to detections. Written once; training, inference and every page use it."""
+"""From a network's output to detections. Written once; training, inference and every page use it."""
 
 import numpy as np
 import pandas as pd
+import torch
 
 from . import geometry
+from .config import ModelConfig
+from .models import Output
+
+
+def as_tracks(output: Output, model: ModelConfig) -> tuple[torch.Tensor | None, torch.Tensor]:
+    """Probabilities (B, T, M, K) and directions (B, T, M, 3) from the output of any format.
+
+    The class-wise formats become one track a class (M = K), track k holding class k alone; ACCDOA's probability is the length
+    of the vector, at most 1. Without a DoA branch the directions are 0; without an SED branch the probabilities are None.
+    """
+    sed, doa = output
+    if model.output_format == "accdoa":
+        return doa.norm(dim=-1).clamp(max=1).diag_embed(), doa
+    if sed is None:
+        return None, doa
+    probabilities = sed.sigmoid() if model.output_format == "trackwise" else sed.sigmoid().diag_embed()
+    return probabilities, probabilities.new_zeros(*probabilities.shape[:3], 3) if doa is None else doa
 
 
 def decode(sed: np.ndarray, doa: np.ndarray, threshold: float = 0.5) -> pd.DataFrame:

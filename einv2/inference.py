@@ -11,7 +11,7 @@ import torch
 from . import audio, checkpoint, labels
 from .checkpoint import Checkpoint
 from .config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
-from .decode import decode
+from .decode import as_tracks, decode
 from .features import LogMelIntensity
 
 CHUNK_SECONDS = 4
@@ -22,12 +22,21 @@ PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 
 @dataclass(frozen=True)
 class Prediction:
-    """Trackwise output for a clip: sed (T, M, K) probabilities, doa (T, M, 3) vectors (x front, y left, z up)."""
+    """Trackwise output for a clip: sed (T, M, K) probabilities, doa (T, M, 3) vectors (x front, y left, z up).
+
+    A network of a class-wise format gives one track a class; see ``einv2.decode``.
+    """
 
     sed: np.ndarray
     doa: np.ndarray
     classes: tuple[str, ...]
     frame_seconds: float = LABEL_FRAME_SECONDS
+    class_wise: bool = False
+
+    @property
+    def track_names(self) -> tuple[str, ...]:
+        """What the tracks are called where they are shown: track 1, track 2.. or, class-wise, the classes."""
+        return self.classes if self.class_wise else tuple(f"track {m + 1}" for m in range(self.sed.shape[1]))
 
     def frames(self, threshold: float = 0.5) -> pd.DataFrame:
         """Detections as a frame table with a column ``confidence``; see ``einv2.decode``."""
@@ -39,9 +48,14 @@ class Prediction:
 
 
 class Model:
-    """A checkpoint ready to run on the CPU or a GPU."""
+    """A checkpoint ready to run on the CPU or a GPU. ValueError if its network has one branch only (Table 2 of the paper)."""
 
-    def __init__(self, loaded: Checkpoint, device: str | torch.device = "cpu"):
+    def __init__(self, loaded: Checkpoint, device: str | torch.device = "cpu", name: str = "the network"):
+        if loaded.model.task != "seld":
+            what = {"sed": "activities", "doa": "directions"}[loaded.model.task]
+            raise ValueError(
+                f"{name} estimates {what} only: give a network with both branches, trained with the task seld."
+            )
         self.checkpoint = loaded
         self.device = torch.device(device)
         self.network = loaded.network.to(self.device).eval()
@@ -60,8 +74,8 @@ class Model:
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Audio chunks (B, 4, S) float32 -> probabilities (B, T, M, K) and directions (B, T, M, 3)."""
         x = self.extract(torch.from_numpy(chunks).to(self.device))
-        output = self.network((x - self.mean) / self.std)
-        return output.sed.sigmoid().cpu().numpy(), output.doa.cpu().numpy()
+        sed, doa = as_tracks(self.network((x - self.mean) / self.std), self.checkpoint.model)
+        return sed.cpu().numpy(), doa.cpu().numpy()
 
     def predict(
         self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
@@ -92,7 +106,8 @@ class Model:
         n_frames = audio.label_frames(n_samples, self.sample_rate)
         if not n_samples:
             raise ValueError("there is no audio to run over: the signal has 0 samples")
-        return Prediction(sed.rows[:n_frames], doa.rows[:n_frames], self.classes)
+        class_wise = self.checkpoint.model.output_format != "trackwise"
+        return Prediction(sed.rows[:n_frames], doa.rows[:n_frames], self.classes, class_wise=class_wise)
 
 
 class _Rows:
@@ -146,4 +161,5 @@ def resolve(name_or_file: str | Path) -> Path:
 
 def load(name_or_file: str | Path = "einv2", device: str | torch.device = "cpu") -> Model:
     """The model of a name in pretrained/ or of a checkpoint file."""
-    return Model(checkpoint.load(resolve(name_or_file)), device)
+    path = resolve(name_or_file)
+    return Model(checkpoint.load(path), device, path.name)

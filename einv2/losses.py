@@ -1,8 +1,11 @@
-"""Permutation-invariant training (PIT): pairwise costs, the permutation search, and the losses under the best permutation.
+"""The losses of every output format; ``seld_losses`` chooses. Trackwise: permutation-invariant training (PIT).
 
-The three steps are apart. Costs compare every predicted track with every reference track, (B, T, M, M); the search knows
+The three steps of PIT are apart. Costs compare every predicted track with every reference track, (B, T, M, M); the search knows
 nothing of what the costs mean; the losses read the costs along the permutation found. Equations of the paper's section on
 PIT: the loss of a frame (tPIT) or of a chunk of frames (cPIT) is the least over all M! assignments.
+
+The class-wise formats have nothing to permute: a class has one activity and one direction, so of two simultaneous events of
+one class one is lost. That loss is theirs, and stands in ``class_wise``.
 """
 
 from itertools import permutations
@@ -11,16 +14,79 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from .config import ModelConfig
+from .models import Output
+
 MAX_TRACKS = 4  # 24 permutations; the search is exhaustive
 
 
 class Losses(NamedTuple):
-    """Scalars, and the permutation (B, T, M): predicted track i is compared with reference track permutation[..., i]."""
+    """Scalars, and the permutation (B, T, M): predicted track i is compared with reference track permutation[..., i].
+
+    sed or doa is 0 where the network has no such output; the permutation None where there are no tracks.
+    """
 
     total: torch.Tensor
     sed: torch.Tensor
     doa: torch.Tensor
-    permutation: torch.Tensor
+    permutation: torch.Tensor | None
+
+
+def seld_losses(
+    output: Output,
+    reference_sed: torch.Tensor,
+    reference_doa: torch.Tensor,
+    model: ModelConfig,
+    pit: str = "tpit",
+    sed_weight: float = 0.5,
+) -> Losses:
+    """The losses of a network's output, in full precision, against a reference that is always trackwise.
+
+    reference_sed (B, T, M, K) of 0 and 1; reference_doa (B, T, M, 3), zero where a track is silent. ``pit`` speaks to the
+    trackwise format only. total = sed_weight SED + (1 - sed_weight) DoA, or the one of the two that there is.
+    """
+    sed, doa = (None if x is None else x.float() for x in output)
+    if model.output_format == "trackwise":
+        return pit_losses(sed, doa, reference_sed, reference_doa, pit, sed_weight)
+    activity, direction = class_wise(reference_sed, reference_doa)
+    if model.output_format == "accdoa":
+        return _weighted(None, F.mse_loss(doa, direction), sed_weight)
+    return _weighted(
+        None if sed is None else F.binary_cross_entropy_with_logits(sed, activity),
+        None if doa is None else masked_mse(doa, direction, activity),
+        sed_weight,
+    )
+
+
+def class_wise(reference_sed: torch.Tensor, reference_doa: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Activity (B, T, K) of each class, and activity times direction (B, T, K, 3), from a trackwise reference.
+
+    A class is active where any track holds it; its direction is that of the first such track. The second result is the
+    target of ACCDOA (Shimada et al., "ACCDOA: activity-coupled Cartesian direction of arrival representation for sound event
+    localization and detection", ICASSP 2021): a vector as long as its class is active.
+    """
+    activity, first = reference_sed.max(dim=2)
+    direction = reference_doa.gather(2, first.unsqueeze(-1).expand(-1, -1, -1, 3))
+    return activity, activity.unsqueeze(-1) * direction
+
+
+def masked_mse(doa: torch.Tensor, direction: torch.Tensor, activity: torch.Tensor) -> torch.Tensor:
+    """Mean squared error over the active (frame, class) pairs and x, y, z; 0 if there are none. Silent classes are free.
+
+    doa, direction (B, T, K, 3), activity (B, T, K). The objective "masked_mse" of the DCASE 2020 baseline, without the root
+    that its code takes of the sum.
+    """
+    error = (doa - direction).square().mean(-1)
+    return (error * activity).sum() / activity.sum().clamp(min=1)
+
+
+def _weighted(sed: torch.Tensor | None, doa: torch.Tensor | None, sed_weight: float, permutation=None) -> Losses:
+    """Both losses and their weighted sum, or the one there is as the total and 0 for the other."""
+    if sed is None:
+        return Losses(doa, torch.zeros_like(doa), doa, permutation)
+    if doa is None:
+        return Losses(sed, sed, torch.zeros_like(sed), permutation)
+    return Losses(sed_weight * sed + (1 - sed_weight) * doa, sed, doa, permutation)
 
 
 def pairwise_bce(logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
@@ -90,8 +156,8 @@ def find_permutation(cost: torch.Tensor, active: torch.Tensor, pit: str) -> torc
 
 
 def pit_losses(
-    logits: torch.Tensor,
-    doa: torch.Tensor,
+    logits: torch.Tensor | None,
+    doa: torch.Tensor | None,
     reference_sed: torch.Tensor,
     reference_doa: torch.Tensor,
     pit: str = "tpit",
@@ -99,12 +165,12 @@ def pit_losses(
 ) -> Losses:
     """SED and DoA losses under one common permutation, which minimises their unweighted sum.
 
-    logits, reference_sed (B, T, M, K); doa, reference_doa (B, T, M, 3), zero where a reference track is silent.
-    total = sed_weight SED + (1 - sed_weight) DoA; each a mean over batch, frames and tracks.
+    logits, reference_sed (B, T, M, K); doa, reference_doa (B, T, M, 3), zero where a reference track is silent. Each loss is a
+    mean over batch, frames and tracks. Without logits, or without doa, the permutation minimises the other alone.
     """
-    sed_cost = pairwise_bce(logits, reference_sed)
-    doa_cost = pairwise_mse(doa, reference_doa)
-    active = reference_sed.amax((2, 3)) > 0
-    permutation = find_permutation((sed_cost + doa_cost).detach(), active, pit)
-    sed_loss, doa_loss = take(sed_cost, permutation).mean(), take(doa_cost, permutation).mean()
-    return Losses(sed_weight * sed_loss + (1 - sed_weight) * doa_loss, sed_loss, doa_loss, permutation)
+    sed_cost = None if logits is None else pairwise_bce(logits, reference_sed)
+    doa_cost = None if doa is None else pairwise_mse(doa, reference_doa)
+    cost = sum(c.detach() for c in (sed_cost, doa_cost) if c is not None)
+    permutation = find_permutation(cost, reference_sed.amax((2, 3)) > 0, pit)
+    sed_loss, doa_loss = (None if c is None else take(c, permutation).mean() for c in (sed_cost, doa_cost))
+    return _weighted(sed_loss, doa_loss, sed_weight, permutation)

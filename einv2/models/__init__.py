@@ -1,11 +1,12 @@
 """Networks. ``build`` makes any of them from its configuration."""
 
 from ..config import ModelConfig
+from .crnn import CRNN
 from .einv2 import EINV2, Output
 
-__all__ = ["EINV2", "Output", "build"]
+__all__ = ["CRNN", "EINV2", "Output", "build"]
 
 
-def build(config: ModelConfig) -> EINV2:
-    """The network that a configuration describes, randomly initialised."""
-    return EINV2(config)
+def build(config: ModelConfig) -> EINV2 | CRNN:
+    """The network that a configuration describes, randomly initialised: features (B, 7, T, F) -> ``Output``."""
+    return CRNN(config) if config.network == "crnn" else EINV2(config)

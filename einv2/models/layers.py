@@ -41,7 +41,7 @@ class CrossStitch(nn.Module):
 
     def forward(self, sed: torch.Tensor, doa: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """sed and doa (B, C, ...) -> the mixed pair, same shapes."""
-        w = self.weight.reshape(-1, 2, 2, *[1] * (sed.ndim - 2))
+        w = self.weight.to(sed.dtype).reshape(-1, 2, 2, *[1] * (sed.ndim - 2))  # maps of bf16 stay so under autocast
         mixed_sed = w[:, 0, 0] * sed + w[:, 0, 1] * doa
         source = mixed_sed if self.order == "sequential" else sed
         return mixed_sed, w[:, 1, 0] * source + w[:, 1, 1] * doa
