@@ -1,9 +1,8 @@
-"""Training data: folders of clips with annotations, their features cached on disk, and batches of chunks."""
+"""Training data: the features of clips, cached on disk, and batches of chunks."""
 
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,76 +11,63 @@ import torch
 from . import audio, labels
 from .augment import Sample
 from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, to_json
+from .datasets import Clip
 from .features import N_CHANNELS, LogMelIntensity
 from .files import replacing
 
-AUDIO_SUFFIXES = (".flac", ".wav", ".ogg")
 SILENCE_DB = -100.0  # log-mel of padding
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A recording and its annotation."""
-
-    audio: Path
-    metadata: Path
-
-    @property
-    def stem(self) -> str:
-        return self.audio.stem
-
-
-def find_clips(root: str | Path) -> list[Clip]:
-    """All clips below root/foa* with a CSV of the same stem below root/metadata*, sorted by stem.
-
-    ValueError in one sentence if there are none, or where a clip lacks its annotation.
-    """
-    root = Path(root)
-    metadata = {p.stem: p for p in sorted(root.glob("metadata*/**/*.csv"))}
-    recordings = [p for p in sorted(root.glob("foa*/**/*")) if p.suffix.lower() in AUDIO_SUFFIXES]
-    if not recordings or not metadata:
-        raise ValueError(
-            f"{root} holds no data set: audio is expected in {root / 'foa_dev'}, annotations in {root / 'metadata_dev'}."
-        )
-    _require_unique_stems(recordings)
-    lacking = [p.name for p in recordings if p.stem not in metadata]
-    if lacking:
-        raise ValueError(
-            f"{len(lacking)} clips of {root} have no CSV of the same name in metadata_dev, first {lacking[0]}."
-        )
-    return sorted((Clip(p, metadata[p.stem]) for p in recordings), key=lambda c: c.stem)
-
-
-def _require_unique_stems(recordings: list[Path]) -> None:
-    seen = {}
-    for path in recordings:
-        if (other := seen.setdefault(path.stem, path)) != path:
-            raise ValueError(f"{other} and {path} have the same stem, by which clips and CSVs are matched; rename one.")
-
-
 def cached_features(clip: Clip, config: FeatureConfig) -> np.ndarray:
-    """Features of a whole clip, (7, T, F) float16, memory-mapped; computed once and kept beside the data set.
+    """Features of a whole clip, (7, T, F) float16, memory-mapped; computed once and kept below ``clip.features``.
 
-    The cache is keyed by the feature configuration; a file is written beside and renamed.
+    The cache is keyed by the feature configuration; a file is written beside and renamed, and one that is damaged or older
+    than its clip is computed again. OSError in one sentence if it cannot be written.
     """
     key = hashlib.sha256(json.dumps(to_json(config), sort_keys=True).encode()).hexdigest()[:12]
-    path = _root_of(clip) / f".features-{key}" / f"{clip.stem}.npy"
-    if not path.exists() or path.stat().st_mtime < clip.audio.stat().st_mtime:
-        path.parent.mkdir(exist_ok=True)
+    path = clip.features / f".features-{key}" / _cache_name(clip)
+    if (kept := _kept_features(path, clip, config)) is not None:
+        return kept
+    features = compute_features(clip.audio, config)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, compute_features(clip.audio, config))
-    return np.load(path, mmap_mode="r")
+            np.save(file, features)
+        return np.load(path, mmap_mode="r")
+    except OSError as error:
+        raise OSError(
+            f"the features of {clip.audio.name} ({features.nbytes / 1e6:.0f} MB) cannot be kept in {clip.features} "
+            f"({error.strerror or error}): free space there, or choose another folder with --cache."
+        ) from error
 
 
-def _root_of(clip: Clip) -> Path:
-    return next(p.parent for p in clip.audio.parents if p.name.startswith("foa"))
+def _cache_name(clip: Clip) -> Path:
+    """Where the features stand in the cache. Only clips outside foa_dev, which may have the same names, are below a folder."""
+    first, *folders, name = clip.place.parts
+    return Path(*folders if first == "foa_dev" else (first, *folders), f"{name}.npy")
+
+
+def _kept_features(path: Path, clip: Clip, config: FeatureConfig) -> np.ndarray | None:
+    """The features in the cache, if they are there, whole and as new as the clip."""
+    try:
+        if path.stat().st_mtime < clip.audio.stat().st_mtime:
+            return None
+        features = np.load(path, mmap_mode="r")
+    except (OSError, EOFError, ValueError):  # ValueError: numpy's for a damaged header or too short a file
+        return None
+    fits = features.ndim == 3 and features.shape[::2] == (N_CHANNELS, config.n_mels) and features.dtype == np.float16
+    return features if fits else None
 
 
 @torch.inference_mode()
 def compute_features(path: Path, config: FeatureConfig) -> np.ndarray:
-    """Features (7, T, F) float16 of a recording, one frame per hop."""
+    """Features (7, T, F) float16 of a recording, one frame per hop. ValueError if it is shorter than half a window."""
     extract = LogMelIntensity(config)
     signal = torch.from_numpy(audio.load(path, config.sample_rate))
+    if signal.shape[1] <= max(config.n_fft // 2, config.samples_per_label_frame):
+        raise ValueError(
+            f"{path.name}: lasts {signal.shape[1]} samples, too short for a window of {config.n_fft} samples"
+        )
     return extract(signal[None])[0].numpy().astype(np.float16)
 
 
@@ -89,7 +75,8 @@ class ChunkSet:
     """Chunks of equal length cut from clips. In order they cover every label frame once; shuffled, they start anywhere and
     leave out less than a chunk at either end of a clip.
 
-    ``dropped`` counts the reference frames that found no free track, of ``total`` reference frames.
+    ``dropped`` counts the reference frames that found no free track, of ``total`` reference frames within the clips, and
+    ``overlap`` is the largest number of simultaneous events.
     """
 
     def __init__(self, clips, feature_config: FeatureConfig, n_tracks: int, classes, chunk_seconds: int, progress=iter):
@@ -97,7 +84,7 @@ class ChunkSet:
         self.label_frames = chunk_seconds * LABEL_FRAMES_PER_SECOND
         self.feature_frames = self.label_frames * self.ratio + 1
         self.items = []
-        self.dropped = self.total = 0
+        self.dropped = self.total = self.overlap = 0
         for clip in progress(clips):
             x = cached_features(clip, feature_config)
             n_frames = (x.shape[1] - 1) // self.ratio
@@ -105,7 +92,9 @@ class ChunkSet:
             sed, doa, dropped = labels.to_tracks(table, n_frames, n_tracks, len(classes))
             self.items.append((x, sed.astype(np.float16), doa.astype(np.float16)))
             self.dropped += dropped
-            self.total += len(table)
+            events = np.bincount(table["frame"], minlength=n_frames)[:n_frames]
+            self.total += int(events.sum())
+            self.overlap = max(self.overlap, int(events.max()))
 
     def statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation of the features over all frames of all clips, each (1, 7, 1, F)."""
@@ -139,8 +128,12 @@ class ChunkSet:
         plan = self.plan(rng)
         stop = len(plan) - len(plan) % batch_size if rng is not None and len(plan) >= batch_size else len(plan)
         for start in range(0, stop, batch_size):
-            chunks = [self._chunk(*p) for p in plan[start : start + batch_size]]
-            yield Sample(*(torch.from_numpy(np.stack(part)) for part in zip(*chunks)))
+            yield self.batch(plan[start : start + batch_size])
+
+    def batch(self, plan: list[tuple[int, int]]) -> Sample:
+        """The chunks of a plan, or of a piece of one."""
+        chunks = [self._chunk(*p) for p in plan]
+        return Sample(*(torch.from_numpy(np.stack(part)) for part in zip(*chunks)))
 
     def _chunk(self, index: int, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         x, sed, doa = self.items[index]

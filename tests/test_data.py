@@ -1,4 +1,4 @@
-"""Data sets in folders, their cached features, and the chunks that the network is trained on."""
+"""Cached features, and the chunks that the network is trained on."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from einv2 import audio, data, labels
+from einv2 import audio, data, datasets, labels
 from einv2.config import FeatureConfig
 from einv2.features import LogMelIntensity
 
@@ -15,54 +15,17 @@ RATE = 24000
 CONFIG = FeatureConfig(n_mels=16)
 
 
-def write_clip(root, stem, seconds, rows=(), seed=0, suffix="foa_dev", metadata="metadata_dev"):
+def write_clip(root, stem, seconds, rows=(), seed=0, suffix="foa_dev", metadata="metadata_dev", rate=RATE, channels=4):
     for folder in (suffix, metadata):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    noise = 0.1 * np.random.default_rng(seed).standard_normal((4, round(seconds * RATE)))
-    audio.write_flac(root / suffix / f"{stem}.flac", noise, RATE)
+    noise = 0.1 * np.random.default_rng(seed).standard_normal((channels, round(seconds * rate)))
+    audio.write_flac(root / suffix / f"{stem}.flac", noise, rate)
     text = "".join(",".join(map(str, row)) + "\n" for row in rows)
     (root / metadata / f"{stem}.csv").write_text(text)
 
 
 def chunk_set(root, n_tracks=2, chunk_seconds=1):
-    return data.ChunkSet(data.find_clips(root), CONFIG, n_tracks, labels.DCASE2020_CLASSES, chunk_seconds)
-
-
-# Folders
-
-
-def test_clips_are_found_in_sub_folders_and_sorted(tmp_path):
-    write_clip(tmp_path, "b", 0.5, suffix="foa_dev/dev-train", metadata="metadata_dev/dev-train")
-    write_clip(tmp_path, "a", 0.5, suffix="foa_dev/dev-test", metadata="metadata_dev/dev-test")
-    (tmp_path / "foa_dev" / "notes.txt").write_text("no audio")
-    assert [c.stem for c in data.find_clips(tmp_path)] == ["a", "b"]
-    assert all(c.audio.stem == c.metadata.stem for c in data.find_clips(tmp_path))
-
-
-def test_folders_without_a_data_set(tmp_path):
-    with pytest.raises(ValueError, match=r"holds no data set: audio is expected in .*foa_dev"):
-        data.find_clips(tmp_path / "missing")
-    write_clip(tmp_path, "a", 0.5)
-    (tmp_path / "metadata_dev" / "a.csv").unlink()
-    with pytest.raises(ValueError, match="holds no data set"):
-        data.find_clips(tmp_path)
-
-
-def test_a_clip_without_annotation_is_named(tmp_path):
-    for stem in ("a", "b", "c"):
-        write_clip(tmp_path, stem, 0.5)
-    for stem in ("b", "c"):
-        (tmp_path / "metadata_dev" / f"{stem}.csv").unlink()
-    with pytest.raises(ValueError, match=r"^2 clips of .* have no CSV of the same name in metadata_dev, first b\.flac"):
-        data.find_clips(tmp_path)
-
-
-def test_two_clips_of_one_stem_are_refused(tmp_path):
-    """They would share an annotation and a file of cached features."""
-    write_clip(tmp_path, "a", 0.5)
-    write_clip(tmp_path, "a", 0.5, suffix="foa_dev/more")
-    with pytest.raises(ValueError, match="have the same stem"):
-        data.find_clips(tmp_path)
+    return data.ChunkSet(datasets.find_clips(root), CONFIG, n_tracks, labels.DCASE2020_CLASSES, chunk_seconds)
 
 
 # Features
@@ -70,7 +33,7 @@ def test_two_clips_of_one_stem_are_refused(tmp_path):
 
 def test_features_are_cached_until_the_clip_changes(tmp_path, monkeypatch):
     write_clip(tmp_path, "a", 1.0)
-    (clip,) = data.find_clips(tmp_path)
+    (clip,) = datasets.find_clips(tmp_path)
     computed = []
     compute = data.compute_features
     monkeypatch.setattr(data, "compute_features", lambda path, config: computed.append(path) or compute(path, config))
@@ -84,9 +47,83 @@ def test_features_are_cached_until_the_clip_changes(tmp_path, monkeypatch):
     assert data.cached_features(clip, CONFIG).shape == (7, 61, 16) and len(computed) == 3
 
 
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:40], lambda b: b"", lambda b: b"no array"])
+def test_damaged_features_are_computed_again(tmp_path, damage):
+    write_clip(tmp_path, "a", 1.0)
+    (clip,) = datasets.find_clips(tmp_path)
+    first = np.array(data.cached_features(clip, CONFIG))
+    (path,) = tmp_path.rglob("*.npy")
+    path.write_bytes(damage(path.read_bytes()))
+    assert np.array_equal(data.cached_features(clip, CONFIG), first)
+    np.save(path, first[:, :, :3])
+    assert np.array_equal(data.cached_features(clip, CONFIG), first)
+
+
+def test_clips_of_one_stem_have_features_of_their_own(tmp_path):
+    """Of dev and eval, of sub-folders, and of two sets with one cache."""
+    for root in (tmp_path / "1" / "set", tmp_path / "2" / "set"):
+        for seed, kind in enumerate(("dev", "eval", "dev/more")):
+            write_clip(root, "a.b", 0.5 + seed / 10, suffix=f"foa_{kind}", metadata=f"metadata_{kind}")
+    roots = [tmp_path / "1" / "set", tmp_path / "2" / "set"]
+    for cache in (None, tmp_path / "cache"):
+        clips = datasets.find_clips(*roots, cache=cache)
+        lengths = [data.cached_features(clip, CONFIG).shape[1] for clip in clips]
+        assert sorted(lengths) == [21, 21, 25, 25, 29, 29]
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 6
+    names = {p.relative_to(roots[0]).parts[1:] for p in roots[0].glob(".features-*/**/*.npy")}
+    assert names == {("a.b.npy",), ("more", "a.b.npy"), ("foa_eval", "a.b.npy")}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError("4096 requested and 1024 written")])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, error):
+    write_clip(tmp_path, "a", 1.0)
+    (clip,) = datasets.find_clips(tmp_path)
+
+    def full(file, array):
+        file.write(b"half")
+        raise error
+
+    monkeypatch.setattr(np, "save", full)
+    said = (
+        r"features of a\.flac \(0 MB\) cannot be kept in .* \((No space|4096).*\): free space there, or .* --cache\.$"
+    )
+    with pytest.raises(OSError, match=said):
+        data.cached_features(clip, CONFIG)
+    assert not [p for p in tmp_path.rglob(".features-*/*") if p.is_file()]
+
+
+def test_a_folder_that_cannot_be_written_asks_for_a_cache(tmp_path):
+    write_clip(tmp_path / "set", "a", 1.0)
+    (tmp_path / "file").write_text("where a folder should be made")
+    (clip,) = datasets.find_clips(tmp_path / "set", cache=tmp_path / "file")
+    with pytest.raises(OSError, match=r"cannot be kept in .*--cache"):
+        data.cached_features(clip, CONFIG)
+
+
+@pytest.mark.parametrize("rate, seconds", [(48000, 1.5), (24000, 1.5), (44100, 0.35)])
+def test_any_rate_gives_the_frames_of_the_network(tmp_path, rate, seconds):
+    write_clip(tmp_path, "a", seconds, [(1, 3, 0, 90, 0)], rate=rate)
+    chunks = chunk_set(tmp_path)
+    x, sed, _ = chunks.items[0]
+    assert x.shape == (7, round(seconds * 40) + 1, 16) and len(sed) == int(10 * seconds) and sed[1, 0, 3] == 1
+
+
+@pytest.mark.parametrize("channels, seconds, says", [(2, 1, "has 2 channels"), (4, 0.1, "lasts 0.100 s")])
+def test_audio_that_cannot_be_used_is_named(tmp_path, channels, seconds, says):
+    write_clip(tmp_path, "a", seconds, channels=channels)
+    with pytest.raises(ValueError, match=rf"^a\.flac: .*{says}"):
+        chunk_set(tmp_path)
+
+
+def test_a_clip_shorter_than_the_window_is_named(tmp_path):
+    write_clip(tmp_path, "a", 0.25)
+    with pytest.raises(ValueError, match=r"a\.flac: lasts 6000 samples, too short for a window of 16384"):
+        data.compute_features(tmp_path / "foa_dev" / "a.flac", FeatureConfig(n_mels=16, n_fft=16384))
+
+
 def test_a_broken_clip_leaves_no_features(tmp_path):
     write_clip(tmp_path, "a", 1.0)
-    (clip,) = data.find_clips(tmp_path)
+    (clip,) = datasets.find_clips(tmp_path)
     clip.audio.write_bytes(clip.audio.read_bytes()[:2000])
     with pytest.raises(audio.AudioError, match=r"a\.flac"):
         data.cached_features(clip, CONFIG)
@@ -98,7 +135,7 @@ def test_a_broken_clip_leaves_no_features(tmp_path):
 
 def test_chunks_equal_features_and_labels_of_the_clip(scenes):
     chunks = chunk_set(scenes, chunk_seconds=2)
-    clips = data.find_clips(scenes)
+    clips = datasets.find_clips(scenes)
     (batch,) = chunks.batches(100, None)
     assert batch.features.shape == (24, 7, 81, 16) and batch.sed.shape == (24, 20, 2, 14)
     with torch.inference_mode():
@@ -170,8 +207,29 @@ def test_dropped_frames_are_counted(tmp_path):
     write_clip(tmp_path, "a", 1.0, rows)
     for n_tracks, dropped in ((1, 14), (2, 6), (3, 0)):
         chunks = chunk_set(tmp_path, n_tracks)
-        assert (chunks.dropped, chunks.total) == (dropped, 22)
+        assert (chunks.dropped, chunks.total, chunks.overlap) == (dropped, 22, 3)
         assert chunks.items[0][1].sum() == 22 - dropped
+
+
+def test_rows_after_the_end_of_the_clip_do_not_count(tmp_path):
+    write_clip(tmp_path, "a", 1.0, [(f, k, 0, 0, 0) for f in range(8, 14) for k in range(2 if f < 10 else 3)])
+    chunks = chunk_set(tmp_path)
+    assert (chunks.dropped, chunks.total, chunks.overlap) == (0, 4, 2)
+
+
+def test_events_keep_their_track(tmp_path):
+    """A 2019 annotation: the phone starts during the cough, goes on after it, and the third event takes the freed track."""
+    header = ("sound_event_recording", "start_time", "end_time", "ele", "azi", "dist")
+    rows = [header, ("cough", 0.1, 0.52, 0, 0, 2), ("phone", 0.3, 1.2, 10, 90, 1), ("keysDrop", 0.84, 1.5, 0, -90, 1)]
+    write_clip(tmp_path, "a", 1.5, rows)
+    chunks = data.ChunkSet(datasets.find_clips(tmp_path), CONFIG, 2, labels.DCASE2019_CLASSES, 1)
+    _, sed, doa = chunks.items[0]
+    cough, phone, keys = (labels.DCASE2019_CLASSES.index(name) for name in ("cough", "phone", "keys drop"))
+    expected = np.zeros((15, 2, 11))
+    expected[1:5, 0, cough] = expected[3:12, 1, phone] = expected[8:15, 0, keys] = 1
+    np.testing.assert_array_equal(sed, expected)
+    np.testing.assert_allclose(doa[3:12, 1], [[0, np.cos(np.radians(10)), np.sin(np.radians(10))]] * 9, atol=1e-3)
+    assert (chunks.dropped, chunks.total) == (0, 20)
 
 
 def test_an_annotation_of_another_data_set_is_named(tmp_path, scenes):

@@ -1,0 +1,354 @@
+"""Data sets in folders: the DCASE SELD sets of 2019 to 2024 as they are unpacked, and what ``simulate`` writes.
+
+A set is a folder with audio below foa_dev (or foa_eval, ...) and one CSV a clip below metadata_dev (metadata_eval, ...):
+
+    2019          foa_dev/split1_ir0_ov1_1.wav, 48 kHz; the evaluation set unpacks to ``DEEP_FOLDER``
+    2020          foa_dev/fold1_room1_mix001_ov1.wav
+    2021          foa_dev/dev-train/fold1_room1_mix001.wav, dev-val, dev-test; foa_eval/eval-test/mix001.wav
+    2022 to 2024  foa_dev/dev-train-sony/fold3_room21_mix001.wav, dev-train-tau, dev-test-sony, dev-test-tau
+    simulate      foa_dev/fold1_room1_mix0001.flac, and scenes/
+
+A clip and its CSV have the same path below foa_X and metadata_X, or at least the same stem.
+
+A *part* of a set is the clips of which a folder or the file begins with a name, up to a sign that is neither letter nor
+digit: "fold1", "split3", "foa_eval", "dev-test" (of 2022: dev-test-sony and dev-test-tau), "dev-train-sony".
+"""
+
+import contextlib
+import hashlib
+import itertools
+import logging
+import re
+import shutil
+import subprocess
+import zipfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import labels
+
+AUDIO_SUFFIXES = (".flac", ".wav", ".ogg")
+DEEP_FOLDER = "proj/asignal/DCASE2019/dataset"
+PUBLIC_SETS = {
+    "dcase2019": "tau2019sse",
+    "dcase2020": "tau2020sse_nigens",
+    "dcase2021": "tau2021sse_nigens",
+    "dcase2022": "starss2022",
+}  # names in the package soundata
+
+_LAYOUTS = {
+    "dcase2019": r"split\d+_ir\d+_ov\d+_\d+$|split0_\d+$",
+    "dcase2020": r"fold\d+_room\d+_mix\d+_ov\d+$",
+    "dcase2021": r"/dev-(train|val|test)/fold\d+_room\d+_mix\d+$|/eval-test/mix\d+$",
+    "dcase2022": r"/dev-(train|test)-\w+/fold\d+_room\d+_mix\d+$",
+}  # what the path of a clip within its set, without suffix, ends with
+_MOST_CLASSES = 1000
+_ANY = ""  # stands for whatever follows "metadata" in a folder's name
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording and its annotation."""
+
+    root: Path  # of its data set
+    audio: Path
+    metadata: Path
+    features: Path  # folder below which its features are kept
+
+    @property
+    def stem(self) -> str:
+        return self.audio.stem
+
+    @property
+    def place(self) -> Path:
+        """The path within the data set, without suffix."""
+        return self.audio.relative_to(self.root).with_suffix("")
+
+
+def find_clips(*roots: str | Path, parts: Sequence[str] = (), cache: str | Path | None = None) -> list[Clip]:
+    """The clips of data sets that belong to any of ``parts`` (all clips without), set by set, sorted by stem.
+
+    cache: folder to keep features in, if not beside each data set. ValueError in one sentence if a folder holds no data set,
+    a clip lacks its annotation, or a part has no clips.
+    """
+    found = {root: _recordings(root) for root in map(Path, roots)}
+    _require_parts(parts, found)
+    return [
+        clip
+        for root, recordings in found.items()
+        for clip in _annotated(root, [p for p in recordings if not parts or _in_parts(p, root, parts)], cache)
+    ]
+
+
+def split_clips(
+    folders: Sequence[str | Path],
+    validation_folders: Sequence[str | Path] = (),
+    parts: Sequence[str] = (),
+    validation_parts: Sequence[str] = (),
+    share: float = 0.05,
+    seed: int = 0,
+    cache: str | Path | None = None,
+) -> tuple[list[Clip], list[Clip]]:
+    """Clips for training and for validation.
+
+    Validation clips are those of ``validation_folders``, or else the ``validation_parts`` of ``folders`` (training then has
+    ``parts``, or the rest), or else a ``share`` of the clips drawn with ``seed``. ValueError as ``find_clips``, and if
+    either list would be empty or the parts overlap.
+    """
+    if validation_folders:
+        held_out = find_clips(*validation_folders, parts=validation_parts, cache=cache)
+        return find_clips(*folders, parts=parts, cache=cache), held_out
+    clips = find_clips(*folders, parts=parts, cache=cache)
+    if not validation_parts:
+        return _drawn(clips, share, seed)
+    held_out = find_clips(*folders, parts=validation_parts, cache=cache)
+    both = set(held_out).intersection(clips)
+    if parts and both:
+        raise ValueError(
+            f"{len(both)} clips would be trained on and validated on, first {min(c.audio.name for c in both)}: "
+            "choose parts for training and for validation that have no clip in common."
+        )
+    clips = [c for c in clips if c not in both]
+    if not clips:
+        raise ValueError(f"no clip is left for training: all {len(held_out)} are held out for validation.")
+    return clips, held_out
+
+
+def _drawn(clips: list[Clip], share: float, seed: int) -> tuple[list[Clip], list[Clip]]:
+    order = np.random.default_rng(seed).permutation(len(clips))
+    n = max(round(share * len(clips)), 1)
+    if n >= len(clips):
+        raise ValueError("one clip is not enough: one is held out for validation, so give at least two.")
+    return [clips[i] for i in sorted(order[n:])], [clips[i] for i in sorted(order[:n])]
+
+
+# Folders
+
+
+def _folders(root: Path, kind: str) -> list[Path]:
+    """The folders foa* or metadata* of a data set."""
+    found = [*root.glob(f"{kind}*"), *root.glob(f"{DEEP_FOLDER}/{kind}*")]
+    return sorted(folder for folder in found if folder.is_dir())
+
+
+def _recordings(root: Path) -> list[Path]:
+    paths = (p for folder in _folders(root, "foa") for p in folder.rglob("*"))
+    recordings = [p for p in paths if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith(".")]
+    if not recordings:
+        raise ValueError(
+            f"{root} holds no data set: audio is expected in {root / 'foa_dev'}, annotations in {root / 'metadata_dev'}."
+        )
+    return sorted(recordings, key=lambda p: (p.stem, p))
+
+
+def _annotated(root: Path, recordings: list[Path], cache: str | Path | None) -> list[Clip]:
+    """Recordings with their CSVs. ValueError where one has none, or two have the same."""
+    tables = _tables(root)
+    if not tables:
+        raise ValueError(f"{root} holds no annotations: a CSV for each clip is expected in {root / 'metadata_dev'}.")
+    clips, lacking, taken = [], [], {}
+    for audio in recordings:
+        metadata = _table_of(audio, root, tables)
+        if metadata is None:
+            lacking.append(audio)
+        elif (other := taken.setdefault(metadata, audio)) != audio:
+            raise ValueError(
+                f"{other} and {audio} would have the same annotation, {metadata}: rename one of the clips."
+            )
+        clips.append(Clip(root, audio, metadata, _features_folder(root, cache)))
+    if lacking:
+        ending, _ = _below_foa(lacking[0], root)
+        raise ValueError(
+            f"{len(lacking)} of {len(recordings)} clips of {root} have no CSV of the same name below "
+            f"metadata{ending}, first {lacking[0].name}: add them, or choose other parts."
+        )
+    return clips
+
+
+def _tables(root: Path) -> dict[str, dict[Path | str, list[Path]]]:
+    """The CSVs of a data set: for X of each metadata_X, and for ``_ANY`` of them, by the path below it (a Path) and by stem."""
+    tables = defaultdict(lambda: defaultdict(list))
+    for folder in _folders(root, "metadata"):
+        ending = folder.name.removeprefix("metadata")
+        for path in sorted(p for p in folder.rglob("*.csv") if not p.name.startswith(".")):
+            place = path.relative_to(folder).with_suffix("")
+            for where, key in {(ending, place), (ending, path.stem), (_ANY, path.stem)}:
+                tables[where][key].append(path)
+    return tables
+
+
+def _table_of(audio: Path, root: Path, tables: dict[str, dict[Path | str, list[Path]]]) -> Path | None:
+    """The CSV of a recording: at the same place, else of the same stem. ValueError if several would do."""
+    ending, place = _below_foa(audio, root)
+    there = tables[ending if ending in tables else _ANY]
+    found = there.get(place) or there.get(audio.stem) or [None]
+    if len(found) > 1:
+        raise ValueError(
+            f"{audio} may be annotated by {found[0]} or {found[1]}: give the CSV the same path as the clip."
+        )
+    return found[0]
+
+
+def _below_foa(audio: Path, root: Path) -> tuple[str, Path]:
+    """("_dev", path below foa_dev without suffix) of a recording."""
+    folder, *below = _from_foa(audio, root)
+    return folder.removeprefix("foa"), Path(*below)
+
+
+def _from_foa(audio: Path, root: Path) -> list[str]:
+    """foa_dev, the folders below it, and the stem of a recording."""
+    parts = audio.relative_to(root).with_suffix("").parts
+    return list(itertools.dropwhile(lambda part: not part.startswith("foa"), parts))
+
+
+def _features_folder(root: Path, cache: str | Path | None) -> Path:
+    if cache is None:
+        return root
+    return Path(cache) / f"{root.name}-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]}"
+
+
+# Parts
+
+
+def _in_parts(audio: Path, root: Path, parts: Sequence[str]) -> bool:
+    names = _from_foa(audio, root)
+    return any(re.match(rf"{re.escape(part)}(?![0-9A-Za-z])", name) for part in parts for name in names)
+
+
+def _require_parts(parts: Sequence[str], found: dict[Path, list[Path]]) -> None:
+    """ValueError that lists the parts there are, if one of ``parts`` has no clips."""
+    for part in parts:
+        if not any(_in_parts(path, root, [part]) for root, recordings in found.items() for path in recordings):
+            there = {n for root, recordings in found.items() for p in recordings for n in _part_names(p, root)}
+            raise ValueError(
+                f"no clip of {_listed(found)} belongs to the part {part!r}; there are {', '.join(sorted(there))}."
+            )
+
+
+def _part_names(audio: Path, root: Path) -> list[str]:
+    """The folders of a clip, and the fold or split that its name begins with."""
+    *folders, stem = _from_foa(audio, root)
+    return [*folders, *re.findall(r"^(?:fold|split)\d+(?=_)", stem)]
+
+
+def _listed(roots) -> str:
+    return ", ".join(map(str, roots))
+
+
+# Classes and tracks
+
+
+def guess_classes(clips: Sequence[Clip]) -> str:
+    """The name in ``labels.CLASS_LISTS`` of the class list that clips are annotated with.
+
+    Told by the header of 2019, the distances of 2023 and 2024, the names that each year gives to folders and clips, and the
+    largest class index. ValueError, one sentence with the choices, where these do not agree on one list.
+    """
+    years, largest = set(), -1
+    for clip in clips:
+        if year := _year_at_once(clip):
+            years.add(year)
+            continue
+        table = labels.read_csv(clip.metadata, range(_MOST_CLASSES))
+        largest = max(largest, table["class"].max() if len(table) else -1)
+        years.add(_year_of_layout(clip) or ("dcase2023" if table["distance"].notna().any() else None))
+    told = {labels.CLASS_LISTS[year] for year in years - {None}}
+    first_years = {names: year for year, names in reversed(labels.CLASS_LISTS.items())}
+    fitting = [first_years[names] for names in told or first_years if len(names) > largest]
+    if len(told) > 1 or len(fitting) != 1:
+        choices = ", ".join(f"{year} ({len(names)})" for year, names in labels.CLASS_LISTS.items())
+        raise ValueError(
+            f"the class list of {_listed(dict.fromkeys(c.root for c in clips))} is not clear from the files, "
+            f"with class indices up to {largest}: choose it with --classes, one of {choices}."
+        )
+    return fitting[0]
+
+
+def _year_at_once(clip: Clip) -> str | None:
+    """The year that needs no look at the whole annotation: what ``simulate`` writes, and files with the header of 2019."""
+    if (clip.root / "scenes").is_dir():
+        return "dcase2020"
+    with clip.metadata.open(encoding="utf-8", errors="replace") as file:
+        return "dcase2019" if "sound_event_recording" in file.readline().lower() else None
+
+
+def _year_of_layout(clip: Clip) -> str | None:
+    place = clip.place.as_posix()
+    return next((year for year, pattern in _LAYOUTS.items() if re.search(pattern, place)), None)
+
+
+def largest_overlap(clips: Sequence[Clip], classes) -> int:
+    """The largest number of simultaneous events in the annotations of clips."""
+    tables = (labels.read_csv(clip.metadata, classes) for clip in clips)
+    return max((int(np.bincount(table["frame"]).max(initial=0)) for table in tables), default=0)
+
+
+# Public sets
+
+
+def fetch(name: str, out: str | Path) -> list[str]:
+    """Download, unpack and check one of ``PUBLIC_SETS`` with the package soundata; what was fetched already is kept.
+
+    Returns the parts (foa_dev, metadata_dev, ...). ValueError or OSError in one sentence without soundata, without
+    internet, or where a file does not have its check sum.
+    """
+    try:
+        import soundata
+        from soundata import download_utils
+    except ImportError as error:
+        raise ValueError(f"fetch needs the package soundata: pip install soundata==1.0.1 ({error})") from None
+    dataset = soundata.initialize(PUBLIC_SETS[name], data_home=str(out))
+    parts = [part for part in dataset.remotes if part.startswith(("foa", "metadata"))]
+    try:
+        with _without_log():
+            for part in parts:
+                if isinstance(dataset.remotes[part], list):
+                    _fetch_split(dataset.remotes[part], Path(out), download_utils)
+                else:
+                    dataset.download(partial_download=[part])
+            dataset.download(partial_download=["index"])
+            missing, damaged = dataset.validate(verbose=False)
+    except (OSError, zipfile.BadZipFile) as error:  # OSError: urllib's errors, too
+        raise OSError(
+            f"{name} was not fetched: {' '.join(str(error).split())}; fetch needs internet and free disk space, and goes on "
+            "where it stopped once a damaged file is deleted."
+        ) from error
+    _require_whole(name, Path(out), parts, missing, damaged)
+    return parts
+
+
+def _fetch_split(archives: list, out: Path, download_utils) -> None:
+    """Fetch and unpack an archive in several files, which soundata 1.0.1 does not join rightly itself."""
+    if shutil.which("zip") is None:
+        raise OSError("the program zip, which joins archives, is not installed (Debian: apt install zip)")
+    for archive in archives:
+        download_utils.download_from_remote(archive, str(out), False)
+    last = next(out / archive.filename for archive in archives if archive.filename.endswith(".zip"))
+    whole = last.with_name(f"{last.stem}_single.zip")
+    whole.unlink(missing_ok=True)
+    done = subprocess.run(["zip", "-q", "-s", "0", last, "--out", whole], capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(f"{last} could not be joined with its other files: {done.stdout} {done.stderr}")
+    download_utils.unzip(str(whole), cleanup=True)
+
+
+def _require_whole(name: str, out: Path, parts: list[str], missing: dict, damaged: dict) -> None:
+    """ValueError if files of the parts are missing or damaged. The index lists the microphone-array format, too."""
+    for what, by_clip in (("missing", missing.get("clips", {})), ("damaged", damaged.get("clips", {}))):
+        files = [f for clip, files in by_clip.items() if "mic" not in clip.split("/")[0] for f in files]
+        if files:
+            raise ValueError(f"{len(files)} files of {name} in {out} are {what}, first {files[0]}: run fetch again.")
+
+
+@contextlib.contextmanager
+def _without_log():
+    """soundata logs what its exceptions say."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
