@@ -1,39 +1,53 @@
-"""The training loop: plain, resumable, and followed in a progress bar, ``log.txt`` and ``metrics.jsonl``.
+"""The training loop: plain, resumable, on one process or many, and followed in a progress bar, log.txt and TensorBoard.
 
-A run is a folder: config.json, metrics.jsonl (one line an epoch), log.txt, last.safetensors and best.safetensors (by the
-validation SELD score), state.pt (optimiser; read back with tensors only). Files are whole or not there. Each
-epoch draws its randomness from (seed, epoch), so a run that is stopped and resumed repeats the epoch it was stopped in and
-gives the curve of a run that was never stopped.
+A run is a folder: config.json (settings, and a fingerprint of the data), metrics.jsonl (one line an epoch), log.txt, events/
+(TensorBoard), last.safetensors and best.safetensors (by the validation score that ``CRITERION`` names), state.pt (optimiser;
+read back with tensors only). Files are whole or not there. Each epoch draws its randomness from (seed, epoch), so a run that
+is killed and resumed repeats the epoch it was killed in and gives the curve of a run that was never stopped.
+
+Under torchrun every process takes its share of each batch and of the validation set; rank 0 alone reads and writes the run's
+folder. The loss is that of one process, but for two things: each process drops out other units, and the masked DoA loss
+of the SELDnet format is averaged over each process's active pairs before it is averaged over processes.
 """
 
+import contextlib
+import hashlib
 import json
 import math
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
+from safetensors import SafetensorError
+from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from . import augment, checkpoint, data, labels, models
+from . import augment, checkpoint, data, datasets, distributed, labels, models
 from .checkpoint import Checkpoint
 from .config import FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
-from .decode import decode
+from .decode import as_tracks, decode
 from .files import replacing, write_json, write_text
-from .losses import MAX_TRACKS, pit_losses
+from .losses import MAX_TRACKS, seld_losses
 from .metrics.dcase import evaluate_2020
+from .metrics.identity import SwapCounts, swap_rate
+from .metrics.tracks import DoaError, SedCounts, doa_alone, sed_alone
 
 VALIDATION_THRESHOLD = 0.5
 CLIP_NORM = 5.0
-SCORES = ("ER", "F", "LE", "LR", "SELD")
+LOSSES = ("loss", "sed_loss", "doa_loss")
+SCORES = ("ER", "F", "LE", "LR", "SELD", "swap_rate")  # of an epoch; None where the task has no such score
+CRITERION = {"seld": "SELD", "sed": "F", "doa": "LE"}  # the score by which an epoch is the best, for each task
 
 
 @dataclass
 class Run:
-    """Everything one training run works on."""
+    """Everything one training run works on. ``forward`` is the network as Fabric runs it: precision, gradients of all processes."""
 
     out: Path
     model: ModelConfig
@@ -41,14 +55,35 @@ class Run:
     train: TrainConfig
     classes: tuple[str, ...]
     provenance: dict
+    fabric: Fabric
     network: torch.nn.Module
+    forward: torch.nn.Module
     optimizer: torch.optim.Optimizer
     mean: torch.Tensor
     std: torch.Tensor
-    device: torch.device
-    epoch: int = 0  # epochs finished
-    best: float = float("inf")  # lowest validation SELD score so far
-    curve: list = field(default_factory=list)
+    curve: list[dict] = field(default_factory=list)  # one record an epoch finished
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return len(self.curve)
+
+    @property
+    def best(self) -> dict | None:
+        """The record of the best epoch, the first of equals."""
+        return min(self.curve, key=lambda record: _rank(record, self.model.task), default=None)
+
+    @property
+    def is_over(self) -> bool:
+        """All epochs done, or ``patience`` of them without a better score."""
+        patience = self.train.patience
+        return self.epoch >= self.train.epochs or 0 < patience <= self.epoch - (self.best or {"epoch": 0})["epoch"]
+
+
+def _rank(record: dict, task: str) -> float:
+    """Lower is better."""
+    score = record[CRITERION[task]]
+    return math.inf if score is None else -score if CRITERION[task] == "F" else score
 
 
 def train(
@@ -62,34 +97,48 @@ def train(
     resume: bool = False,
     provenance: dict | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    parts: Sequence[str] = (),
+    validation_parts: Sequence[str] = (),
+    cache: Path | None = None,
+    init: Path | None = None,
 ) -> Run:
     """Train a network on the clips of folders and return the run, finished or stopped.
 
-    Without ``validation_dirs`` a share of the clips, drawn with the seed, is held out. ``should_stop`` is asked after each
-    step. ValueError if the data or the run's folder do not fit.
+    ``parts``, ``validation_parts`` and ``cache`` as in ``datasets.split_clips``: without ``validation_dirs`` and
+    ``validation_parts`` a share of the clips, drawn with the seed, is held out. ``should_stop`` is asked after each step.
+    ``init``: a checkpoint of the same configuration and classes whose weights, and feature statistics, the run begins with.
+    ValueError if the data or the run's folder do not fit, OSError if it cannot be written.
     """
     _require_sound(model, features, config, classes)
     out = Path(out)
-    if (out / "config.json").exists() and not resume:
-        raise ValueError(f"{out} holds a run already: add --resume to go on with it, or choose another folder.")
-    training, validation = _load_data(data_dirs, validation_dirs, model, features, config, classes)
-    out.mkdir(parents=True, exist_ok=True)
-    log = _Log(out)
-    for what, chunks in (("training", training), ("validation", validation)):
-        log(
-            f"{what}: {len(chunks.items)} clips; {chunks.dropped} of {chunks.total} reference frames "
-            f"({chunks.dropped / max(chunks.total, 1):.1%}) had more simultaneous events than {model.n_tracks} tracks"
-        )
-    run = _start(out, model, features, config, classes, training, provenance or {}, resume)
-    log(f"{sum(p.numel() for p in run.network.parameters()):,} parameters, {run.device}, {_precision(run)}")
-    while run.epoch < config.epochs:
-        began = time.monotonic()
-        losses = _train_epoch(run, training, should_stop)
-        if losses is None:
-            log(f"stopped in epoch {run.epoch + 1}; resume goes on from its start")
-            return run
-        scores = validate(run, validation)
-        _finish_epoch(run, losses, scores, time.monotonic() - began, log)
+    fabric = distributed.launch(distributed.resolve_precision(config.precision))
+    distributed.share(fabric, config.batch_size)  # ValueError if it is too small for the processes
+    if not resume:
+        distributed.on_rank_zero(fabric, lambda: _require_new(out))
+    clips = datasets.split_clips(
+        data_dirs, validation_dirs, parts, validation_parts, config.validation_share, config.seed, cache
+    )
+    training, validation = _load_data(fabric, clips, model, features, config, classes)
+    settings = {
+        "model": to_json(model),
+        "features": to_json(features),
+        "train": to_json(config),
+        "data": {"classes": list(classes), "training": fingerprint(clips[0]), "validation": fingerprint(clips[1])},
+    }
+    run = _start(fabric, out, model, features, config, classes, training, provenance or {}, settings, init)
+    log = _Log(out) if fabric.is_global_zero else lambda line: None
+    _describe(run, training, validation, log)
+    with _events(run) as events:
+        while not run.is_over:
+            began = time.monotonic()
+            losses = _train_epoch(run, training, should_stop)
+            if losses is None:
+                log(f"stopped in epoch {run.epoch + 1}; resume goes on from its start")
+                return run
+            scores = validate(run, validation)
+            _finish_epoch(run, losses | scores, time.monotonic() - began, log, events)
+    if run.epoch < config.epochs:
+        log(f"stopped after {config.patience} epochs without a better validation {CRITERION[model.task]}")
     return run
 
 
@@ -98,87 +147,175 @@ def _require_sound(model: ModelConfig, features: FeatureConfig, config: TrainCon
     require_compatible(model, features)
     if model.n_classes != len(classes):
         raise ValueError(f"n_classes is {model.n_classes}, but the class list has {len(classes)} names")
-    if config.pit != "none" and model.n_tracks > MAX_TRACKS:
+    if config.pit != "none" and model.output_format == "trackwise" and model.n_tracks > MAX_TRACKS:
         raise ValueError(f"PIT searches permutations of at most {MAX_TRACKS} tracks, not {model.n_tracks}")
 
 
-def _load_data(data_dirs, validation_dirs, model, features, config, classes) -> list[data.ChunkSet]:
-    """The training and the validation set."""
-    clips = [clip for folder in data_dirs for clip in data.find_clips(folder)]
-    held_out = [clip for folder in validation_dirs for clip in data.find_clips(folder)]
-    if not held_out:
-        order = np.random.default_rng(config.seed).permutation(len(clips))
-        n = max(round(config.validation_share * len(clips)), 1)
-        if n >= len(clips):
-            raise ValueError("one clip is not enough: one is held out for validation, so give at least two.")
-        clips, held_out = [clips[i] for i in sorted(order[n:])], [clips[i] for i in sorted(order[:n])]
-    return [
-        data.ChunkSet(part, features, model.n_tracks, classes, config.chunk_seconds, _bar(f"features, {what}"))
-        for what, part in (("training", clips), ("validation", held_out))
-    ]
+def _require_new(out: Path) -> None:
+    if (out / "config.json").exists():
+        raise ValueError(f"{out} holds a run already: add --resume to go on with it, or choose another folder.")
 
 
-def _start(out, model, features, config, classes, training, provenance, resume) -> Run:
+def _load_data(fabric, clips, model, features, config, classes) -> list[data.ChunkSet]:
+    """The training and the validation set, from the clips of both. The first process of a machine computes the features."""
+    with fabric.rank_zero_first(local=True):
+        return [
+            data.ChunkSet(
+                part, features, model.n_tracks, classes, config.chunk_seconds, _bar(fabric, f"features, {what}")
+            )
+            for what, part in zip(("training", "validation"), clips)
+        ]
+
+
+def fingerprint(clips: Sequence[datasets.Clip]) -> str:
+    """Their number, and a digest of their names and file sizes: another one means other data."""
+    sizes = [(clip.place.as_posix(), clip.audio.stat().st_size, clip.metadata.stat().st_size) for clip in clips]
+    return f"{len(clips)} clips, {hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:12]}"
+
+
+def _start(fabric, out, model, features, config, classes, training, provenance, settings, init) -> Run:
+    """A run as it stands in its folder, or a new one."""
     torch.manual_seed(config.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = models.build(model).to(device, memory_format=torch.channels_last)
+    network = models.build(model).to(memory_format=torch.channels_last)
+    if fabric.world_size > 1:
+        network = distributed.synchronise_batch_norm(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    settings = {"model": to_json(model), "features": to_json(features), "train": to_json(config)}
-    run = Run(out, model, features, config, classes, provenance, network, optimizer, None, None, device)
-    if resume and (out / "state.pt").exists():
-        _restore(run, settings)
-    else:
-        run.mean, run.std = (s.to(device) for s in training.statistics())
-        (out / "metrics.jsonl").write_text("")
-        write_json(out / "config.json", settings)
-    return run
+    begin = (lambda: _of_checkpoint(init, model, features, classes)) if init else (lambda: _statistics(training))
+    state = distributed.on_rank_zero(fabric, lambda: _stored(out, settings) or _fresh(out, settings, begin()))
+    forward, optimizer = fabric.setup(network, optimizer)
+    if "network" in state:
+        network.load_state_dict(state["network"])
+    if "optimizer" in state:
+        optimizer.load_state_dict(state["optimizer"])
+    mean, std = (state[name].to(fabric.device) for name in ("mean", "std"))
+    curve = json.loads(state["curve"])
+    return Run(out, model, features, config, classes, provenance, fabric, network, forward, optimizer, mean, std, curve)
+
+
+def _stored(out: Path, settings: dict) -> dict | None:
+    """The state of the run in a folder, if an epoch of it was finished. ValueError if it is damaged or of other settings."""
+    if not (out / "config.json").exists():
+        return None
+    kept = json.loads((out / "config.json").read_text())
+    changed = [
+        f"{part}.{key}"
+        for part, values in settings.items()
+        for key, value in values.items()
+        if kept.get(part, {}).get(key) != value
+    ]
+    if changed:
+        own = [name for name in changed if not name.startswith("data.")]  # which may be why the data differ: the seed
+        what, changed = ("settings", own) if own else ("data", changed)
+        raise ValueError(f"{out} was started with other {what} ({', '.join(changed)}); resume needs the same.")
+    for leftover in out.glob(".*.tmp"):  # of a run killed while it wrote
+        leftover.unlink()
+    if not (out / "state.pt").exists():
+        return None
+    try:
+        return torch.load(out / "state.pt", map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{out / 'state.pt'} is damaged: start the run again in another folder.") from error
+
+
+def _of_checkpoint(file: Path, model: ModelConfig, features: FeatureConfig, classes) -> dict:
+    """The weights and feature statistics of a checkpoint. ValueError if it is another network's, or of other classes."""
+    loaded = checkpoint.load(file)
+    for name, ours, theirs in (
+        ("network", model, loaded.model),
+        ("features", features, loaded.features),
+        ("classes", tuple(classes), loaded.classes),
+    ):
+        if ours != theirs:
+            raise ValueError(
+                f"{Path(file).name} has another configuration ({name}) than this run: give it the same flags."
+            )
+    return {"network": loaded.network.state_dict(), "mean": loaded.feature_mean, "std": loaded.feature_std}
+
+
+def _statistics(training: data.ChunkSet) -> dict:
+    return dict(zip(("mean", "std"), training.statistics()))
+
+
+def _fresh(out: Path, settings: dict, begin: dict) -> dict:
+    """The state of a run whose folder is made: what it ``begin``s with, feature statistics and perhaps weights."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "metrics.jsonl", "")
+    write_json(out / "config.json", settings)
+    return begin | {"curve": "[]"}
+
+
+def _describe(run: Run, training: data.ChunkSet, validation: data.ChunkSet, log) -> None:
+    for what, chunks in (("training", training), ("validation", validation)):
+        log(
+            f"{what}: {len(chunks.items)} clips, at most {chunks.overlap} events at a time; "
+            f"{chunks.dropped} of {chunks.total} reference frames "
+            f"({chunks.dropped / max(chunks.total, 1):.1%}) had more simultaneous events than {run.model.n_tracks} tracks"
+        )
+    log(f"{run.model.n_tracks} tracks, {run.model.n_classes} classes: {', '.join(run.classes)}")
+    log(
+        f"{sum(p.numel() for p in run.network.parameters()):,} parameters, {run.fabric.device}, processes: "
+        f"{run.fabric.world_size}, {distributed.resolve_precision(run.train.precision)}"
+    )
 
 
 def _train_epoch(run: Run, training: data.ChunkSet, should_stop) -> dict | None:
     """One pass over the data; mean losses, or None if stopped."""
-    config = run.train
+    config, fabric = run.train, run.fabric
     rng = np.random.default_rng([config.seed, run.epoch])
-    torch.manual_seed(config.seed * 1000 + run.epoch)
-    n_batches = max(len(training.plan(np.random.default_rng([config.seed, run.epoch]))) // config.batch_size, 1)
-    bar = _bar(f"epoch {run.epoch + 1}/{config.epochs}", n_batches)(training.batches(config.batch_size, rng))
+    torch.manual_seed((config.seed * 1000 + run.epoch) * fabric.world_size + fabric.global_rank)
+    plans = _batches(training.plan(rng), config.batch_size)
+    mine = _ahead(training.batch(plan[distributed.share(fabric, len(plan))]) for plan in plans)
+    bar = _bar(fabric, f"epoch {run.epoch + 1}/{config.epochs}", len(plans))(mine)
     totals = np.zeros(3)
-    run.network.train()
-    for step, batch in enumerate(bar):
-        _set_learning_rate(run, (run.epoch + step / n_batches) / config.epochs)
-        losses = train_step(run, batch, rng)
-        totals += losses
+    run.forward.train()
+    for step, (plan, batch) in enumerate(zip(plans, bar)):
+        _set_learning_rate(run, (run.epoch + step / len(plans)) / config.epochs)
+        totals += train_step(run, batch, rng, len(plan))
         bar.set_postfix(loss=f"{totals[0] / (step + 1):.4f}")
-        if should_stop():
+        if fabric.all_reduce(torch.tensor(float(should_stop()), device=fabric.device), reduce_op="sum"):
             return None
-    return dict(zip(("loss", "sed_loss", "doa_loss"), totals / (step + 1)))
+    return dict(zip(LOSSES, totals / len(plans)))
 
 
-def train_step(run: Run, batch: augment.Sample, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Augment, forward, PIT loss, backward, update. Returns total, SED and DoA loss. ValueError if the loss is not finite."""
-    batch = augment.augment_features(augment.Sample(*(t.to(run.device) for t in batch)), run.train, rng)
-    x = augment.augment_standardised((batch.features - run.mean) / run.std, run.train, rng)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=_precision(run) == "bf16"):
-        output = run.network(x.contiguous(memory_format=torch.channels_last))
-    losses = pit_losses(
-        output.sed.float(), output.doa.float(), batch.sed, batch.doa, run.train.pit, run.train.sed_weight
-    )
-    if not torch.isfinite(losses.total):
-        raise ValueError(
-            f"the loss became {losses.total.item()} in epoch {run.epoch + 1}; try a lower --learning-rate."
-        )
+def _batches(plan: list, size: int) -> list[list]:
+    """The plan in batches. An incomplete last one is left out, unless it is the only one."""
+    return [plan[i : i + size] for i in range(0, max(len(plan) - size, 0) + 1, size)]
+
+
+def _ahead(items: Iterable) -> Iterator:
+    """The same items in their order; while one is used, the next is made in the background."""
+    items = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def train_step(run: Run, batch: augment.Sample, rng: np.random.Generator, n: int | None = None) -> list[float]:
+    """Augment, forward, loss, backward, update. Returns total, SED and DoA loss. ValueError if the loss is not finite.
+
+    ``batch`` is this process's share of n items (default: all); the losses returned are those of the n.
+    """
+    n = n or len(batch.sed)
+    share = distributed.share(run.fabric, n)
+    batch = augment.augment_features(run.fabric.to_device(batch), run.train, rng, n, share)
+    x = augment.augment_standardised((batch.features - run.mean) / run.std, run.train, rng, n, share)
+    output = run.forward(x.contiguous(memory_format=torch.channels_last))
+    losses = seld_losses(output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight)
+    weighted = torch.stack(losses[:3]) * distributed.weight(run.fabric, len(x), n)
+    values = run.fabric.all_reduce(weighted.detach(), reduce_op="mean").tolist()
+    _require_finite(run, values[0])
     run.optimizer.zero_grad(set_to_none=True)
-    losses.total.backward()
+    run.fabric.backward(weighted[0])
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), CLIP_NORM)
     run.optimizer.step()
-    return losses.total.item(), losses.sed.item(), losses.doa.item()
+    return values
 
 
-def _precision(run: Run) -> str:
-    if run.train.precision != "auto":
-        return run.train.precision
-    if run.device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)() else "fp32"
+def _require_finite(run: Run, loss: float) -> None:
+    if not math.isfinite(loss):
+        raise ValueError(f"the loss became {loss} in epoch {run.epoch + 1}; try a lower --learning-rate.")
 
 
 def one_cycle(share: float, warmup_share: float) -> float:
@@ -188,53 +325,94 @@ def one_cycle(share: float, warmup_share: float) -> float:
     return (1 + math.cos(math.pi * (share - warmup_share) / (1 - warmup_share))) / 2
 
 
+def steps(share: float) -> float:
+    """The paper's plan (5e-4 for 90 epochs, 5e-5 for 10) at ``share`` of the run, as a fraction of the first rate."""
+    return 1.0 if share < 0.9 else 0.1
+
+
 def _set_learning_rate(run: Run, share: float) -> None:
+    part = one_cycle(share, run.train.warmup_share) if run.train.schedule == "one-cycle" else steps(share)
     for group in run.optimizer.param_groups:
-        group["lr"] = run.train.learning_rate * one_cycle(share, run.train.warmup_share)
+        group["lr"] = run.train.learning_rate * part
 
 
 @torch.inference_mode()
 def validate(run: Run, chunks: data.ChunkSet) -> dict:
-    """Losses and DCASE 2020 scores on a validation set, chunk by chunk in order."""
+    """Losses and scores on a validation set, chunk by chunk in order; the same on every process."""
     run.network.eval()
-    losses, sed, doa = [], [], []
-    for batch in chunks.batches(run.train.batch_size, None):
-        batch = augment.Sample(*(t.to(run.device) for t in batch))
-        output = run.network(((batch.features - run.mean) / run.std).contiguous(memory_format=torch.channels_last))
-        losses.append(pit_losses(*output, batch.sed, batch.doa, run.train.pit, run.train.sed_weight).total.item())
-        sed.append(output.sed.sigmoid().cpu().numpy())
-        doa.append(output.doa.cpu().numpy())
-    scores = evaluate_2020(_clip_tables(chunks, np.concatenate(sed), np.concatenate(doa)), len(run.classes))
-    return {"validation_loss": float(np.mean(losses))} | {k: float(scores[k]) for k in SCORES}
+    plan, size = chunks.plan(None), run.train.batch_size
+    plans = [plan[i : i + size] for i in range(0, len(plan), size)]
+    mine = plans[run.fabric.global_rank :: run.fabric.world_size]
+    results = [_predict(run, batch) for batch in _ahead(map(chunks.batch, mine))]
+    losses, sed, doa = zip(*distributed.gather(run.fabric, results))
+    _require_finite(run, loss := float(np.mean(losses)))
+    sed = None if run.model.task == "doa" else np.concatenate(sed)
+    clips = list(_by_clip(chunks, sed, np.concatenate(doa)))
+    return {"validation_loss": loss} | dict.fromkeys(SCORES) | _scores(clips, run.model)
 
 
-def _clip_tables(chunks: data.ChunkSet, sed: np.ndarray, doa: np.ndarray):
-    """(estimate, reference) of each clip, from its chunks in order. The reference is what the tracks hold."""
+def _predict(run: Run, batch: augment.Sample) -> tuple[float, np.ndarray | None, np.ndarray]:
+    """Loss, probabilities (B, T, M, K) and directions (B, T, M, 3) of a batch."""
+    batch = run.fabric.to_device(batch)
+    output = run.network(((batch.features - run.mean) / run.std).contiguous(memory_format=torch.channels_last))
+    loss = seld_losses(output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight).total.item()
+    return loss, *(None if x is None else x.cpu().numpy() for x in as_tracks(output, run.model))
+
+
+def _by_clip(chunks: data.ChunkSet, sed: np.ndarray | None, doa: np.ndarray) -> Iterator[tuple]:
+    """(sed, doa, reference_sed, reference_doa) of each clip, from its chunks in order."""
     start = 0
-    for _, reference_sed, reference_doa in chunks.items:
-        n = len(reference_sed)
+    for _, *reference in chunks.items:
+        n = len(reference[0])
         stop = start - (-n // chunks.label_frames)
-        estimate = [x[start:stop].reshape(-1, *x.shape[2:])[:n] for x in (sed, doa)]
-        yield (
-            decode(*estimate, VALIDATION_THRESHOLD),
-            decode(reference_sed.astype(np.float32), reference_doa.astype(np.float32), 0.5),
-        )
+        estimate = (None if x is None else x[start:stop].reshape(-1, *x.shape[2:])[:n] for x in (sed, doa))
+        yield *estimate, *(x.astype(np.float32) for x in reference)
         start = stop
 
 
-def _finish_epoch(run: Run, losses: dict, scores: dict, seconds: float, log) -> None:
-    run.epoch += 1
+def _scores(clips: list[tuple], model: ModelConfig) -> dict:
+    """The scores of a task. Directions alone, and activities alone, are judged as in the paper's Table 2."""
+    if model.task == "sed":
+        return {"F": sum((sed_alone(c[0], c[2], VALIDATION_THRESHOLD) for c in clips), SedCounts()).f}
+    if model.task == "doa":
+        return {"LE": sum((doa_alone(*c[1:], model.output_format) for c in clips), DoaError()).le}
+    # The reference is what the tracks hold, as the network learns it.
+    tables = [(decode(c[0], c[1], VALIDATION_THRESHOLD), decode(c[2], c[3], 0.5)) for c in clips]
+    scores = evaluate_2020(tables, model.n_classes)
+    swaps = sum((swap_rate(*c, VALIDATION_THRESHOLD) for c in clips), SwapCounts()).rate
+    return {name: scores[name] for name in SCORES[:-1]} | {"swap_rate": swaps}
+
+
+def _finish_epoch(run: Run, values: dict, seconds: float, log, events: SummaryWriter | None) -> None:
+    """Add the epoch to the curve; rank 0 writes it down."""
     rate = run.optimizer.param_groups[0]["lr"]
-    record = {"epoch": run.epoch, **losses, **scores, "learning_rate": rate, "seconds": seconds}
-    run.curve.append({k: round(float(v), 5) if k != "epoch" else v for k, v in record.items()})
-    better = scores["SELD"] < run.best
-    run.best = min(run.best, scores["SELD"])
-    _save(run, better)
-    log(
-        f"epoch {run.epoch}/{run.train.epochs}  loss {losses['loss']:.4f}  validation {scores['validation_loss']:.4f}  "
-        f"ER {scores['ER']:.3f}  F {scores['F']:.3f}  LE {scores['LE']:.1f}  LR {scores['LR']:.3f}  "
-        f"{seconds:.0f} s{'  best' if better else ''}"
-    )
+    record = {"epoch": run.epoch + 1, **values, "learning_rate": rate, "seconds": seconds}
+    run.curve.append({name: _rounded(value) for name, value in record.items()})
+    distributed.on_rank_zero(run.fabric, lambda: _write(run, log, events))
+
+
+def _write(run: Run, log, events: SummaryWriter) -> None:
+    """The epoch just finished, to all files of the run. OSError in one sentence if the disk does not take it."""
+    record = run.curve[-1]
+    better = run.best is record
+    try:
+        _add_events(events, record)
+        _save(run, better)
+        log(
+            f"epoch {run.epoch}/{run.train.epochs}  loss {record['loss']:.4f}  validation {record['validation_loss']:.4f}  "
+            + "  ".join(f"{name} {record[name]:.3f}" for name in SCORES if record[name] is not None)
+            + f"  {record['seconds']:.0f} s{'  best' if better else ''}"
+        )
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise OSError(
+            f"epoch {run.epoch} could not be saved in {run.out}: {reason}. What was saved before is whole; "
+            "make room, then go on with --resume."
+        ) from error
+
+
+def _rounded(value: float | int | None) -> float | int | None:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def to_checkpoint(run: Run) -> Checkpoint:
@@ -258,37 +436,31 @@ def _save(run: Run, better: bool) -> None:
         "network": run.network.state_dict(),
         "mean": run.mean,
         "std": run.std,
-        "epoch": run.epoch,
-        "best": run.best,
         "curve": json.dumps(run.curve),
     }
-    with replacing(run.out / "state.pt") as temporary:
-        torch.save(state, temporary)
+    with replacing(run.out / "state.pt") as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
 
 
-def _restore(run: Run, settings: dict) -> None:
-    kept = json.loads((run.out / "config.json").read_text())
-    changed = [
-        f"{part}.{key}"
-        for part, values in settings.items()
-        for key, value in values.items()
-        if kept.get(part, {}).get(key) != value
-    ]
-    if changed:
-        raise ValueError(f"{run.out} was started with other settings ({', '.join(changed)}); resume needs the same.")
-    try:
-        state = torch.load(run.out / "state.pt", map_location=run.device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{run.out / 'state.pt'} is damaged: start the run again in another folder.") from error
-    run.network.load_state_dict(state["network"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.mean, run.std = state["mean"], state["std"]
-    run.epoch, run.best, run.curve = state["epoch"], state["best"], json.loads(state["curve"])
+def _events(run: Run):
+    """TensorBoard's writer, on rank 0. What a killed run wrote of the epoch to come is not shown."""
+    if not run.fabric.is_global_zero:
+        return contextlib.nullcontext()
+    return SummaryWriter(run.out / "events", purge_step=run.epoch + 1 if run.epoch else None)
 
 
-def _bar(description: str, total: int | None = None):
-    """A progress bar around items, on a terminal only."""
-    return lambda items: tqdm(items, description, total, leave=False, disable=None)
+def _add_events(events: SummaryWriter, record: dict) -> None:
+    for name in (*LOSSES, "learning_rate", "validation_loss", *SCORES):
+        group = "validation" if name in SCORES or name == "validation_loss" else "train"
+        if record[name] is not None:
+            events.add_scalar(f"{group}/{name.removeprefix('validation_')}", record[name], record["epoch"])
+    events.flush()
+
+
+def _bar(fabric: Fabric, description: str, total: int | None = None):
+    """A progress bar around items, on a terminal and rank 0 only."""
+    disable = None if fabric.is_global_zero else True
+    return lambda items: tqdm(items, description, total, leave=False, disable=disable)
 
 
 class _Log:

@@ -1,13 +1,22 @@
 """The training loop on a tiny network and short simulated scenes."""
 
+import dataclasses
+import errno
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from einv2 import augment, checkpoint, train
+from einv2 import augment, checkpoint, distributed, labels, train
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, to_json
 
 MODEL = ModelConfig(channels=(4, 4, 8, 8), n_heads=2, feedforward=16)
@@ -15,6 +24,33 @@ FEATURES = FeatureConfig(n_mels=16)
 CONFIG = TrainConfig(
     epochs=3, batch_size=4, chunk_seconds=2, learning_rate=5e-3, precision="fp32", validation_share=0.2, seed=1
 )
+
+
+KILLED = """
+import json, os, signal, sys, torch
+from einv2 import train
+from einv2.config import FeatureConfig, ModelConfig, TrainConfig, from_json
+
+def die_in_step_6(*arguments):
+    return os.kill(os.getpid(), signal.SIGKILL) if next(count) == 6 else step(*arguments)
+
+def die_in_save_2(state, file):
+    if len(json.loads(state["curve"])) == 2:
+        file.write(b"half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(state, file)
+
+torch.set_num_threads(1)
+data, out, when, settings = sys.argv[1:]
+count, step, save = iter(range(1, 100)), train.train_step, train.torch.save
+if when == "step":
+    train.train_step = die_in_step_6
+else:
+    train.torch.save = die_in_save_2
+classes = (ModelConfig, FeatureConfig, TrainConfig)
+train.train([data], out, *(from_json(c, values) for c, values in zip(classes, json.loads(settings))))
+"""
 
 
 def run(scenes, out, config=CONFIG, model=MODEL, **options):
@@ -25,6 +61,11 @@ def stop_after(steps):
     """A ``should_stop`` that says yes after so many steps."""
     count = iter(range(1, 10**6))
     return lambda: next(count) >= steps
+
+
+def lines(out):
+    """The records in metrics.jsonl."""
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
 def without_seconds(curve):
@@ -45,13 +86,16 @@ def test_training_reduces_the_loss(scenes, tmp_path):
 
 def test_files_of_a_run(finished):
     assert {p.name for p in finished.out.iterdir()} == {
-        "config.json", "metrics.jsonl", "log.txt", "last.safetensors", "best.safetensors", "state.pt",
+        "config.json", "metrics.jsonl", "log.txt", "events", "last.safetensors", "best.safetensors", "state.pt",
     }  # fmt: skip
     settings = json.loads((finished.out / "config.json").read_text())
-    assert settings == {"model": to_json(MODEL), "features": to_json(FEATURES), "train": to_json(CONFIG)}
-    records = [json.loads(line) for line in (finished.out / "metrics.jsonl").read_text().splitlines()]
+    assert settings["data"].pop("classes") == list(labels.DCASE2020_CLASSES)
+    assert settings["data"].pop("training").startswith("5 clips, ")
+    assert settings["data"].pop("validation").startswith("1 clips, ")
+    assert settings == {"model": to_json(MODEL), "features": to_json(FEATURES), "train": to_json(CONFIG), "data": {}}
+    records = lines(finished.out)
     assert records == finished.curve and [r["epoch"] for r in records] == [1, 2, 3]
-    expected = "epoch loss sed_loss doa_loss validation_loss ER F LE LR SELD learning_rate seconds"
+    expected = "epoch loss sed_loss doa_loss validation_loss ER F LE LR SELD swap_rate learning_rate seconds"
     assert set(records[0]) == set(expected.split())
     for record in records:
         assert record["loss"] == pytest.approx((record["sed_loss"] + record["doa_loss"]) / 2, abs=2e-5)
@@ -67,7 +111,7 @@ def test_checkpoints_of_a_run(finished):
     assert last.provenance == {"data": "six scenes", "train": to_json(CONFIG), "epochs_done": 3}
     lowest = min(range(3), key=lambda i: finished.curve[i]["SELD"])
     assert best.provenance["epochs_done"] == lowest + 1
-    assert finished.best == pytest.approx(finished.curve[lowest]["SELD"], abs=1e-5)
+    assert finished.best == finished.curve[lowest] == best.curve[-1]
 
 
 @pytest.mark.parametrize("steps", [2, 6])
@@ -81,6 +125,96 @@ def test_stopped_in_an_epoch_and_resumed_gives_the_same_curve(scenes, tmp_path, 
     assert all(torch.equal(t, state[k]) for k, t in resumed.network.state_dict().items())
 
 
+@pytest.mark.parametrize("when", ["step", "save"])
+def test_killed_and_resumed_gives_the_same_curve(scenes, tmp_path, finished, when):
+    """Killed in a step of the second epoch, and while the state after that epoch is written."""
+    settings = json.dumps([to_json(config) for config in (MODEL, FEATURES, CONFIG)])
+    command = [sys.executable, "-c", KILLED, str(scenes), str(tmp_path / "run"), when, settings]
+    done = subprocess.run(command, cwd=Path(train.__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = checkpoint.load(tmp_path / "run" / "last.safetensors")
+    assert left.curve == lines(tmp_path / "run") and len(left.curve) == (1 if when == "step" else 2)
+    assert bool(list((tmp_path / "run").glob(".*.tmp"))) == (when == "save")
+    time.sleep(1.1)  # the files of TensorBoard are read in the order of the second they were begun
+    resumed = run(scenes, tmp_path / "run", resume=True)
+    assert without_seconds(resumed.curve) == without_seconds(finished.curve)
+    assert not list((tmp_path / "run").glob(".*.tmp"))
+    state = finished.network.state_dict()
+    assert all(torch.equal(t, state[k]) for k, t in resumed.network.state_dict().items())
+    events = EventAccumulator(str(tmp_path / "run" / "events")).Reload()
+    assert [e.step for e in events.Scalars("train/loss")] == [1, 2, 3]  # what the killed run wrote of epoch 2 is purged
+    for tag, name in (("train/doa_loss", "doa_loss"), ("validation/loss", "validation_loss"), ("validation/ER", "ER")):
+        assert [e.value for e in events.Scalars(tag)] == pytest.approx([r[name] for r in finished.curve], rel=1e-5)
+
+
+@pytest.mark.parametrize("failing", ["checkpoint.save", "torch.save"])
+def test_a_full_disk_is_said_and_what_was_saved_stays(scenes, tmp_path, finished, monkeypatch, failing):
+    run(scenes, tmp_path / "run", should_stop=stop_after(6))
+    before = [(tmp_path / "run" / name).read_bytes() for name in ("state.pt", "best.safetensors")]
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"einv2.train.{failing}", full)
+        with pytest.raises(
+            OSError, match=r"^epoch 2 could not be saved in .*: No space left on device\. What was saved"
+        ):
+            run(scenes, tmp_path / "run", resume=True)
+    assert before[0] == (tmp_path / "run" / "state.pt").read_bytes()
+    assert len(checkpoint.load(tmp_path / "run" / "last.safetensors").curve) == (
+        1 if failing == "checkpoint.save" else 2
+    )
+    assert without_seconds(run(scenes, tmp_path / "run", resume=True).curve) == without_seconds(finished.curve)
+
+
+def test_resuming_with_other_data_or_classes_is_refused(scenes, tmp_path, finished):
+    shutil.copytree(scenes, tmp_path / "data")
+    last = sorted((tmp_path / "data" / "metadata_dev").iterdir())[-1]
+    last.write_text(last.read_text() + "79,0,9,0,0\n")
+    with pytest.raises(ValueError, match=r"other data \(data\.(training|validation)\); resume needs the same"):
+        run(tmp_path / "data", finished.out, resume=True)
+    with pytest.raises(ValueError, match=r"other data \(data\.classes\)"):
+        run(scenes, finished.out, classes=labels.DCASE2020_CLASSES[::-1], resume=True)
+
+
+def test_early_stop(scenes, tmp_path, monkeypatch):
+    """The second of five epochs is the best: with a patience of 2, the fourth is the last; resume adds none."""
+    scores = iter([0.5, 0.4, 0.4, 0.6, 0.1])
+    original = train.validate
+    monkeypatch.setattr(train, "validate", lambda *a: original(*a) | {"SELD": next(scores)})
+    config = TrainConfig(**(vars(CONFIG) | dict(epochs=5, patience=2)))
+    stopped = run(scenes, tmp_path / "run", config)
+    assert stopped.epoch == 4 and stopped.best["epoch"] == 2
+    assert "stopped after 2 epochs without a better validation SELD" in (tmp_path / "run" / "log.txt").read_text()
+    assert checkpoint.load(tmp_path / "run" / "best.safetensors").provenance["epochs_done"] == 2
+    assert run(scenes, tmp_path / "run", config, resume=True).epoch == 4
+
+
+SYSTEMS = {
+    "seldnet": dict(output_format="seldnet"),
+    "accdoa": dict(output_format="accdoa", sharing="none"),
+    "sed": dict(task="sed"),
+    "doa": dict(task="doa"),
+}
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_trains_and_has_the_scores_of_its_task(scenes, tmp_path, system):
+    model = ModelConfig(**(vars(MODEL) | SYSTEMS[system]))
+    config = TrainConfig(**(vars(CONFIG) | dict(epochs=2)))
+    done = run(scenes, tmp_path / "run", config, model)
+    has = {"sed": {"F"}, "doa": {"LE"}}.get(system, set(train.SCORES))
+    for record in lines(tmp_path / "run"):
+        assert {name for name in train.SCORES if record[name] is not None} <= has
+        assert all(record[name] is not None for name in has - {"swap_rate"})  # None while nothing is found
+        assert (record["sed_loss"] == 0) == (system in ("doa", "accdoa")) and (record["doa_loss"] == 0) == (
+            system == "sed"
+        )
+    best = min(done.curve, key=lambda r: -r["F"] if system == "sed" else r["LE" if system == "doa" else "SELD"])
+    assert done.best == best == checkpoint.load(tmp_path / "run" / "best.safetensors").curve[-1]
+
+
 def test_resuming_a_finished_run_does_nothing(scenes, tmp_path, finished):
     shutil.copytree(finished.out, tmp_path / "run")
     again = run(scenes, tmp_path / "run", resume=True)
@@ -88,10 +222,10 @@ def test_resuming_a_finished_run_does_nothing(scenes, tmp_path, finished):
 
 
 def test_an_existing_run_is_not_overwritten(scenes, finished):
-    before = {p.name: p.read_bytes() for p in finished.out.iterdir()}
+    before = {p: p.read_bytes() for p in finished.out.rglob("*") if p.is_file()}
     with pytest.raises(ValueError, match="holds a run already: add --resume"):
         run(scenes, finished.out)
-    assert before == {p.name: p.read_bytes() for p in finished.out.iterdir()}
+    assert before == {p: p.read_bytes() for p in finished.out.rglob("*") if p.is_file()}
 
 
 def test_resuming_with_other_settings_is_refused(scenes, finished):
@@ -132,13 +266,13 @@ def test_a_validation_folder_keeps_all_clips_for_training(scenes, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_is_named(scenes, tmp_path, monkeypatch):
-    original = train.pit_losses
+    original = train.seld_losses
 
     def broken(*arguments):
         losses = original(*arguments)
         return losses._replace(total=losses.total * float("nan"))
 
-    monkeypatch.setattr(train, "pit_losses", broken)
+    monkeypatch.setattr(train, "seld_losses", broken)
     with pytest.raises(ValueError, match="the loss became nan in epoch 1; try a lower --learning-rate"):
         run(scenes, tmp_path / "run")
 
@@ -153,15 +287,35 @@ def test_a_step_of_every_kind_of_pit_changes_the_weights(tmp_path, pit, n_tracks
     sed[:, 5:15, 0, 3] = 1
     doa = sed.amax(-1, keepdim=True) * torch.tensor([0.0, 1, 0])
     batch = augment.Sample(torch.randn(2, 7, 81, 16) - 40, sed, doa)
+    fabric = distributed.launch("fp32")
     network = train.models.build(model)
-    state = train.Run(
-        tmp_path, model, FEATURES, config, (), {}, network, torch.optim.AdamW(network.parameters(), 1e-2),
-        torch.full((1, 7, 1, 16), -40.0), torch.ones(1, 7, 1, 16), torch.device("cpu"),
-    )  # fmt: skip
+    forward, optimizer = fabric.setup(network, torch.optim.AdamW(network.parameters(), 1e-2))
+    mean, std = torch.full((1, 7, 1, 16), -40.0), torch.ones(1, 7, 1, 16)
+    state = train.Run(tmp_path, model, FEATURES, config, (), {}, fabric, network, forward, optimizer, mean, std)
     before = [p.detach().clone() for p in network.parameters()]
     losses = [train.train_step(state, batch, np.random.default_rng(0))[0] for _ in range(8)]
     assert all(not torch.equal(a, b) for a, b in zip(before, network.parameters()))
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
+
+
+def test_steps():
+    """The paper: 90 of 100 epochs at the first rate, then 10 at a tenth."""
+    assert [train.steps(epoch / 100) for epoch in (0, 50, 89.99, 90, 99.9)] == [1, 1, 1, 0.1, 0.1]
+    assert TrainConfig().schedule == "steps"
+
+
+def test_batches_leave_out_an_incomplete_last_one():
+    assert train._batches([1, 2, 3, 4, 5], 2) == [[1, 2], [3, 4]]
+    assert train._batches([1, 2, 3, 4], 2) == [[1, 2], [3, 4]]
+    assert train._batches([1], 2) == [[1]]
+
+
+def test_what_is_made_ahead_keeps_its_order_and_its_errors():
+    assert list(train._ahead(range(5))) == [0, 1, 2, 3, 4] and list(train._ahead([])) == []
+    ahead = train._ahead(1 // x for x in (1, 0))
+    assert next(ahead) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(ahead)
 
 
 def test_one_cycle():
@@ -174,3 +328,16 @@ def test_one_cycle():
     shares = np.linspace(0, 1, 101)
     rates = np.array([train.one_cycle(s, 0.2) for s in shares])
     assert (np.diff(rates[:21]) > 0).all() and (np.diff(rates[20:]) < 0).all()
+
+
+def test_a_run_may_begin_with_the_weights_and_statistics_of_a_checkpoint(scenes, finished, tmp_path):
+    parent = finished.out / "last.safetensors"
+    still = dataclasses.replace(CONFIG, epochs=1, learning_rate=1e-12)
+    child = run(scenes, tmp_path / "child", still, init=parent)
+    torch.testing.assert_close(
+        child.network.tracks[0].sed_head.weight, checkpoint.load(parent).network.tracks[0].sed_head.weight
+    )
+    torch.testing.assert_close(child.mean, finished.mean)
+    with pytest.raises(ValueError, match=r"last.safetensors has another configuration \(network\) than this run"):
+        run(scenes, tmp_path / "other", model=dataclasses.replace(MODEL, dropout=0.1), init=parent)
+    assert not (tmp_path / "other").exists()

@@ -1,0 +1,128 @@
+"""One training step on several processes, the same as on one.
+
+Each process takes a slice of every batch. Gradients are averaged by Fabric (DistributedDataParallel); ``weight`` makes that
+average, and that of the losses, the mean over all items; ``synchronise_batch_norm`` makes batch statistics those of the whole
+batch.
+"""
+
+import os
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from torch import nn
+
+
+def launch(precision: str) -> Fabric:
+    """Fabric on the GPU or GPUs, else the CPU: one process, or those that torchrun started, over all of its machines.
+
+    precision: "fp32" or "bf16" (mixed). ValueError where processes outnumber GPUs.
+    """
+    on_gpu, world, local = torch.cuda.is_available(), 1, 1
+    if dist.is_torchelastic_launched():
+        world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if on_gpu and local > torch.cuda.device_count():
+        raise ValueError(
+            f"{local} processes need a GPU each, but this machine has {torch.cuda.device_count()}: "
+            f"start torchrun with --nproc-per-node={torch.cuda.device_count()}."
+        )
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        strategy="ddp" if world > 1 else "auto",
+        devices=local,
+        num_nodes=world // local,
+        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[precision],
+    )
+    fabric.launch()
+    return fabric
+
+
+def resolve_precision(name: str) -> str:
+    """ "fp32" or "bf16"; of "auto", bf16 where the processor multiplies it natively."""
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported()
+    else:
+        native = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    return "bf16" if native else "fp32"
+
+
+def share(fabric: Fabric, n: int) -> slice:
+    """The items of a batch of n that this process takes. ValueError if there are fewer than processes."""
+    rank, world = fabric.global_rank, fabric.world_size
+    if n < world:
+        raise ValueError(f"a batch of {n} chunks cannot be shared by {world} processes: start fewer.")
+    return slice(n * rank // world, n * (rank + 1) // world)
+
+
+def weight(fabric: Fabric, n_mine: int, n: int) -> float:
+    """What a mean over this process's ``n_mine`` of n items counts in a mean over processes."""
+    return n_mine * fabric.world_size / n
+
+
+def on_rank_zero(fabric: Fabric, make: Callable):
+    """On every process what ``make()`` gives on rank 0, or the ValueError or OSError it raises there."""
+    made = error = None
+    if fabric.is_global_zero:
+        try:
+            made = make()
+        except (ValueError, OSError) as raised:
+            error = raised
+    made, error = fabric.broadcast((made, error))
+    if error is not None:
+        raise error
+    return made
+
+
+def gather(fabric: Fabric, items: list) -> list:
+    """On every process all items in their order, of which process r of R holds items[r::R]."""
+    if fabric.world_size == 1:
+        return items
+    parts = [None] * fabric.world_size
+    dist.all_gather_object(parts, items)
+    return [parts[i % len(parts)][i // len(parts)] for i in range(sum(map(len, parts)))]
+
+
+def synchronise_batch_norm(network: nn.Module) -> nn.Module:
+    """The network, its batch norms changed to take their statistics over the batches of all processes."""
+    if torch.cuda.is_available():
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = _SharedBatchNorm
+    return network
+
+
+class _SharedBatchNorm(nn.BatchNorm2d):
+    """What nn.SyncBatchNorm does, which knows no CPU: (B, C, T, F) -> (B, C, T, F)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return super().forward(x)
+        wide, dims = x.float(), (0, 2, 3)
+        n = _Sum.apply(wide.new_tensor(x.numel() // x.shape[1]))
+        mean = _Sum.apply(wide.sum(dims)) / n
+        centred = wide - mean[:, None, None]
+        variance = _Sum.apply(centred.square().sum(dims)) / n
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum of a tensor over processes. Each hands back what all of them want of it: the sum of the gradients."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        return _Sum.forward(ctx, gradient)
