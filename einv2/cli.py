@@ -16,10 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import audio, checkpoint, inference, inputcheck, labels
-from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig, field_help, from_json
+from . import audio, checkpoint, datasets, inference, inputcheck, labels
+from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig, field_help, from_json, require_compatible
+from .ensemble import Ensemble
 from .files import replacing, write_json
-from .metrics.dcase import evaluate_2020
+from .losses import MAX_TRACKS
+from .metrics import intervals, tracks
+from .metrics.dcase import counts_2020, evaluate_2020
+from .systems import SYSTEMS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,13 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def predict(options) -> int:
     """Write the detections of each clip as CSV, and with --arrays the network's output as NPZ."""
-    if len(options.model) > 1:
-        raise ValueError(f"predict runs one model at a time, not {len(options.model)}: give --model once.")
-    model = inference.load(options.model[0])
+    loaded = [inference.load(name) for name in options.model]
+    model = Ensemble(loaded) if len(loaded) > 1 else loaded[0]
     _require_unique_stems(options.clips)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    report = {"model": options.model[0], "threshold": options.threshold, "clips": []}
+    report = {"model": " + ".join(options.model), "threshold": options.threshold, "clips": []}
     for clip in options.clips:
         report["clips"].append(_predict_clip(model, Path(clip), out, options))
     _write_json(options.json, report)
@@ -155,19 +158,40 @@ def evaluate(options) -> int:
             f"the folders do not hold the same stems: {len(odd)} stand in one of them only, first {odd[0]}.csv."
         )
     classes = labels.CLASS_LISTS[options.classes]
-    pairs = (
+    pairs = [
         (labels.read_csv(estimates[s], classes), labels.read_csv(references[s], classes)) for s in sorted(estimates)
-    )
+    ]
     scores = evaluate_2020(pairs, len(classes))
     scores["per_class"] = [{"class": c} | s for c, s in zip(classes, scores["per_class"])]
-    print(f"{len(estimates)} clips, {options.metric}, within 20 degrees")
-    print(f"ER {scores['ER']:.3f}  F {scores['F']:.3f}  LE {scores['LE']:.1f} degrees  LR {scores['LR']:.3f}", end="  ")
-    print(f"SELD {scores['SELD']:.3f}")
-    for entry in scores["per_class"]:
+    report = {"metric": options.metric, "n_clips": len(estimates), **scores}
+    if options.intervals:
+        counts = [counts_2020(*pair)[0] for pair in pairs]
+        report["intervals"] = {method: intervals.intervals(counts, method) for method in intervals.METHODS}
+    if options.overlap:
+        recall = (tracks.overlap_recall(*pair) for pair in pairs)
+        report["overlap"] = sum(recall, tracks.OverlapCounts()).recall()
+    _print_scores(report)
+    _write_json(options.json, report)
+    return 0
+
+
+def _print_scores(report: dict) -> None:
+    print(f"{report['n_clips']} clips, {report['metric']}, within 20 degrees")
+    print(f"ER {report['ER']:.3f}  F {report['F']:.3f}  LE {report['LE']:.1f} degrees  LR {report['LR']:.3f}", end="  ")
+    print(f"SELD {report['SELD']:.3f}")
+    for entry in report["per_class"]:
         line = f"  {entry['class']:20s} F {entry['F']:.3f}  LE {entry['LE']:5.1f}  LR {entry['LR']:.3f}"
         print(line + f"  ({entry['n_reference']} s)")
-    _write_json(options.json, {"metric": options.metric, "n_clips": len(estimates), **scores})
-    return 0
+    for method, bounds in report.get("intervals", {}).items():
+        print(f"95 % interval over clips, {method}:")
+        decimals = {"LE": 1}
+        figures = (f"{k} {a:.{decimals.get(k, 3)}f} to {b:.{decimals.get(k, 3)}f}" for k, (a, b) in bounds.items())
+        print(f"  {'  '.join(figures)}")
+    if "overlap" in report:
+        print("frames in which all events are found, right class and within 20 degrees, of those with")
+    for kind, entry in report.get("overlap", {}).items():
+        found = "-" if entry["found"] is None else f"{entry['found']:.1%}"
+        print(f"  {tracks.OVERLAPS[kind]:35s} {found:>6s}  ({entry['frames']} frames)")
 
 
 def _csv_files(folder: str) -> dict[str, Path]:
@@ -193,7 +217,7 @@ def simulate(options) -> int:
     folder = SoundFolder.scan(options.sources, classes) if options.sources else None
     if folder is not None and options.part != "all":
         folder = folder.split(options.held_out_share, seed=2020)[options.part == "held-out"]
-    bank = SourceBank(classes, folder, options.procedural_share)
+    bank = SourceBank(classes, folder, options.procedural_share, options.strong_variation)
     config = _config_from(SceneConfig, options)
     stems = write_scenes(options.out, options.scenes, config, bank, options.seed, options.workers)
     for _ in _bar(stems, "scenes", options.scenes):
@@ -206,16 +230,20 @@ def train(options) -> int:
     """Train a network; see the run's log.txt and metrics.jsonl."""
     from . import train as training
 
-    classes = labels.CLASS_LISTS[options.classes]
-    if options.n_classes == ModelConfig.n_classes:
-        options.n_classes = len(classes)
+    chosen = {
+        "parts": options.train_part,
+        "validation_parts": options.validation_part,
+        "cache": None if options.cache is None else Path(options.cache),
+    }
+    configs, classes = _fitted_to_data(options, chosen)
     provenance = {
         "code": f"EINV2 Studio {VERSION}",
         "data": options.data_description or [Path(d).name for d in options.data],
         "date": datetime.date.today().isoformat(),
-        "arguments": " ".join(_without_paths(options)),
+        "arguments": " ".join(_without_paths(configs)),
+        **({"init": options.init.name} if options.init else {}),
+        "parts": {"training": options.train_part, "validation": options.validation_part},
     }
-    configs = [_config_from(cls, options) for cls in (ModelConfig, FeatureConfig, TrainConfig)]
     run = training.train(
         [Path(d) for d in options.data],
         Path(options.out),
@@ -224,17 +252,38 @@ def train(options) -> int:
         validation_dirs=[Path(d) for d in options.validation],
         resume=options.resume,
         provenance=provenance,
+        init=options.init,
+        **chosen,
     )
-    print(f"{run.out / 'best.safetensors'}: SELD {run.best:.3f} after {run.epoch} epochs")
+    if run.best and run.fabric.is_global_zero:
+        score = training.CRITERION[run.model.task]
+        print(
+            f"{run.out / 'best.safetensors'}: {score} {run.best[score]} after epoch {run.best['epoch']} of {run.epoch}"
+        )
     return 0
 
 
-def _without_paths(options) -> list[str]:
+def _fitted_to_data(options, chosen: dict) -> tuple[list, tuple[str, ...]]:
+    """The configurations and the class list, where they were not given told by the training clips."""
+    model, features, config = (_config_from(cls, options) for cls in (ModelConfig, FeatureConfig, TrainConfig))
+    require_compatible(model, features)
+    split = dict(chosen, share=config.validation_share, seed=config.seed)
+    clips, _ = datasets.split_clips(options.data, options.validation, **split)
+    classes = labels.CLASS_LISTS[datasets.guess_classes(clips) if options.classes == "auto" else options.classes]
+    if options.n_classes is None:
+        model = dataclasses.replace(model, n_classes=len(classes))
+    if options.n_tracks is None:
+        events = datasets.largest_overlap(clips, classes)
+        model = dataclasses.replace(model, n_tracks=min(max(events, model.n_tracks), MAX_TRACKS))
+    return [model, features, config], classes
+
+
+def _without_paths(configs) -> list[str]:
     """The configuration flags that differ from the defaults, as they would be typed."""
     flags = []
-    for cls in (ModelConfig, FeatureConfig, TrainConfig):
-        for field in dataclasses.fields(cls):
-            value = getattr(options, field.name)
+    for config in configs:
+        for field in dataclasses.fields(config):
+            value = getattr(config, field.name)
             if value != field.default:
                 flags.append(_as_typed(field.name.replace("_", "-"), value))
     return flags
@@ -244,6 +293,50 @@ def _as_typed(name: str, value) -> str:
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
     return f"--{name} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
+
+
+def fetch(options) -> int:
+    """Download, unpack and check a public DCASE SELD set with the package soundata."""
+    parts = datasets.fetch(options.name, options.out)
+    print(f"{options.out}: {', '.join(parts)}; the archives in it are no longer needed")
+    return 0
+
+
+def reproduce(options) -> int:
+    """Train and compare the systems of one of the paper's tables; writes OUT/NAME.md and OUT/NAME.json."""
+    from . import reproduce as comparison
+
+    scale = comparison.SCALES[options.scale]
+    if options.epochs:
+        scale = dataclasses.replace(scale, train=dataclasses.replace(scale.train, epochs=options.epochs))
+    out = Path(options.out)
+    given = [tuple(map(Path, folders)) for folders in (options.data, options.validation, options.test)]
+    if any(given) and not all(given):
+        raise ValueError("--data, --validation and --test go together: give all three, or none to simulate scenes.")
+    if all(given):
+        folders = comparison.Folders(*given)
+    else:
+        folders = comparison.simulate_data(out / "data", scale, options.sources, options.workers, _bar)
+    systems = options.systems.split(",") if options.systems else ()
+    comparison.reproduce(options.name, out, scale, folders, range(2020, 2020 + options.seeds), systems)
+    print((out / f"{options.name}.md").read_text())
+    return 0
+
+
+def export(options) -> int:
+    """Write a checkpoint to ship: in half precision if asked, with its scores on test sets inside."""
+    from .reproduce import evaluate as evaluate_checkpoint
+
+    loaded = checkpoint.load(options.checkpoint)
+    checkpoint.save(loaded, options.out, options.half)
+    for name, _, folder in (test.partition("=") for test in options.test):
+        if not folder:
+            raise ValueError(f"--test {name} has no folder: write NAME=DIR.")
+        loaded.scores[name] = evaluate_checkpoint(Path(options.out), [Path(folder)])
+        figures = {k: v for k, v in loaded.scores[name].items() if isinstance(v, float)}
+        print(name, "  ".join(f"{key} {value:.3f}" for key, value in figures.items()))
+    checkpoint.save(loaded, options.out, options.half)
+    return 0
 
 
 def import_official(options) -> int:
@@ -263,6 +356,15 @@ def import_official(options) -> int:
     return 0
 
 
+class _SetSystem(argparse.Action):
+    """--system NAME stands for the flags of that system."""
+
+    def __call__(self, parser, namespace, value, option_string=None) -> None:
+        for field, setting in (SYSTEMS[value].model | SYSTEMS[value].train).items():
+            setattr(namespace, field, setting)
+        namespace.system = value
+
+
 class _HelpWithDefaults(argparse.HelpFormatter):
     """Adds defaults, as they would be typed, to the help of options that have one."""
 
@@ -270,7 +372,9 @@ class _HelpWithDefaults(argparse.HelpFormatter):
         default = action.default
         if isinstance(action, argparse.BooleanOptionalAction):
             return f"{action.help.partition(' (default')[0]} (default: {'on' if default else 'off'})"
-        if default in (None, [], argparse.SUPPRESS) or action.nargs == 0:
+        if action.dest in ("n_tracks", "n_classes"):
+            return f"{action.help} (default: told by the data)"
+        if default in (None, [], (), argparse.SUPPRESS) or action.nargs == 0:
             return action.help
         return f"{action.help} (default: {','.join(map(str, default)) if isinstance(default, tuple) else default})"
 
@@ -284,6 +388,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_simulate(commands)
     _add_train(commands)
+    _add_fetch(commands)
+    _add_reproduce(commands)
     sub = _add(commands, "import-official", import_official)
     sub.add_argument(
         "checkpoint", metavar="CHECKPOINT.pth", help="checkpoint of the authors' released code; never unpickled fully"
@@ -291,6 +397,17 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("out", metavar="OUT.safetensors", help="file to write")
     sub.add_argument(
         "--scalar", metavar="SCALAR.h5", help="their feature statistics (HDF5 with mean and std, 1 x 7 x 1 x mels)"
+    )
+    sub = _add(commands, "export", export)
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="of a training run, e.g. RUN_DIR/last.safetensors")
+    sub.add_argument("out", metavar="OUT.safetensors", help="file to write")
+    sub.add_argument("--half", action="store_true", help="weights in half precision: half the size")
+    sub.add_argument(
+        "--test",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="data set to score on, kept under NAME; repeatable",
     )
     sub = _add(commands, "check", check)
     sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG)")
@@ -314,7 +431,11 @@ def _add_predict(commands) -> None:
     sub = _add(commands, "predict", predict)
     sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG; 8 to 192 kHz)")
     sub.add_argument(
-        "--model", action="append", required=True, metavar="NAME_OR_FILE", help="a name in pretrained/, or a file"
+        "--model",
+        action="append",
+        required=True,
+        metavar="NAME_OR_FILE",
+        help="a name in pretrained/, or a file; given several times: an ensemble",
     )
     sub.add_argument(
         "--out", required=True, metavar="DIR", help="folder for CLIP.csv: frame (100 ms), class, track, degrees"
@@ -339,6 +460,10 @@ def _add_evaluate(commands) -> None:
     sub.add_argument(
         "--classes", choices=sorted(labels.CLASS_LISTS), default="dcase2020", help="class list of the CSVs"
     )
+    sub.add_argument("--intervals", action="store_true", help="95 %% confidence intervals over clips, too")
+    sub.add_argument(
+        "--overlap", action="store_true", help="share of frames with one or more events in which all are found, too"
+    )
     _add_json(sub)
 
 
@@ -361,6 +486,11 @@ def _add_simulate(commands) -> None:
     sub.add_argument(
         "--held-out-share", type=_share, default=0.2, help="share of each class's recordings that is held out"
     )
+    sub.add_argument(
+        "--strong-variation",
+        action="store_true",
+        help="for training: vary pitch, speed and spectrum of recordings more, and fill thin classes with procedural sounds",
+    )
     sub.add_argument("--workers", type=_count, default=1, metavar="N", help="number of processes")
     _add_config(sub, SceneConfig)
 
@@ -372,10 +502,38 @@ def _add_train(commands) -> None:
         action="append",
         required=True,
         metavar="DIR",
-        help="folder with foa_dev/ and metadata_dev/; repeatable",
+        help="folder of a DCASE SELD set of 2019 to 2024 (foa_dev/ and metadata_dev/), or that simulate wrote; repeatable",
     )
     sub.add_argument(
         "--validation", action="append", default=[], metavar="DIR", help="folder to validate on; repeatable"
+    )
+    sub.add_argument(
+        "--train-part",
+        type=_converter(tuple[str, ...]),
+        default=(),
+        metavar="A,B,..",
+        help="train on the clips of which a folder or the name begins so: fold2,fold3 or dev-train; none: on all others",
+    )
+    sub.add_argument(
+        "--validation-part",
+        type=_converter(tuple[str, ...]),
+        default=(),
+        metavar="A,B,..",
+        help="validate on these, as fold1 or dev-test-sony; neither part nor folder: on --validation-share of the clips",
+    )
+    sub.add_argument("--cache", metavar="DIR", help="folder to keep features in, if not in the data folders")
+    sub.add_argument(
+        "--init",
+        type=Path,
+        metavar="FILE",
+        help="checkpoint of the same configuration, whose weights the run begins with",
+    )
+    sub.add_argument(
+        "--system",
+        action=_SetSystem,
+        choices=SYSTEMS,
+        metavar="NAME",
+        help=f"sets the flags of a system that the paper compares; flags after it change it again: {', '.join(SYSTEMS)}",
     )
     sub.add_argument("--out", required=True, metavar="RUN_DIR", help="folder of the run")
     sub.add_argument(
@@ -383,13 +541,53 @@ def _add_train(commands) -> None:
     )
     sub.add_argument(
         "--classes",
-        choices=sorted(labels.CLASS_LISTS),
-        default="dcase2020",
-        help="class list of the CSVs; sets --n-classes",
+        choices=["auto", *sorted(labels.CLASS_LISTS)],
+        default="auto",
+        help="class list of the CSVs; auto: told by the names of folders and files",
     )
     sub.add_argument("--data-description", metavar="TEXT", help="what the data are, for the model card")
     for cls in (ModelConfig, FeatureConfig, TrainConfig):
         _add_config(sub, cls)
+    sub.set_defaults(n_classes=None, n_tracks=None)  # told by the data
+
+
+def _add_fetch(commands) -> None:
+    sub = _add(commands, "fetch", fetch)
+    sub.add_argument(
+        "name",
+        choices=datasets.PUBLIC_SETS,
+        help="which set; those of 2023 and 2024 (STARSS23) are not in soundata: see zenodo.org/records/7880637",
+    )
+    sub.add_argument(
+        "--out", required=True, metavar="DIR", help="folder for foa_dev/, metadata_dev/ and so on; tens of GB"
+    )
+
+
+def _add_reproduce(commands) -> None:
+    from .reproduce import SCALES, TABLES
+
+    sub = _add(commands, "reproduce", reproduce)
+    sub.add_argument("name", choices=TABLES, help="which of the paper's comparisons")
+    sub.add_argument(
+        "--out", required=True, metavar="DIR", help="folder for data, runs and results; goes on if it stands"
+    )
+    sub.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="small",
+        help="small: overnight on two cores; paper: its own setting, for a GPU",
+    )
+    sub.add_argument(
+        "--sources", type=Path, metavar="DIR", help="recordings by class for the scenes; none: procedural sounds only"
+    )
+    for flag, what in (("--data", "train on"), ("--validation", "validate on"), ("--test", "evaluate on")):
+        sub.add_argument(
+            flag, action="append", default=[], metavar="DIR", help=f"data set to {what}, instead of simulated scenes"
+        )
+    sub.add_argument("--systems", metavar="A,B,..", help="only the rows of these systems (see train --system)")
+    sub.add_argument("--epochs", type=_count, metavar="N", help="passes over the data, instead of the scale's")
+    sub.add_argument("--seeds", type=_count, default=1, metavar="N", help="runs of each system, averaged")
+    sub.add_argument("--workers", type=_count, default=1, metavar="N", help="processes that simulate")
 
 
 def _add_config(sub, cls) -> None:
@@ -424,7 +622,9 @@ def _metavar(kind) -> str:
 
 
 def _config_from(cls, options):
-    return cls(**{f.name: getattr(options, f.name) for f in dataclasses.fields(cls)})
+    """The configuration of the flags; one that is None has its default."""
+    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(cls)}
+    return cls(**{name: value for name, value in values.items() if value is not None})
 
 
 def _share(text: str) -> float:

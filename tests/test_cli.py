@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import soundfile
 import torch
 from test_official import their_checkpoint, their_state_dict
 
-from einv2 import audio, checkpoint, cli, inference, labels
+from einv2 import audio, checkpoint, cli, ensemble, inference, labels
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
 from einv2.simulate import SceneConfig
 
@@ -110,10 +110,37 @@ def test_predict_goes_on_after_a_bad_clip(tmp_path, model_file, clip, capsys):
     assert ["error" in entry for entry in json.loads(report.read_text())["clips"]] == [False, True, False]
 
 
-def test_predict_takes_one_model(tmp_path, model_file, clip, capsys):
+def test_predict_with_several_models_is_an_ensemble(tmp_path, model_file, tiny_checkpoint, clip):
+    """Its output is that of the library; a copy of a model changes nothing."""
+    other = tmp_path / "other.safetensors"
+    with torch.no_grad():
+        for track in tiny_checkpoint.network.tracks:
+            track.sed_head.weight.neg_()
+    checkpoint.save(tiny_checkpoint, other)
+    out, report = tmp_path / "out", tmp_path / "report.json"
+
+    def predicted(*names):
+        models = [option for name in names for option in ("--model", name)]
+        assert main("predict", clip, *models, "--out", out, "--arrays", "--json", report) == 0
+        with np.load(out / "clip.npz") as arrays:
+            return arrays["sed"], arrays["doa"]
+
+    alone, twice, both = predicted(model_file), predicted(model_file, model_file), predicted(model_file, other)
+    np.testing.assert_allclose(twice[0], alone[0], atol=1e-6)
+    np.testing.assert_allclose(twice[1], alone[1], atol=1e-5)
+    expected = ensemble.Ensemble([inference.load(model_file), inference.load(other)]).predict(clip)
+    np.testing.assert_array_equal(both[0], expected.sed)
+    np.testing.assert_array_equal(both[1], expected.doa)
+    assert np.abs(both[0] - alone[0]).max() > 0.1
+    assert json.loads(report.read_text())["model"] == f"{model_file} + {other}"
+
+
+def test_predict_refuses_models_of_different_classes(tmp_path, model_file, tiny_checkpoint, clip, capsys):
+    other = replace(tiny_checkpoint, classes=(*labels.DCASE2020_CLASSES[:-1], "organ"))
+    checkpoint.save(other, tmp_path / "other.safetensors")
     out = tmp_path / "out"
-    assert main("predict", clip, "--model", model_file, "--model", model_file, "--out", out) == 1
-    one_error_line(capsys.readouterr(), "one model at a time")
+    assert main("predict", clip, "--model", model_file, "--model", tmp_path / "other.safetensors", "--out", out) == 1
+    one_error_line(capsys.readouterr(), "same classes in the same order", "model 2", "organ")
     assert not out.exists()
 
 
@@ -271,6 +298,33 @@ def test_evaluate_a_perfect_prediction(tmp_path, scenes, capsys):
     assert (result["ER"], result["F"], result["LE"], result["LR"], result["SELD"]) == (0, 1, 0, 1, 0)
     assert [entry["class"] for entry in result["per_class"]] == list(labels.DCASE2020_CLASSES)
     assert (result["metric"], result["n_clips"]) == ("dcase2020", 6)
+
+
+def test_evaluate_intervals_and_overlap(tmp_path, scenes, capsys):
+    """One clip of six without predictions: intervals that hold the scores, and frames that are not found."""
+    truth = scenes / "metadata_dev"
+    shutil.copytree(truth, tmp_path / "estimate")
+    sorted((tmp_path / "estimate").iterdir())[0].write_text("")
+    report = tmp_path / "scores.json"
+    assert main("evaluate", tmp_path / "estimate", truth, "--json", report) == 0
+    plain, plain_text = json.loads(report.read_text()), capsys.readouterr().out
+    assert main("evaluate", tmp_path / "estimate", truth, "--intervals", "--overlap", "--json", report) == 0
+    result, text = json.loads(report.read_text()), capsys.readouterr().out
+    assert {k: v for k, v in result.items() if k not in ("intervals", "overlap")} == plain
+    assert text.startswith(plain_text) and "jackknife" in text and "two or more, some of one class" in text
+    for bounds in result["intervals"].values():
+        for key in ("ER", "F", "LR", "SELD"):
+            low, high = bounds[key]
+            assert low < plain[key] < high
+    single = result["overlap"]["single"]
+    assert single["frames"] > 0 and 0 < single["found"] < 1
+
+
+def test_evaluate_intervals_of_one_clip(tmp_path, scenes, capsys):
+    (tmp_path / "one").mkdir()
+    shutil.copy(sorted((scenes / "metadata_dev").iterdir())[0], tmp_path / "one")
+    assert main("evaluate", tmp_path / "one", tmp_path / "one", "--intervals") == 1
+    one_error_line(capsys.readouterr(), "at least 2 clips, not 1")
 
 
 BAD_CSV = {

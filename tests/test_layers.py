@@ -10,10 +10,11 @@ ROOT = Path(__file__).resolve().parent.parent / "einv2"
 LAYERS = {
     "config": 1, "files": 1, "geometry": 1,
     "foa": 2, "audio": 2, "inputcheck": 2, "labels": 2, "metrics": 2, "simulate": 2,
-    "augment": 3, "features": 3, "losses": 3, "models": 3,
-    "checkpoint": 4, "data": 4, "official": 4,
-    "decode": 5, "inference": 5, "train": 5,
-    "cli": 6, "__main__": 6, "__init__": 6,
+    "systems": 2,
+    "augment": 3, "distributed": 3, "features": 3, "losses": 3, "models": 3,
+    "checkpoint": 4, "data": 4, "datasets": 4, "official": 4,
+    "decode": 5, "ensemble": 5, "inference": 5, "train": 5,
+    "reproduce": 6, "cli": 6, "__main__": 6, "__init__": 6,
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -1,0 +1,128 @@
+"""Several models in one: their tracks are aligned in every frame, then averaged.
+
+Which event stands on which track is arbitrary for a network trained with permutation-invariant training, and changes
+from frame to frame with tPIT. So track k of one model is never averaged with track k of another, but with the one that
+agrees with it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import audio
+from .inference import Model, Prediction
+from .losses import best_permutation
+
+_EPSILON = 1e-6  # gives directions that no model believes in a plain mean
+
+
+class Ensemble:
+    """Models that answer together; stands in for an ``inference.Model``. ValueError unless their classes are the same."""
+
+    def __init__(self, models: Sequence[Model]):
+        _require_same_classes([model.classes for model in models])
+        self.models = tuple(models)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.models[0].classes
+
+    def predict(
+        self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
+    ) -> Prediction:
+        """Run every model over a file, one after the other, and combine them; see ``inference.Model.predict``."""
+        seconds = audio.probe(clip, name).seconds
+        predictions = []
+        for i, model in enumerate(self.models):
+            report = progress and (lambda done, i=i: progress((i * seconds + done) / len(self.models)))
+            predictions.append(model.predict(clip, name, report))
+        # Models of different rates may count one frame more or less at the end of a clip.
+        n = min(len(p.sed) for p in predictions)
+        return combine([replace(p, sed=p.sed[:n], doa=p.doa[:n]) for p in predictions])
+
+
+def combine(predictions: Sequence[Prediction]) -> Prediction:
+    """The average of several predictions for one clip, with tracks in the order of the first trackwise one.
+
+    sed is the mean of the probabilities. doa is the mean of the vectors, each weighted by the probability that its model
+    gives to the class which wins, so a silent track's direction does not pull. The result has as many tracks as the
+    trackwise prediction with the most; beside one, a class-wise prediction (K tracks, class k on track k) is reduced to
+    that many, the most probable of each frame. Class-wise predictions alone are averaged class by class.
+
+    ValueError unless all have the same classes and frames.
+    """
+    _require_same_classes([p.classes for p in predictions])
+    if len(lengths := {len(p.sed) for p in predictions}) > 1:
+        raise ValueError(
+            f"predictions for one clip have as many frames each, not {', '.join(map(str, sorted(lengths)))}"
+        )
+    ordered = sorted(predictions, key=lambda p: p.class_wise)  # the trackwise ones first
+    if ordered[0].class_wise:
+        aligned = [(p.sed, p.doa) for p in ordered]
+    else:
+        aligned = _align(ordered, max(p.sed.shape[1] for p in ordered if not p.class_wise))
+    sed, doa = _average(aligned)
+    return replace(ordered[0], sed=sed, doa=doa)
+
+
+def _require_same_classes(class_lists: Sequence[tuple[str, ...]]) -> None:
+    if not class_lists:
+        raise ValueError("an ensemble needs at least one model")
+    first = tuple(class_lists[0])
+    for number, classes in enumerate(class_lists[1:], 2):
+        if tuple(classes) != first:
+            raise ValueError(
+                f"the models of an ensemble must have the same classes in the same order: model 1 has {len(first)} "
+                f"({', '.join(first)}), model {number} has {len(classes)} ({', '.join(classes)})."
+            )
+
+
+def _align(predictions: Sequence[Prediction], n_tracks: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(sed (T, M, K), doa (T, M, 3)) of each, all on the tracks of the first."""
+    aligned = []
+    for sed, doa in (_with_tracks(p, n_tracks) for p in predictions):
+        if aligned:
+            order = best_permutation(torch.from_numpy(-_agreement(*_average(aligned), sed, doa))).numpy()
+            sed, doa = _take(sed, order), _take(doa, order)
+        aligned.append((sed, doa))
+    return aligned
+
+
+def _with_tracks(prediction: Prediction, n_tracks: int) -> tuple[np.ndarray, np.ndarray]:
+    """sed and doa with ``n_tracks`` tracks: the most probable ones of each frame, or silent ones added."""
+    probability = prediction.sed.max(-1)
+    kept = np.sort(np.argsort(-probability, axis=1, kind="stable")[:, :n_tracks], axis=1)
+    missing = ((0, 0), (0, n_tracks - kept.shape[1]), (0, 0))
+    return np.pad(_take(prediction.sed, kept), missing), np.pad(_take(prediction.doa, kept), missing)
+
+
+def _take(array: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Tracks in another order in each frame: (T, L, ...), (T, M) -> (T, M, ...)."""
+    return np.take_along_axis(array, order[..., None], 1)
+
+
+def _agreement(sed_a: np.ndarray, doa_a: np.ndarray, sed_b: np.ndarray, doa_b: np.ndarray) -> np.ndarray:
+    """How well every track of a goes with every track of b, (T, M, M), from 0 to 2.
+
+    Let each track be the vector of its class probabilities p_k and of p_k times its direction. The permutation of least
+    squared distance between these is that of greatest inner products, the sum over k of p_k q_k (1 + cos angle), returned
+    here. A silent track lies near the origin, as far from all others, so where it goes does not weigh.
+    """
+    cosine = np.einsum("tix,tjx->tij", _unit(doa_a), _unit(doa_b))
+    return np.einsum("tik,tjk->tij", sed_a, sed_b) * (1 + cosine)
+
+
+def _unit(doa: np.ndarray) -> np.ndarray:
+    return doa / np.maximum(np.linalg.norm(doa, axis=-1, keepdims=True), _EPSILON)
+
+
+def _average(tracks: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean probabilities (T, M, K) and directions (T, M, 3) of aligned tracks."""
+    sed, doa = (np.stack(arrays) for arrays in zip(*tracks))
+    mean = sed.mean(0)
+    winner = mean.argmax(-1)[None, ..., None]
+    weight = np.take_along_axis(sed, winner, -1) + _EPSILON
+    return mean, (weight * doa).sum(0) / weight.sum(0)
