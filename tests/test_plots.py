@@ -7,6 +7,7 @@ from app import theme
 from app.plots import timeline
 
 CLASSES = ("alarm", "piano")
+TRACKS = ("track 1", "track 2")
 
 
 def table(*rows):
@@ -31,7 +32,7 @@ def detections():
 @pytest.fixture
 def figure(detections):
     levels = np.arange(-40, 40, dtype=np.int8).reshape(20, 4)
-    return timeline.timeline(levels, 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, 2, detections, CLASSES)
+    return timeline.timeline(levels, 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, TRACKS, detections, CLASSES)
 
 
 def test_panels_share_one_axis_of_time(figure):
@@ -52,7 +53,7 @@ def test_detections_come_last_and_empty(figure):
 
 
 def test_arrays_fill_the_figure(figure, detections):
-    filled = fill(figure, timeline.detection_arrays(detections, CLASSES, 2))
+    filled = fill(figure, timeline.detection_arrays(detections, CLASSES, TRACKS))
     bars, first, second = filled.data[-5:-2]
     assert list(bars.base) == [0.5, 0.7] and list(bars.x) == [0.5, 0.2]
     assert list(bars.y) == ["track 1", "track 2"] and list(bars.text) == ["alarm", "piano"]
@@ -63,7 +64,7 @@ def test_arrays_fill_the_figure(figure, detections):
 
 
 def test_nothing_detected_gives_empty_arrays():
-    arrays = timeline.detection_arrays(table(), CLASSES, 2)
+    arrays = timeline.detection_arrays(table(), CLASSES, TRACKS)
     assert all(values == [] for properties in arrays for values in properties.values())
 
 
@@ -75,7 +76,9 @@ def test_lines_break_at_180_degrees_and_between_events():
 
 
 def test_figure_without_ground_truth():
-    figure = timeline.timeline(np.zeros((20, 4), np.int8), 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, 3, None)
+    figure = timeline.timeline(
+        np.zeros((20, 4), np.int8), 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, [*TRACKS, "track 3"], None
+    )
     assert list(figure.layout.yaxis2.categoryarray) == ["track 3", "track 2", "track 1"]
 
 
@@ -101,3 +104,12 @@ def test_a_class_has_one_colour_in_every_list():
     assert theme.class_colour("knock") == theme.class_colour("knocking on door")
     assert theme.class_colour("bell") != theme.class_colour("alarm")
     assert theme.class_colour("x y z") == theme.class_colour("x y z")
+
+
+def test_a_class_wise_network_has_lanes_named_by_class_with_room_for_their_names():
+    names = ("running engine", *(f"class {i}" for i in range(13)))
+    levels = np.zeros((20, 4), np.int8)
+    figure = timeline.timeline(levels, 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, names, None)
+    few = timeline.timeline(levels, 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, TRACKS, None)
+    assert figure.layout.yaxis2.categoryarray == names[::-1]
+    assert figure.layout.margin.l > few.layout.margin.l and figure.layout.height < few.layout.height + 14 * 30

@@ -4,6 +4,7 @@ The figure holds what does not change with the threshold. The detections come as
 the figure's last traces, and are put into the standing figure in the browser: zoom stays, and little is sent.
 """
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -15,7 +16,7 @@ from app import theme
 from einv2 import labels
 from einv2.config import LABEL_FRAMES_PER_SECOND
 
-LANE_PIXELS = 34
+LANE_PIXELS, MANY_LANES, THIN_LANE_PIXELS = 34, 6, 21  # a lane is thinner where there are many
 PANEL_PIXELS = {"spectrogram": 190, "azimuth": 190, "elevation": 130}
 GAP_PIXELS = 26
 MARGIN = dict(l=78, r=16, t=30, b=44)
@@ -27,7 +28,7 @@ def timeline(
     column_seconds: float,
     mel_hz: np.ndarray,
     seconds: float,
-    n_tracks: int,
+    track_names: Sequence[str],
     truth: pd.DataFrame | None,
     truth_classes: tuple[str, ...] = (),
 ) -> go.Figure:
@@ -37,10 +38,10 @@ def timeline(
     whose ``track`` says on which reference lane a row lies, or None. The traces of the detections come last, empty.
     """
     truth_lanes = sorted(truth["track"].unique()) if truth is not None and len(truth) else []
-    lanes = [f"track {m + 1}" for m in range(n_tracks)] + [f"truth {lane + 1}" for lane in truth_lanes]
+    lanes = [*track_names] + [f"truth {lane + 1}" for lane in truth_lanes]
     heights = [
         PANEL_PIXELS["spectrogram"],
-        LANE_PIXELS * len(lanes),
+        (LANE_PIXELS if len(lanes) < MANY_LANES else THIN_LANE_PIXELS) * len(lanes),
         PANEL_PIXELS["azimuth"],
         PANEL_PIXELS["elevation"],
     ]
@@ -51,7 +52,7 @@ def timeline(
         figure.add_trace(_truth_bars(truth, truth_classes), 2, 1)
         for row, column in ((3, "azimuth"), (4, "elevation")):
             figure.add_traces(_truth_lines(truth, truth_classes, column), row, 1)
-    for trace, row in empty_detections(n_tracks):
+    for trace, row in empty_detections(track_names):
         figure.add_trace(trace, row, 1)
     _style(figure, inner, lanes, mel_hz, seconds)
     return figure
@@ -133,7 +134,7 @@ def break_lines(frame: np.ndarray, lane: np.ndarray, degrees: np.ndarray) -> tup
     return np.insert(seconds, at, np.nan), np.insert(degrees.astype(float), at, np.nan)
 
 
-def empty_detections(n_tracks: int) -> list[tuple[go.Bar | go.Scatter, int]]:
+def empty_detections(track_names: Sequence[str]) -> list[tuple[go.Bar | go.Scatter, int]]:
     """The traces that ``detection_arrays`` fills, with their rows: one of bars, then azimuth and elevation of each track."""
     bars = go.Bar(
         base=[],
@@ -148,31 +149,31 @@ def empty_detections(n_tracks: int) -> list[tuple[go.Bar | go.Scatter, int]]:
     )
     traces = [(bars, 2)]
     for row, column in ((3, "azimuth"), (4, "elevation")):
-        for track in range(n_tracks):
+        for track, name in enumerate(track_names):
             dots = go.Scatter(
                 x=[],
                 y=[],
                 mode="markers",
                 marker=dict(symbol=theme.track_symbol(track), size=6, color=[], opacity=0.85),
                 customdata=[],
-                hovertemplate=f"track {track + 1}: %{{customdata}}<br>%{{x:.2f}} s, {column} %{{y:.0f}}°<extra></extra>",
-                name=f"track {track + 1} {column}",
+                hovertemplate=f"{escape(name)}: %{{customdata}}<br>%{{x:.2f}} s, {column} %{{y:.0f}}°<extra></extra>",
+                name=f"{name} {column}",
             )
             traces.append((dots, row))
     return traces
 
 
-def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], n_tracks: int) -> list[dict]:
+def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], track_names: Sequence[str]) -> list[dict]:
     """Properties for each trace of ``empty_detections``, in order, as plain lists. table: frame table with confidence."""
     runs = segments(table)
     colours = [theme.class_colour(classes[c]) for c in runs["class"]]
     bars = {
         "base": [round(v, 1) for v in runs["onset"]],
         "x": [round(v, 1) for v in runs["offset"] - runs["onset"]],
-        "y": [f"track {lane + 1}" for lane in runs["track"]],
+        "y": [track_names[lane] for lane in runs["track"]],
         "text": [escape(classes[c]) for c in runs["class"]],
         "customdata": [
-            f"track {m + 1}: {escape(classes[c])}<br>{a:.1f} to {b:.1f} s"
+            f"{escape(track_names[m])}: {escape(classes[c])}<br>{a:.1f} to {b:.1f} s"
             for m, c, a, b in zip(*(runs[k] for k in runs.columns))
         ],
         "marker.color": colours,
@@ -180,7 +181,7 @@ def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], n_tracks: in
     }
     arrays = [bars]
     for column in ("azimuth", "elevation"):
-        for track in range(n_tracks):
+        for track in range(len(track_names)):
             rows = table[table["track"] == track]
             names = [classes[c] for c in rows["class"]]
             arrays.append(
@@ -197,7 +198,7 @@ def detection_arrays(table: pd.DataFrame, classes: tuple[str, ...], n_tracks: in
 def _style(figure: go.Figure, inner: int, lanes: list[str], mel_hz: np.ndarray, seconds: float) -> None:
     figure.update_layout(
         height=inner + MARGIN["t"] + MARGIN["b"],
-        margin=MARGIN,
+        margin=MARGIN | {"l": max(MARGIN["l"], 7 * max(map(len, lanes)) + 14)},
         showlegend=False,
         barmode="overlay",
         bargap=0,

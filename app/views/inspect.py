@@ -222,20 +222,24 @@ def results(source: state.Source, analysis: compute.Analysis, truth: compute.Tru
 
 def draw(analysis: compute.Analysis, truth, table: pd.DataFrame, channel: int, token: str) -> None:
     prediction = analysis.prediction
-    n_tracks = prediction.sed.shape[1]
     names = {prediction.classes[c] for c in table["class"]} | (
         set() if truth is None else {truth.classes[c] for c in truth.lanes["class"]}
     )
     widgets.class_chips(sorted(names))
     figure = standing_figure(analysis, truth, channel)
     st.plotly_chart(figure, key=FIGURE_KEY, config={"displaylogo": False, "doubleClick": "reset"})
-    live_traces(FIGURE_KEY, timeline.detection_arrays(table, prediction.classes, n_tracks), token, key="live")
+    live_traces(
+        FIGURE_KEY, timeline.detection_arrays(table, prediction.classes, prediction.track_names), token, key="live"
+    )
     legend = (
         "Filled segments and dots are the network's; outlines and thin lines are the ground truth. " if truth else ""
     )
-    st.caption(
-        f"{legend}Each track has its own lane and marker; colours are classes. Drag to zoom, double-click to reset."
+    lanes = (
+        "This network has one track a class, and one direction for it"
+        if prediction.class_wise
+        else "Each track has its own lane and marker"
     )
+    st.caption(f"{legend}{lanes}; colours are classes. Drag to zoom, double-click to reset.")
 
 
 def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, channel: int):
@@ -248,7 +252,7 @@ def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, cha
             analysis.column_seconds,
             analysis.mel_hz,
             analysis.seconds,
-            analysis.prediction.sed.shape[1],
+            analysis.prediction.track_names,
             None if truth is None else truth.lanes,
             () if truth is None else truth.classes,
         )
