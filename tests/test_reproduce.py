@@ -10,6 +10,7 @@ from einv2.config import FeatureConfig, ModelConfig, TrainConfig, require_compat
 
 TINY = reproduce.Scale(
     n_train=3,
+    n_dense=1,
     n_validation=1,
     n_test=2,
     model=ModelConfig.released(channels=(4, 4, 8, 8), n_heads=2, feedforward=16, dropout=0.0),
@@ -67,10 +68,15 @@ def test_fig3_shows_the_curves(folders, tmp_path):
 def test_data_are_simulated_once_and_apart(tmp_path):
     scale = dataclasses.replace(TINY, n_train=1, n_test=1)
     folders = reproduce.simulate_data(tmp_path, scale, None, seconds=4)
-    assert [p.name for part in dataclasses.astuple(folders) for p in part] == ["train", "validation", "test"]
+    assert [p.name for part in (folders.train, folders.validation, folders.test) for p in part] == [
+        "train",
+        "train-dense",
+        "validation",
+        "test",
+    ]
     files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.flac")}
     reproduce.simulate_data(tmp_path, scale, None, seconds=4)
-    assert len(files) == 3 and files == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.flac")}
+    assert len(files) == 4 and files == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.flac")}
 
 
 def test_an_unknown_system_is_named_with_those_there_are(folders, tmp_path):

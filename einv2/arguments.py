@@ -1,0 +1,297 @@
+"""What each command of ``python -m einv2`` takes: its flags, their units and defaults."""
+
+import argparse
+import types
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from . import datasets, labels
+from .config import FeatureConfig, ModelConfig, TrainConfig, field_help
+from .systems import SYSTEMS
+
+
+class _SetSystem(argparse.Action):
+    """--system NAME stands for the flags of that system."""
+
+    def __call__(self, parser, namespace, value, option_string=None) -> None:
+        for field, setting in (SYSTEMS[value].model | SYSTEMS[value].train).items():
+            setattr(namespace, field, setting)
+        namespace.system = value
+
+
+class _HelpWithDefaults(argparse.HelpFormatter):
+    """Adds defaults, as they would be typed, to the help of options that have one."""
+
+    def _get_help_string(self, action) -> str:
+        default = action.default
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return f"{action.help.partition(' (default')[0]} (default: {'on' if default else 'off'})"
+        if action.dest in ("n_tracks", "n_classes"):
+            return f"{action.help} (default: told by the data)"
+        if default in (None, [], (), argparse.SUPPRESS) or action.nargs == 0:
+            return action.help
+        return f"{action.help} (default: {','.join(map(str, default)) if isinstance(default, tuple) else default})"
+
+
+def parser(functions: Mapping[str, Callable]) -> argparse.ArgumentParser:
+    """The parser of ``python -m einv2``. Each command's options name its function, by which it is run, as ``command``; the
+    first line of its docstring is its help."""
+    main = argparse.ArgumentParser(
+        prog="python -m einv2", description="Sound event localization and detection with EINV2."
+    )
+    commands = main.add_subparsers(metavar="COMMAND", required=True)
+    for name, function in functions.items():
+        summary = function.__doc__.splitlines()[0]
+        sub = commands.add_parser(name, help=summary, description=summary, formatter_class=_HelpWithDefaults)
+        sub.set_defaults(command=function)
+        _ADDERS[name](sub)
+    return main
+
+
+def _add_json(sub) -> None:
+    sub.add_argument("--json", metavar="FILE", help="write the results as JSON, too")
+
+
+def _add_predict(sub) -> None:
+    sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG; 8 to 192 kHz)")
+    sub.add_argument(
+        "--model",
+        action="append",
+        required=True,
+        metavar="NAME_OR_FILE",
+        help="a name in pretrained/, or a file; given several times: an ensemble",
+    )
+    sub.add_argument(
+        "--out", required=True, metavar="DIR", help="folder for CLIP.csv: frame (100 ms), class, track, degrees"
+    )
+    sub.add_argument(
+        "--threshold",
+        type=_share,
+        default=0.5,
+        metavar="P",
+        help="class probability, 0 to 1, above which a track is active",
+    )
+    sub.add_argument("--format", choices=labels.WRITE_FORMATS, default="dcase2020", help="layout of the CSV")
+    sub.add_argument("--arrays", action="store_true", help="also CLIP.npz: sed (T, M, K), doa (T, M, 3), classes")
+    _add_json(sub)
+
+
+def _add_evaluate(sub) -> None:
+    sub.add_argument("predictions", metavar="PRED_DIR", help="folder of CSVs")
+    sub.add_argument("references", metavar="REF_DIR", help="folder of CSVs with the same stems")
+    sub.add_argument("--metric", choices=["dcase2020"], default="dcase2020", help="which year's measure")
+    sub.add_argument(
+        "--classes", choices=sorted(labels.CLASS_LISTS), default="dcase2020", help="class list of the CSVs"
+    )
+    sub.add_argument("--intervals", action="store_true", help="95 %% confidence intervals over clips, too")
+    sub.add_argument(
+        "--overlap", action="store_true", help="share of frames with one or more events in which all are found, too"
+    )
+    _add_json(sub)
+
+
+def _add_simulate(sub) -> None:
+    from .simulate import SceneConfig
+
+    sub.add_argument("out", metavar="OUT_DIR", help="folder to write; scenes that stand there already are kept")
+    sub.add_argument("--scenes", type=_count, required=True, metavar="N", help="number of scenes")
+    sub.add_argument("--seed", type=_count, required=True, metavar="S", help="the same seed gives the same bytes")
+    sub.add_argument(
+        "--sources", metavar="DIR", help="folder of mono sounds, a sub-folder a class; none: procedural sounds only"
+    )
+    sub.add_argument(
+        "--procedural-share", type=_share, default=0.2, help="share of procedural sounds beside a folder's, 0 to 1"
+    )
+    sub.add_argument(
+        "--part", choices=["all", "train", "held-out"], default="all", help="which recordings of the folder to use"
+    )
+    sub.add_argument(
+        "--held-out-share", type=_share, default=0.2, help="share of each class's recordings that is held out"
+    )
+    sub.add_argument(
+        "--strong-variation",
+        action="store_true",
+        help="for training: vary pitch, speed and spectrum of recordings more, and fill thin classes with procedural sounds",
+    )
+    sub.add_argument("--workers", type=_count, default=1, metavar="N", help="number of processes")
+    _add_config(sub, SceneConfig)
+
+
+def _add_train(sub) -> None:
+    sub.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="folder of a DCASE SELD set of 2019 to 2024 (foa_dev/ and metadata_dev/), or that simulate wrote; repeatable",
+    )
+    sub.add_argument(
+        "--validation", action="append", default=[], metavar="DIR", help="folder to validate on; repeatable"
+    )
+    sub.add_argument(
+        "--train-part",
+        type=_converter(tuple[str, ...]),
+        default=(),
+        metavar="A,B,..",
+        help="train on the clips of which a folder or the name begins so: fold2,fold3 or dev-train; none: on all others",
+    )
+    sub.add_argument(
+        "--validation-part",
+        type=_converter(tuple[str, ...]),
+        default=(),
+        metavar="A,B,..",
+        help="validate on these, as fold1 or dev-test-sony; neither part nor folder: on --validation-share of the clips",
+    )
+    sub.add_argument("--cache", metavar="DIR", help="folder to keep features in, if not in the data folders")
+    sub.add_argument(
+        "--init",
+        type=Path,
+        metavar="FILE",
+        help="checkpoint of the same configuration, whose weights the run begins with",
+    )
+    sub.add_argument(
+        "--system",
+        action=_SetSystem,
+        choices=SYSTEMS,
+        metavar="NAME",
+        help=f"sets the flags of a system that the paper compares; flags after it change it again: {', '.join(SYSTEMS)}",
+    )
+    sub.add_argument("--out", required=True, metavar="RUN_DIR", help="folder of the run")
+    sub.add_argument(
+        "--resume", action="store_true", help="go on with the run in RUN_DIR, from its last finished epoch"
+    )
+    sub.add_argument(
+        "--classes",
+        choices=["auto", *sorted(labels.CLASS_LISTS)],
+        default="auto",
+        help="class list of the CSVs; auto: told by the names of folders and files",
+    )
+    sub.add_argument("--data-description", metavar="TEXT", help="what the data are, for the model card")
+    for cls in (ModelConfig, FeatureConfig, TrainConfig):
+        _add_config(sub, cls)
+    sub.set_defaults(n_classes=None, n_tracks=None)  # told by the data
+
+
+def _add_fetch(sub) -> None:
+    sub.add_argument(
+        "name",
+        choices=datasets.PUBLIC_SETS,
+        help="which set; those of 2023 and 2024 (STARSS23) are not in soundata: see zenodo.org/records/7880637",
+    )
+    sub.add_argument(
+        "--out", required=True, metavar="DIR", help="folder for foa_dev/, metadata_dev/ and so on; tens of GB"
+    )
+
+
+def _add_reproduce(sub) -> None:
+    from .reproduce import SCALES, TABLES
+
+    sub.add_argument("name", choices=TABLES, help="which of the paper's comparisons")
+    sub.add_argument(
+        "--out", required=True, metavar="DIR", help="folder for data, runs and results; goes on if it stands"
+    )
+    sub.add_argument(
+        "--scale",
+        choices=SCALES,
+        default="small",
+        help="small: overnight on two cores; paper: its own setting, for a GPU",
+    )
+    sub.add_argument(
+        "--sources", type=Path, metavar="DIR", help="recordings by class for the scenes; none: procedural sounds only"
+    )
+    for flag, what in (("--data", "train on"), ("--validation", "validate on"), ("--test", "evaluate on")):
+        sub.add_argument(
+            flag, action="append", default=[], metavar="DIR", help=f"data set to {what}, instead of simulated scenes"
+        )
+    sub.add_argument("--systems", metavar="A,B,..", help="only the rows of these systems (see train --system)")
+    sub.add_argument("--epochs", type=_count, metavar="N", help="passes over the data, instead of the scale's")
+    sub.add_argument("--seeds", type=_count, default=1, metavar="N", help="runs of each system, averaged")
+    sub.add_argument("--workers", type=_count, default=1, metavar="N", help="processes that simulate")
+
+
+def _add_import_official(sub) -> None:
+    sub.add_argument(
+        "checkpoint", metavar="CHECKPOINT.pth", help="checkpoint of the authors' released code; never unpickled fully"
+    )
+    sub.add_argument("out", metavar="OUT.safetensors", help="file to write")
+    sub.add_argument(
+        "--scalar", metavar="SCALAR.h5", help="their feature statistics (HDF5 with mean and std, 1 x 7 x 1 x mels)"
+    )
+
+
+def _add_export(sub) -> None:
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="of a training run, e.g. RUN_DIR/last.safetensors")
+    sub.add_argument("out", metavar="OUT.safetensors", help="file to write")
+    sub.add_argument("--half", action="store_true", help="weights in half precision: half the size")
+    sub.add_argument(
+        "--test",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="data set to score on, kept under NAME; repeatable",
+    )
+
+
+def _add_check(sub) -> None:
+    sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG)")
+    _add_json(sub)
+
+
+def _add_config(sub, cls) -> None:
+    """A flag for every field of a configuration."""
+    kinds, texts = typing.get_type_hints(cls), field_help(cls)
+    has_lists = any(isinstance(kind, types.GenericAlias) for kind in kinds.values())
+    group = sub.add_argument_group(
+        cls.__name__, "a list that starts with a minus is written --flag=-A,B" if has_lists else None
+    )
+    for name, kind in kinds.items():
+        flag, default = f"--{name.replace('_', '-')}", cls.__dataclass_fields__[name].default
+        if kind is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=texts[name])
+        else:
+            group.add_argument(flag, type=_converter(kind), default=default, metavar=_metavar(kind), help=texts[name])
+
+
+def _converter(kind):
+    if isinstance(kind, types.GenericAlias):
+        item = typing.get_args(kind)[0]
+
+        def convert(text: str) -> tuple:
+            return tuple(item(part) for part in text.split(",") if part)
+
+        convert.__name__ = f"comma-separated list of {item.__name__}"
+        return convert
+    return kind
+
+
+def _metavar(kind) -> str:
+    return "A,B,.." if isinstance(kind, types.GenericAlias) else kind.__name__.upper()
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} must not be negative")
+    return value
+
+
+_ADDERS = {
+    "predict": _add_predict,
+    "evaluate": _add_evaluate,
+    "check": _add_check,
+    "simulate": _add_simulate,
+    "train": _add_train,
+    "reproduce": _add_reproduce,
+    "fetch": _add_fetch,
+    "export": _add_export,
+    "import-official": _add_import_official,
+    "models": _add_json,
+}
