@@ -72,6 +72,13 @@ def _add_predict(sub) -> None:
         metavar="P",
         help="class probability, 0 to 1, above which a track is active",
     )
+    sub.add_argument(
+        "--rotations",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="average over the scene turned and mirrored in so many ways, 1 to 16: more precise, so many times slower",
+    )
     sub.add_argument("--format", choices=labels.WRITE_FORMATS, default="dcase2020", help="layout of the CSV")
     sub.add_argument("--arrays", action="store_true", help="also CLIP.npz: sed (T, M, K), doa (T, M, 3), classes")
     _add_json(sub)

@@ -42,13 +42,19 @@ def sample_rotations(n: int, rng: np.random.Generator) -> torch.Tensor:
 
 def rotate(sample: Sample, matrices: torch.Tensor) -> Sample:
     """Turn every item of a batch by its matrix (B, 3, 3), which acts on (x, y, z)."""
+    doa = torch.einsum("bij,btmj->btmi", matrices.to(sample.doa), sample.doa)
+    return Sample(rotate_features(sample.features, matrices), sample.sed, doa)
+
+
+def rotate_features(features_: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """Features (B, 7, T, F) of the scenes turned by their matrices (B, 3, 3)."""
     order = torch.tensor([1, 2, 0])  # the features' channels are y, z, x
-    channel_matrices = matrices[:, order][:, :, order].to(sample.features)
-    x = sample.features.clone()
+    channel_matrices = matrices[:, order][:, :, order].to(features_)
+    x = features_.clone()
     # log-mel is a level: it swaps with the channel but has no sign
-    x[:, 1:4] = torch.einsum("bij,bjtf->bitf", channel_matrices.abs(), sample.features[:, 1:4])
-    x[:, features.INTENSITY] = torch.einsum("bij,bjtf->bitf", channel_matrices, sample.features[:, features.INTENSITY])
-    return Sample(x, sample.sed, torch.einsum("bij,btmj->btmi", matrices.to(sample.doa), sample.doa))
+    x[:, 1:4] = torch.einsum("bij,bjtf->bitf", channel_matrices.abs(), features_[:, 1:4])
+    x[:, features.INTENSITY] = torch.einsum("bij,bjtf->bitf", channel_matrices, features_[:, features.INTENSITY])
+    return x
 
 
 def change_level(x: torch.Tensor, gains_db: torch.Tensor) -> torch.Tensor:

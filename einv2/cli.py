@@ -16,7 +16,7 @@ import numpy as np
 from . import audio, checkpoint, datasets, inference, inputcheck, labels
 from .arguments import parser
 from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible
-from .ensemble import Ensemble
+from .ensemble import Ensemble, in_rotations
 from .files import replacing, write_json
 from .losses import MAX_TRACKS
 from .metrics import intervals, tracks
@@ -36,12 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def predict(options) -> int:
     """Write the detections of each clip as CSV, and with --arrays the network's output as NPZ."""
-    loaded = [inference.load(name) for name in options.model]
+    loaded = in_rotations([inference.load(name) for name in options.model], options.rotations)
     model = Ensemble(loaded) if len(loaded) > 1 else loaded[0]
     _require_unique_stems(options.clips)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    report = {"model": " + ".join(options.model), "threshold": options.threshold, "clips": []}
+    report = {
+        "model": " + ".join(options.model),
+        "rotations": options.rotations,
+        "threshold": options.threshold,
+        "clips": [],
+    }
     for clip in options.clips:
         report["clips"].append(_predict_clip(model, Path(clip), out, options))
     _write_json(options.json, report)

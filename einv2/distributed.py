@@ -5,6 +5,7 @@ average, and that of the losses, the mean over all items; ``synchronise_batch_no
 batch.
 """
 
+import logging
 import os
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ def launch(precision: str) -> Fabric:
 
     precision: "fp32" or "bf16" (mixed). ValueError where processes outnumber GPUs.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the run's log says the same
     on_gpu, world, local = torch.cuda.is_available(), 1, 1
     if dist.is_torchelastic_launched():
         world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])

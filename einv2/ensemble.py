@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from . import audio
+from .augment import N_PATTERNS, pattern_matrix, rotate_features
 from .inference import Model, Prediction
 from .losses import best_permutation
 
+_PATTERNS = (0, 6, 3, 5, 8, 14, 11, 13, 1, 7, 2, 4, 9, 15, 10, 12)  # as ``augment.pattern_matrix`` numbers them
 _EPSILON = 1e-6  # gives directions that no model believes in a plain mean
 
 
@@ -42,6 +44,30 @@ class Ensemble:
         # Models of different rates may count one frame more or less at the end of a clip.
         n = min(len(p.sed) for p in predictions)
         return combine([replace(p, sed=p.sed[:n], doa=p.doa[:n]) for p in predictions])
+
+
+class Turned(Model):
+    """A model that hears the scene turned or mirrored by one of the 16 patterns of FOA and tells directions turned back."""
+
+    def __init__(self, model: Model, pattern: int):
+        super().__init__(model.checkpoint, model.device)
+        self.matrix = torch.from_numpy(pattern_matrix(pattern)).float().to(model.device)
+
+    def turn(self, x: torch.Tensor) -> torch.Tensor:
+        return rotate_features(x, self.matrix.expand(len(x), 3, 3))
+
+    def turn_back(self, doa: torch.Tensor) -> torch.Tensor:
+        return doa @ self.matrix  # the inverse of an orthogonal matrix is its transpose
+
+
+def in_rotations(models: Sequence[Model], n: int) -> list[Model]:
+    """Each model as it is, and turned in n - 1 ways: what one network makes of n views of a scene averages out its errors.
+
+    n: 1 to 16; half turns come before quarter turns and mirrors. ValueError otherwise.
+    """
+    if not 1 <= n <= N_PATTERNS:
+        raise ValueError(f"a scene can be turned in 1 to {N_PATTERNS} ways, not {n}.")
+    return [Turned(model, pattern) if pattern else model for model in models for pattern in _PATTERNS[:n]]
 
 
 def combine(predictions: Sequence[Prediction]) -> Prediction:

@@ -74,8 +74,15 @@ class Model:
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Audio chunks (B, 4, S) float32 -> probabilities (B, T, M, K) and directions (B, T, M, 3)."""
         x = self.extract(torch.from_numpy(chunks).to(self.device))
-        sed, doa = as_tracks(self.network((x - self.mean) / self.std), self.checkpoint.model)
-        return sed.cpu().numpy(), doa.cpu().numpy()
+        sed, doa = as_tracks(self.network((self.turn(x) - self.mean) / self.std), self.checkpoint.model)
+        return sed.cpu().numpy(), self.turn_back(doa).cpu().numpy()
+
+    def turn(self, x: torch.Tensor) -> torch.Tensor:
+        """What the network hears of the features: they themselves. ``ensemble.Turned`` turns the scene."""
+        return x
+
+    def turn_back(self, doa: torch.Tensor) -> torch.Tensor:
+        return doa
 
     def predict(
         self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -210,3 +211,25 @@ def test_networks_of_every_output_format_together(tiny_checkpoint, tmp_path, sce
     assert ensemble.Ensemble([*by_class, trackwise]).predict(path).sed.shape == (20, 2, 14)
     alone = ensemble.Ensemble(by_class).predict(path)
     assert alone.sed.shape == (20, 14, 14) and not alone.sed[:, ~np.eye(14, dtype=bool)].any()
+
+
+def test_a_network_that_follows_rotation_is_not_changed_by_them(tiny_checkpoint, scene_audio):
+    """Its direction is the mean intensity, which turns with the scene."""
+
+    class Intensity(torch.nn.Module):
+        def forward(self, x):
+            frames = x[:, 4:].mean(3)[..., :-1].unflatten(2, (-1, 4)).mean(3)  # (B, y z x, T)
+            doa = frames[:, [2, 0, 1]].transpose(1, 2)[:, :, None]
+            return models.Output(torch.ones(*doa.shape[:3], 14), doa.expand(-1, -1, 1, -1))
+
+    tiny_checkpoint = replace(tiny_checkpoint, network=Intensity())
+    tiny_checkpoint.feature_mean, tiny_checkpoint.feature_std = torch.zeros(1, 7, 1, 16), torch.ones(1, 7, 1, 16)
+    plain = inference.Model(tiny_checkpoint)
+    for turned in ensemble.in_rotations([plain], 16):
+        ours, theirs = (m.predict_audio(scene_audio).doa for m in (plain, turned))
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_rotations_out_of_range_are_an_error():
+    with pytest.raises(ValueError, match="1 to 16 ways, not 17"):
+        ensemble.in_rotations([], 17)

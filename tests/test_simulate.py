@@ -1,5 +1,8 @@
 """The simulator: what is drawn, where it is heard from, how rooms and noise behave, and that a seed fixes every byte."""
 
+import importlib
+import os
+import signal
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 
@@ -267,3 +270,13 @@ def test_level_of_an_event_is_the_drawn_one(bank):
     signal, _ = render(make_scene(*events), bank)
     first, second = (np.mean(signal[0, round(t * RATE) : round((t + 1.5) * RATE)] ** 2) for t in (0.2, 2.2))
     assert 10 * np.log10(second / first) == pytest.approx(6, abs=1)
+
+
+def test_a_killed_worker_is_said_in_one_line(tmp_path, bank, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("einv2.simulate.render"), "_write_scene", _die)
+    with pytest.raises(OSError, match="a process that renders scenes was killed"):
+        list(write_scenes(tmp_path, 2, SceneConfig(seconds=2), bank, seed=1, workers=2))
+
+
+def _die(job):
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def write_scenes(
     out: Path, n_scenes: int, config: SceneConfig, bank: SourceBank, seed: int, workers: int = 1
 ) -> Iterator[str]:
     """Draw, render and write ``n_scenes``; yields each stem when it is written. Scenes that stand there already are kept;
-    ValueError if one of them was drawn from another seed, configuration or set of sounds.
+    ValueError if one of them was drawn from another seed, configuration or set of sounds; OSError if a worker was killed.
 
     Writes out/foa_dev/STEM.flac, out/metadata_dev/STEM.csv (DCASE 2020) and out/scenes/STEM.json (the drawn scene). A scene
     depends on the seed and its own number only: the order and the number of workers change nothing.
@@ -151,8 +152,14 @@ def write_scenes(
     if workers == 1:
         yield from map(_write_scene, jobs)
         return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_write_scene, jobs)
+    try:
+        with ProcessPoolExecutor(workers) as pool:
+            yield from pool.map(_write_scene, jobs)
+    except BrokenProcessPool as error:
+        raise OSError(
+            f"a process that renders scenes was killed, perhaps for want of memory: {out} keeps the scenes that are done; "
+            "run the same again, with fewer --workers."
+        ) from error
 
 
 def _fingerprint(bank: SourceBank) -> str:
