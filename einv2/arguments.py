@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import datasets, labels
 from .config import FeatureConfig, ModelConfig, TrainConfig, field_help
-from .systems import SYSTEMS
+from .systems import SCALE_NAMES, SYSTEMS, TABLES
 
 
 class _SetSystem(argparse.Action):
@@ -192,15 +192,13 @@ def _add_fetch(sub) -> None:
 
 
 def _add_reproduce(sub) -> None:
-    from .reproduce import SCALES, TABLES
-
     sub.add_argument("name", choices=TABLES, help="which of the paper's comparisons")
     sub.add_argument(
         "--out", required=True, metavar="DIR", help="folder for data, runs and results; goes on if it stands"
     )
     sub.add_argument(
         "--scale",
-        choices=SCALES,
+        choices=SCALE_NAMES,
         default="small",
         help="small: overnight on two cores; paper: its own setting, for a GPU",
     )

@@ -98,4 +98,5 @@ TABLE3 = (
 )
 
 FIG3 = tuple(Row(SYSTEMS[name].title, (name,), {}) for name in ("einv2-tpit", "einv2-cpit", "einv2-nopit"))
+SCALE_NAMES = ("small", "paper")  # of ``reproduce``
 TABLES = {"table2": TABLE2, "table3": TABLE3, "fig3": FIG3}

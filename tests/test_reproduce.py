@@ -24,6 +24,10 @@ def folders(scenes):
     return reproduce.Folders((scenes,), (scenes,), (scenes,))
 
 
+def test_the_scales_have_the_names_that_the_command_line_knows():
+    assert tuple(reproduce.SCALES) == systems.SCALE_NAMES
+
+
 @pytest.mark.parametrize("name", systems.SYSTEMS)
 def test_every_system_is_a_network_that_can_be_built(name):
     for scale in reproduce.SCALES.values():

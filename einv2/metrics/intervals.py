@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit  # Student's t: quantiles
 
 from .dcase import Counts2020
 
@@ -50,7 +50,7 @@ def _jackknife(table: np.ndarray, level: float) -> np.ndarray:
     n = len(table)
     (overall,), partial = _scores(table.sum(0)[None]), _scores(table.sum(0) - table)
     estimate = n * overall - (n - 1) * partial.mean(0)
-    error = np.sqrt((n - 1) * partial.var(0)) * stats.t.ppf((1 + level) / 2, n - 1)
+    error = np.sqrt((n - 1) * partial.var(0)) * stdtrit(n - 1, (1 + level) / 2)
     return np.stack([estimate - error, estimate + error])
 
 
