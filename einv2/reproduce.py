@@ -119,7 +119,8 @@ def run_row(row: Row, folders: Folders, out: Path, scale: Scale, seeds: Sequence
         for name in row.systems:
             run = out / f"{name}{'' if row.augmented else '-plain'}-seed{seed}"
             _train(name, row.augmented, folders, run, scale, seed)
-            results |= evaluate(run / "last.safetensors", folders.test) | {"curve": _curve(run)}
+            trained = run / "last.safetensors"
+            results |= evaluate(trained, folders.test) | {"curve": checkpoint.read_header(trained)["curve"]}
         each.append({"seed": seed, **results})
     keys = [k for k, v in each[0].items() if isinstance(v, float)]
     means = {k: float(np.mean([result[k] for result in each if result[k] is not None])) for k in keys}
@@ -147,10 +148,6 @@ def _train(name: str, augmented: bool, folders: Folders, run: Path, scale: Scale
         resume=True,
         provenance=provenance,
     )
-
-
-def _curve(run: Path) -> list[dict]:
-    return checkpoint.load(run / "last.safetensors").curve
 
 
 @torch.inference_mode()
