@@ -82,6 +82,7 @@ class Model:
         return x
 
     def turn_back(self, doa: torch.Tensor) -> torch.Tensor:
+        """Directions (B, T, M, 3) as they are in the scene that was not turned."""
         return doa
 
     def predict(

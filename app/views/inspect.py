@@ -213,7 +213,7 @@ def results(source: state.Source, analysis: compute.Analysis, truth: compute.Tru
     events = labels.frames_to_events(table, analysis.prediction.classes)
     tabs = st.tabs(["Events", "Scores against ground truth", "Export"])
     with tabs[0]:
-        show_events(events)
+        show_events(events, analysis.prediction.class_wise)
     with tabs[1]:
         show_scores(table, truth, analysis)
     with tabs[2]:
@@ -261,12 +261,14 @@ def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, cha
     return kept[1]
 
 
-def show_events(events: pd.DataFrame) -> None:
+def show_events(events: pd.DataFrame, class_wise: bool) -> None:
     if events.empty:
         st.info("No track is above the threshold anywhere. Lower it to see weaker detections.")
         return
     shown = events.assign(track=events["track"] + 1)
     columns = ["onset", "offset", "name", "track", "azimuth", "elevation", "spread", "confidence"]
+    if class_wise:
+        columns.remove("track")  # it says the class again
     number = st.column_config.NumberColumn
     st.dataframe(
         shown[columns].sort_values(["onset", "track"]),
