@@ -16,7 +16,7 @@ from einv2 import audio, features, inference, inputcheck, labels
 from einv2.config import LABEL_FRAMES_PER_SECOND, FeatureConfig
 from einv2.decode import decode
 from einv2.features import LOGMEL, LogMelIntensity
-from einv2.metrics.dcase import evaluate_2020
+from einv2.metrics import dcase
 
 MAX_SECONDS = 600  # of a clip on a page; longer ones go through the command line
 KEPT_ANALYSES = 3  # in a session
@@ -171,4 +171,4 @@ def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth
 
 def scores(estimate: pd.DataFrame, truth: Truth) -> dict:
     """DCASE 2020 measures of one clip."""
-    return evaluate_2020([(estimate, truth.table)], len(truth.classes))
+    return dcase.evaluate([(estimate, truth.table)], len(truth.classes))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import datasets, labels
 from .config import FeatureConfig, ModelConfig, TrainConfig, field_help
+from .metrics.dcase import MEASURES
 from .systems import SCALE_NAMES, SYSTEMS, TABLES
 
 
@@ -87,9 +88,12 @@ def _add_predict(sub) -> None:
 def _add_evaluate(sub) -> None:
     sub.add_argument("predictions", metavar="PRED_DIR", help="folder of CSVs")
     sub.add_argument("references", metavar="REF_DIR", help="folder of CSVs with the same stems")
-    sub.add_argument("--metric", choices=["dcase2020"], default="dcase2020", help="which year's measure")
+    sub.add_argument("--metric", choices=[*MEASURES, "all"], default="dcase2020", help="which year's measure, or all")
     sub.add_argument(
-        "--classes", choices=sorted(labels.CLASS_LISTS), default="dcase2020", help="class list of the CSVs"
+        "--classes",
+        choices=["auto", *sorted(labels.CLASS_LISTS)],
+        default="auto",
+        help="class list of the CSVs; auto: told by the names of folders and files",
     )
     sub.add_argument("--intervals", action="store_true", help="95 %% confidence intervals over clips, too")
     sub.add_argument(

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from . import audio, checkpoint, datasets, inference, inputcheck, labels
+from . import audio, checkpoint, datasets, inference, inputcheck, labels, metadata
 from .arguments import parser
 from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible
 from .ensemble import Ensemble, in_rotations
 from .files import replacing, write_json
 from .losses import MAX_TRACKS
-from .metrics import intervals, tracks
-from .metrics.dcase import counts_2020, evaluate_2020
+from .metrics import dcase, intervals, tracks
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -153,42 +152,60 @@ def models(options) -> int:
 
 def evaluate(options) -> int:
     """Score a folder of predictions against a folder of ground truth, matched by stem."""
-    estimates, references = _csv_files(options.predictions), _csv_files(options.references)
-    if estimates.keys() != references.keys():
-        odd = sorted(estimates.keys() ^ references.keys())
-        raise ValueError(
-            f"the folders do not hold the same stems: {len(odd)} stand in one of them only, first {odd[0]}.csv."
-        )
-    classes = labels.CLASS_LISTS[options.classes]
-    pairs = [
-        (labels.read_csv(estimates[s], classes), labels.read_csv(references[s], classes)) for s in sorted(estimates)
-    ]
-    scores = evaluate_2020(pairs, len(classes))
-    scores["per_class"] = [{"class": c} | s for c, s in zip(classes, scores["per_class"])]
-    report = {"metric": options.metric, "n_clips": len(estimates), **scores}
-    if options.intervals:
-        counts = [counts_2020(*pair)[0] for pair in pairs]
-        report["intervals"] = {method: intervals.intervals(counts, method) for method in intervals.METHODS}
+    references = metadata.csv_files(options.references)
+    classes, note = _classes_of(references, options.classes)
+    clips = metadata.read_clips(metadata.csv_files(options.predictions), references, classes)
+    for text in (*note, *clips.notes):
+        print(f"note: {text}", file=sys.stderr)
+    wanted = dcase.MEASURES if options.metric == "all" else (options.metric,)
+    tallies = dcase.tallies(clips.estimate, clips.reference, len(classes), wanted, n_clips=len(clips.stems))
+    reports = {measure: _report(tally, classes, options.intervals) for measure, tally in tallies.items()}
+    report = {"metric": wanted[0], "n_clips": len(clips.stems), **reports[wanted[0]], "notes": [*note, *clips.notes]}
+    if options.metric == "all":
+        report["measures"] = reports
     if options.overlap:
-        recall = (tracks.overlap_recall(*pair) for pair in pairs)
-        report["overlap"] = sum(recall, tracks.OverlapCounts()).recall()
-    _print_scores(report)
+        report["overlap"] = tracks.overlap_recall(clips.estimate, clips.reference).recall()
+    _print_scores(report, reports)
     _write_json(options.json, report)
     return 0
 
 
-def _print_scores(report: dict) -> None:
-    print(f"{report['n_clips']} clips, {report['metric']}, within 20 degrees")
-    print(f"ER {report['ER']:.3f}  F {report['F']:.3f}  LE {report['LE']:.1f} degrees  LR {report['LR']:.3f}", end="  ")
-    print(f"SELD {report['SELD']:.3f}")
-    for entry in report["per_class"]:
-        line = f"  {entry['class']:20s} F {entry['F']:.3f}  LE {entry['LE']:5.1f}  LR {entry['LR']:.3f}"
-        print(line + f"  ({entry['n_reference']} s)")
-    for method, bounds in report.get("intervals", {}).items():
-        print(f"95 % interval over clips, {method}:")
-        decimals = {"LE": 1}
-        figures = (f"{k} {a:.{decimals.get(k, 3)}f} to {b:.{decimals.get(k, 3)}f}" for k, (a, b) in bounds.items())
-        print(f"  {'  '.join(figures)}")
+def _classes_of(references: dict[str, Path], name: str) -> tuple[tuple[str, ...], list[str]]:
+    """The class list of a name, or for "auto" the one that the files tell, and a note where they do not."""
+    if name != "auto":
+        return labels.CLASS_LISTS[name], []
+    largest = metadata.largest_class(references)
+    if told := datasets.class_list_of_metadata(list(references.values()), largest):
+        return labels.CLASS_LISTS[told], []
+    note = "the files do not tell their class list; taken for that of DCASE 2020 (14 classes), or give --classes."
+    return labels.DCASE2020_CLASSES, [note]
+
+
+def _report(tally: dcase.Tally, classes: tuple[str, ...], with_intervals: bool) -> dict:
+    """Scores, those of each class by name, and if asked for their intervals over clips."""
+    report = dcase.report(tally.sum())
+    report["per_class"] = [{"class": c} | s for c, s in zip(classes, report["per_class"])]
+    if with_intervals:
+        report["intervals"] = {method: intervals.intervals(tally, method) for method in intervals.METHODS}
+    return report
+
+
+_DECIMALS = {"LE": 1}
+
+
+def _print_scores(report: dict, reports: dict[str, dict]) -> None:
+    for measure, scores in reports.items():
+        print(f"{report['n_clips']} clips, {measure}, within 20 degrees")
+        figures = (f"{k} {_figure(k, v)}" for k, v in scores.items() if k not in ("per_class", "intervals"))
+        print("  ".join(figures).replace("  LR", " degrees  LR"))
+        for entry in scores["per_class"]:
+            line = (
+                f"  {entry['class']:20s} F {entry['F']:.3f}  LE {_figure('LE', entry['LE']):>5s}  LR {entry['LR']:.3f}"
+            )
+            print(f"{line}  ({entry['n_reference']} {'frames' if measure == 'dcase2024' else 's'})")
+        for method, bounds in scores.get("intervals", {}).items():
+            print(f"95 % interval over clips, {method}:")
+            print(f"  {'  '.join(f'{k} {_figure(k, a)} to {_figure(k, b)}' for k, (a, b) in bounds.items())}")
     if "overlap" in report:
         print("frames in which all events are found, right class and within 20 degrees, of those with")
     for kind, entry in report.get("overlap", {}).items():
@@ -196,19 +213,8 @@ def _print_scores(report: dict) -> None:
         print(f"  {tracks.OVERLAPS[kind]:35s} {found:>6s}  ({entry['frames']} frames)")
 
 
-def _csv_files(folder: str) -> dict[str, Path]:
-    """Stem to file of all CSVs below a folder."""
-    if not Path(folder).is_dir():
-        raise ValueError(f"{folder} is no folder: give the one that the CSV files lie in.")
-    files = {}
-    for path in sorted(Path(folder).rglob("*.csv")):
-        if (other := files.setdefault(path.stem, path)) != path:
-            raise ValueError(
-                f"{other} and {path} have the same stem, by which files are matched; give one folder of them."
-            )
-    if not files:
-        raise ValueError(f"{folder} holds no CSV files: give the folder that they lie in.")
-    return files
+def _figure(key: str, value: float | None) -> str:
+    return "-" if value is None or np.isnan(value) else f"{value:.{_DECIMALS.get(key, 3)}f}"
 
 
 def simulate(options) -> int:

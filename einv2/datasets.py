@@ -46,7 +46,6 @@ _LAYOUTS = {
     "dcase2021": r"/dev-(train|val|test)/fold\d+_room\d+_mix\d+$|/eval-test/mix\d+$",
     "dcase2022": r"/dev-(train|test)-\w+/fold\d+_room\d+_mix\d+$",
 }  # what the path of a clip within its set, without suffix, ends with
-_MOST_CLASSES = 1000
 _ANY = ""  # stands for whatever follows "metadata" in a folder's name
 
 
@@ -253,32 +252,54 @@ def guess_classes(clips: Sequence[Clip]) -> str:
         if year := _year_at_once(clip):
             years.add(year)
             continue
-        table = labels.read_csv(clip.metadata, range(_MOST_CLASSES))
+        table = labels.read_csv(clip.metadata, range(labels.MOST_CLASSES))
         largest = max(largest, table["class"].max() if len(table) else -1)
         years.add(_year_of_layout(clip) or ("dcase2023" if table["distance"].notna().any() else None))
-    told = {labels.CLASS_LISTS[year] for year in years - {None}}
-    first_years = {names: year for year, names in reversed(labels.CLASS_LISTS.items())}
-    fitting = [first_years[names] for names in told or first_years if len(names) > largest]
-    if len(told) > 1 or len(fitting) != 1:
+    if (fitting := _fitting_list(years, largest)) is None:
         choices = ", ".join(f"{year} ({len(names)})" for year, names in labels.CLASS_LISTS.items())
         raise ValueError(
             f"the class list of {_listed(dict.fromkeys(c.root for c in clips))} is not clear from the files, "
             f"with class indices up to {largest}: choose it with --classes, one of {choices}."
         )
-    return fitting[0]
+    return fitting
+
+
+def class_list_of_metadata(files: Sequence[Path], largest: int) -> str | None:
+    """The name in ``labels.CLASS_LISTS`` for metadata files without audio, in which the largest class index is ``largest``.
+
+    Told as in ``guess_classes``; None where that leaves a choice.
+    """
+    years = {_year_of_header(file) or _year_of_path(file.with_suffix("")) for file in files}
+    return _fitting_list(years, largest)
+
+
+def _fitting_list(years: set[str | None], largest: int) -> str | None:
+    """The first year of the one class list of these years (of all, where none is told) that has the index ``largest``."""
+    told = {labels.CLASS_LISTS[year] for year in years - {None}}
+    first_years = {names: year for year, names in reversed(labels.CLASS_LISTS.items())}
+    fitting = [first_years[names] for names in told or first_years if len(names) > largest]
+    return fitting[0] if len(told) <= 1 and len(fitting) == 1 else None
 
 
 def _year_at_once(clip: Clip) -> str | None:
     """The year that needs no look at the whole annotation: what ``simulate`` writes, and files with the header of 2019."""
     if (clip.root / "scenes").is_dir():
         return "dcase2020"
-    with clip.metadata.open(encoding="utf-8", errors="replace") as file:
+    return _year_of_header(clip.metadata)
+
+
+def _year_of_header(metadata: Path) -> str | None:
+    with metadata.open(encoding="utf-8", errors="replace") as file:
         return "dcase2019" if "sound_event_recording" in file.readline().lower() else None
 
 
 def _year_of_layout(clip: Clip) -> str | None:
-    place = clip.place.as_posix()
-    return next((year for year, pattern in _LAYOUTS.items() if re.search(pattern, place)), None)
+    return _year_of_path(clip.place)
+
+
+def _year_of_path(path: Path) -> str | None:
+    """Told by a path without suffix."""
+    return next((year for year, pattern in _LAYOUTS.items() if re.search(pattern, path.as_posix())), None)
 
 
 def largest_overlap(clips: Sequence[Clip], classes) -> int:

@@ -66,6 +66,7 @@ EVENT_COLUMNS = (
     "class", "name", "track", "onset", "offset", "azimuth", "elevation", "distance", "spread", "confidence",
 )  # fmt: skip
 
+MOST_CLASSES = 1000  # of a file whose class list is not known yet
 MAX_BYTES = 50_000_000
 MAX_ROWS = 5_000_000
 MAX_FRAME = 7 * 24 * 3600 * LABEL_FRAMES_PER_SECOND  # a week; beyond it a typing error would cost gigabytes downstream
@@ -117,7 +118,9 @@ def detect_format(text_or_rows) -> str:
     return _numeric_format(_parse_numbers(lines, numbers, "the table"))
 
 
-def read_csv(path_or_buffer, classes=DCASE2020_CLASSES, name: str | None = None) -> pd.DataFrame:
+def read_csv(
+    path_or_buffer, classes=DCASE2020_CLASSES, name: str | None = None, as_written: bool = False
+) -> pd.DataFrame:
     """The frame table of a CSV in any of the formats of the module's docstring.
 
     path_or_buffer: a path, or an open file of text or of bytes. classes: the names, in order, that the file's class indices
@@ -127,6 +130,8 @@ def read_csv(path_or_buffer, classes=DCASE2020_CLASSES, name: str | None = None)
     several directions of a class in a frame, the instances of a class are numbered so that (frame, class, track) is
     unique. Distances become cm; 0 stands for "unknown" and becomes NaN. A 2019 event becomes one instance of its class,
     its times rounded to the nearest frame, at least one frame long. A file without rows is a valid empty table.
+
+    as_written: keeps rows that repeat others, the order of the file within a frame, and azimuths beyond [-180, 180).
 
     OSError if the file cannot be opened; ValueError, one sentence that names the file, the line, what is wrong and what
     would be right, if it does not hold such a table.
@@ -143,7 +148,7 @@ def read_csv(path_or_buffer, classes=DCASE2020_CLASSES, name: str | None = None)
     raw.columns = _column_names(raw)
     raw = _with_angles(raw, numbers, name)
     _check_values(raw, numbers, len(classes), name)
-    return _tidy(raw)
+    return _tidy(raw, as_written)
 
 
 def write_csv(table: pd.DataFrame, path_or_buffer, format: str = "dcase2020", classes=None) -> None:
@@ -256,14 +261,17 @@ def distinct_instances(table: pd.DataFrame) -> pd.DataFrame:
     """The table with new track numbers where several rows share (frame, class, track), so that this key is unique.
 
     Some systems write the same source number for every direction of a class. The first row keeps its number; the j-th
-    further one gets j more than the largest number of its class, so it keeps the number from frame to frame.
+    further one gets j more than the largest number of its class, so it keeps the number from frame to frame. A table of many
+    clips tells them apart by a column ``clip``.
     """
-    repeat = table.groupby(["frame", "class", "track"]).cumcount().to_numpy() if len(table) else np.zeros(0, int)
-    if not repeat.any():
+    clip = ["clip"] if "clip" in table else []
+    key = [*clip, "frame", "class", "track"]
+    if not table.duplicated(key).any():
         return table
+    repeat = table.groupby(key).cumcount().to_numpy()
     # Numbered within (frame, class), so that repeats of two different tracks do not collide.
-    extra = pd.Series(repeat > 0, table.index).groupby([table["frame"], table["class"]]).cumsum().to_numpy()
-    largest = table.groupby("class")["track"].transform("max").to_numpy()
+    extra = pd.Series(repeat > 0, table.index).groupby([table[c] for c in key[:-1]]).cumsum().to_numpy()
+    largest = table.groupby([*clip, "class"])["track"].transform("max").to_numpy()
     return table.assign(track=np.where(repeat > 0, largest + extra, table["track"].to_numpy()))
 
 
@@ -411,13 +419,15 @@ def _check_values(raw: pd.DataFrame, numbers: list[int], n_classes: int, name: s
         refuse("distance", raw["distance"].to_numpy() < 0, "cm, not negative")
 
 
-def _tidy(raw: pd.DataFrame) -> pd.DataFrame:
+def _tidy(raw: pd.DataFrame, as_written: bool = False) -> pd.DataFrame:
     """The frame table of checked columns: azimuth wrapped, duplicates dropped, instances distinct, sorted, typed."""
-    raw = raw.assign(azimuth=geometry.wrap_azimuth(raw["azimuth"].to_numpy(float)))
     distance = raw["distance"].to_numpy(float) if "distance" in raw else np.full(len(raw), np.nan)
-    raw = raw.assign(distance=np.where(distance == 0, np.nan, distance)).drop_duplicates()
+    raw = raw.assign(distance=np.where(distance == 0, np.nan, distance))
+    if not as_written:
+        raw = raw.assign(azimuth=geometry.wrap_azimuth(raw["azimuth"].to_numpy(float))).drop_duplicates()
     raw = distinct_instances(raw if "track" in raw else raw.assign(track=0))
-    return _frame_table(raw).sort_values(["frame", "class", "track"], kind="stable", ignore_index=True)
+    order = ["frame"] if as_written else ["frame", "class", "track"]
+    return _frame_table(raw).sort_values(order, kind="stable", ignore_index=True)
 
 
 def _frame_table(columns) -> pd.DataFrame:

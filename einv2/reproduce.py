@@ -22,7 +22,7 @@ from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig
 from .decode import as_tracks, decode
 from .files import write_json, write_text
 from .inference import CHUNK_SECONDS
-from .metrics.dcase import Counts2020, counts_2020
+from .metrics import dcase
 from .metrics.identity import SwapCounts, swap_rate
 from .metrics.intervals import intervals
 from .metrics.tracks import OVERLAPS, DoaError, OverlapCounts, SedCounts, doa_alone, overlap_recall, sed_alone
@@ -161,7 +161,7 @@ def evaluate(file: Path, folders: Sequence[Path]) -> dict:
     """
     loaded = checkpoint.load(file)
     task, output_format = loaded.model.task, loaded.model.output_format
-    counts, swaps, overlaps, sed_counts, doa_error = [], SwapCounts(), OverlapCounts(), SedCounts(), DoaError()
+    pairs, swaps, overlaps, sed_counts, doa_error = [], SwapCounts(), OverlapCounts(), SedCounts(), DoaError()
     for sed, doa, reference_sed, reference_doa in clip_outputs(loaded, folders):
         if task != "doa":
             sed_counts += sed_alone(sed, reference_sed, THRESHOLD)
@@ -169,13 +169,14 @@ def evaluate(file: Path, folders: Sequence[Path]) -> dict:
             doa_error += doa_alone(doa, reference_sed, reference_doa, output_format)
         if task == "seld":
             estimate, reference = decode(sed, doa, THRESHOLD), decode(reference_sed, reference_doa, 0.5)
-            counts.append(counts_2020(estimate, reference)[0])
+            pairs.append((estimate, reference))
             swaps += swap_rate(sed, doa, reference_sed, reference_doa, THRESHOLD)
             overlaps += overlap_recall(estimate, reference)
     result = {}
     if task == "seld":
-        result |= sum(counts, Counts2020()).scores() | {"swap_rate": swaps.rate, "overlap": overlaps.recall()}
-        result |= {"intervals": intervals(counts)}
+        clips = dcase.tally_pairs(pairs, loaded.model.n_classes)
+        result |= {k: float(v) for k, v in clips.sum().scores().items()}
+        result |= {"swap_rate": swaps.rate, "overlap": overlaps.recall(), "intervals": intervals(clips)}
     if task != "doa":
         result |= {"F_alone": sed_counts.f} | ({"F": sed_counts.f} if task == "sed" else {})
     if task != "sed":

@@ -34,7 +34,7 @@ from .config import FeatureConfig, ModelConfig, TrainConfig, require_compatible,
 from .decode import as_tracks, decode
 from .files import replacing, write_json, write_text
 from .losses import MAX_TRACKS, seld_losses
-from .metrics.dcase import evaluate_2020
+from .metrics import dcase
 from .metrics.identity import SwapCounts, swap_rate
 from .metrics.tracks import DoaError, SedCounts, doa_alone, sed_alone
 
@@ -378,7 +378,7 @@ def _scores(clips: list[tuple], model: ModelConfig) -> dict:
         return {"LE": sum((doa_alone(*c[1:], model.output_format) for c in clips), DoaError()).le}
     # The reference is what the tracks hold, as the network learns it.
     tables = [(decode(c[0], c[1], VALIDATION_THRESHOLD), decode(c[2], c[3], 0.5)) for c in clips]
-    scores = evaluate_2020(tables, model.n_classes)
+    scores = dcase.evaluate(tables, model.n_classes)
     swaps = sum((swap_rate(*c, VALIDATION_THRESHOLD) for c in clips), SwapCounts()).rate
     return {name: scores[name] for name in SCORES[:-1]} | {"swap_rate": swaps}
 

@@ -15,6 +15,7 @@ from test_official import their_checkpoint, their_state_dict
 
 from einv2 import audio, checkpoint, cli, ensemble, inference, labels
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
+from einv2.metrics import dcase
 from einv2.simulate import SceneConfig
 
 RATE = 24000
@@ -295,7 +296,8 @@ def test_evaluate_a_perfect_prediction(tmp_path, scenes, capsys):
     assert main("evaluate", tmp_path / "estimate", truth, "--json", tmp_path / "scores.json") == 0
     assert "ER 0.000  F 1.000  LE 0.0 degrees  LR 1.000" in capsys.readouterr().out
     result = json.loads((tmp_path / "scores.json").read_text())
-    assert (result["ER"], result["F"], result["LE"], result["LR"], result["SELD"]) == (0, 1, 0, 1, 0)
+    found = [result[k] for k in ("ER", "F", "LE", "LR", "SELD")]
+    assert found == pytest.approx([0, 1, 0, 1, 0], abs=1e-6)
     assert [entry["class"] for entry in result["per_class"]] == list(labels.DCASE2020_CLASSES)
     assert (result["metric"], result["n_clips"]) == ("dcase2020", 6)
 
@@ -318,6 +320,44 @@ def test_evaluate_intervals_and_overlap(tmp_path, scenes, capsys):
             assert low < plain[key] < high
     single = result["overlap"]["single"]
     assert single["frames"] > 0 and 0 < single["found"] < 1
+
+
+@pytest.mark.parametrize("metric", ["dcase2021", "dcase2022", "dcase2023", "dcase2024"])
+def test_evaluate_of_other_years(tmp_path, scenes, capsys, metric):
+    truth = scenes / "metadata_dev"
+    assert main("evaluate", truth, truth, "--metric", metric, "--json", tmp_path / "scores.json") == 0
+    assert f"6 clips, {metric}" in capsys.readouterr().out
+    result = json.loads((tmp_path / "scores.json").read_text())
+    estimates = [labels.read_csv(f) for f in sorted(truth.iterdir())]
+    expected = dcase.evaluate([(t, t) for t in estimates], 14, metric)
+    assert all(result[k] == pytest.approx(expected[k]) for k in ("ER", "F", "LE", "LR", "SELD"))
+
+
+def test_evaluate_all_years_at_once(tmp_path, scenes, capsys):
+    truth = scenes / "metadata_dev"
+    assert main("evaluate", truth, truth, "--metric", "all", "--intervals", "--json", tmp_path / "all.json") == 0
+    result, text = json.loads((tmp_path / "all.json").read_text()), capsys.readouterr().out
+    assert list(result["measures"]) == list(dcase.MEASURES) and all(m in text for m in dcase.MEASURES)
+    assert result["ER"] == result["measures"]["dcase2020"]["ER"]
+    assert result["measures"]["dcase2022"]["intervals"]["jackknife"]["F"]
+
+
+def test_evaluate_finds_the_class_list(tmp_path, capsys):
+    """Clips of STARSS22 are told by their folders; class 13 fits the list of 2020 alone; the rest is said."""
+    cases = {
+        "dev-test-sony/fold4_room23_mix001": ("3,9,0,10,5\n", "musical instrument", False),
+        "anything": ("3,13,0,10,5\n", "piano", False),
+        "unclear": ("3,9,0,10,5\n", "knocking on door", True),
+    }
+    for place, (text, name, noted) in cases.items():
+        file = tmp_path / place.partition("/")[0] / f"{place}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        report = tmp_path / "scores.json"
+        assert main("evaluate", file.parent, file.parent, "--json", report) == 0
+        result = json.loads(report.read_text())
+        assert name in [c["class"] for c in result["per_class"] if c["n_reference"] == 1]
+        assert ("class list" in capsys.readouterr().err) == noted
 
 
 def test_evaluate_intervals_of_one_clip(tmp_path, scenes, capsys):
@@ -355,8 +395,19 @@ def test_evaluate_folders_that_do_not_match(tmp_path, scenes, capsys):
     shutil.copytree(scenes / "metadata_dev", tmp_path / "estimate")
     lost = sorted((tmp_path / "estimate").iterdir())[1]
     lost.unlink()
+    (tmp_path / "estimate" / "other.csv").write_text("1,2,0,3,4\n")
+    report = tmp_path / "scores.json"
+    assert main("evaluate", tmp_path / "estimate", scenes / "metadata_dev", "--json", report) == 0
+    captured = capsys.readouterr()
+    notes = json.loads(report.read_text())["notes"]
+    assert [f"note: {n}" for n in notes] == captured.err.splitlines()
+    assert "without a ground truth of that stem: other. Left out." in notes[0]
+    assert f"without a prediction of that stem: {lost.stem}. Left out" in notes[1] and len(notes) == 2
+    assert captured.out.startswith("5 clips")
+    for path in (tmp_path / "estimate").iterdir():
+        path.rename(path.with_name(f"x{path.name}"))
     assert main("evaluate", tmp_path / "estimate", scenes / "metadata_dev") == 1
-    one_error_line(capsys.readouterr(), lost.name, "same stems")
+    one_error_line(capsys.readouterr(), "no prediction has the stem")
     assert main("evaluate", tmp_path / "nowhere", scenes / "metadata_dev") == 1
     one_error_line(capsys.readouterr(), "nowhere is no folder")
     (tmp_path / "empty").mkdir()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from einv2 import audio, ensemble, geometry, inference, labels, models
 from einv2.decode import decode
-from einv2.metrics.dcase import evaluate_2020
+from einv2.metrics import dcase
 from einv2.metrics.tracks import overlap_recall
 
 CLASSES = ("crash", "piano", "alarm", "footsteps")
@@ -157,7 +157,7 @@ def test_aligned_is_better_than_one_and_than_naive_averaging(rng):
     naive = prediction(np.mean([c.sed for c in copies], 0), np.mean([c.doa for c in copies], 0))
     estimates = {"one": copies[0], "naive": naive, "aligned": ensemble.combine(copies)}
     reference = decode(sed, doa)
-    seld = {k: evaluate_2020([(p.frames(), reference)], K)["SELD"] for k, p in estimates.items()}
+    seld = {k: dcase.evaluate([(p.frames(), reference)], K)["SELD"] for k, p in estimates.items()}
     recall = {k: overlap_recall(p.frames(), reference).recall() for k, p in estimates.items()}
     assert seld["aligned"] < seld["one"] - 0.03 and seld["aligned"] < seld["naive"] - 0.1
     assert all(recall["aligned"][k]["found"] > 1.2 * recall["naive"][k]["found"] for k in ("different", "same"))

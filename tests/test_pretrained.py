@@ -6,7 +6,7 @@ import pytest
 
 import einv2
 from einv2 import checkpoint, inference, labels
-from einv2.metrics.dcase import evaluate_2020
+from einv2.metrics import dcase
 
 EXAMPLES = Path(__file__).parent.parent / "app" / "examples"
 CARD = (inference.PRETRAINED / "README.md").read_text(encoding="utf-8")
@@ -37,5 +37,5 @@ def test_the_default_network_hears_the_examples():
         (model.predict(path).frames(), labels.read_csv(path.with_suffix(".csv")))
         for path in sorted(EXAMPLES.glob("*.flac"))
     ]
-    scores = evaluate_2020(pairs, len(model.classes))
+    scores = dcase.evaluate(pairs, len(model.classes))
     assert len(pairs) == 3 and scores["F"] > 0.6 and scores["LE"] < 15

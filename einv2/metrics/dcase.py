@@ -1,127 +1,386 @@
-"""The DCASE challenge's joint measures of detection and localisation (Mesaros et al., WASPAA 2019).
+"""The DCASE challenge's joint measures of detection and localisation, of 2020 to 2024, as the official code computes them.
 
-References and estimates are frame tables (see ``einv2.labels``). Units: seconds of 10 label frames, degrees; ER, F and LR
-are plain numbers, F and LR in [0, 1].
+Mesaros et al., "Joint Measurement of Localization and Detection of Sound Events", WASPAA 2019; Politis et al., "Overview and
+Evaluation of Sound Event Localization and Detection in DCASE 2019", TASLP 2020; and the code that came with each challenge.
+References and estimates are frame tables (see ``einv2.labels``) of one clip, or of many with a column ``clip``. Units: degrees,
+frames of 100 ms, segments of 10 frames; ER, F and LR are plain numbers, F and LR in [0, 1].
+
+Every measure counts per clip and class (``tally``), adds up over clips, and takes its rates of the sums (``Tally.scores``):
+
+    dcase2020  a class counts once in a segment, however many instances it has. Both sides have it: the mean, over the frames
+               common to both, of the least total distance of the frame decides; at most T degrees is a hit, more is a miss
+               (and no false alarm). F and LR are harmonic means of the shares of the system's and of the reference's counts.
+    dcase2021  an instance counts: n of them in a segment if n sound at once in some frame. In each common frame instances are
+               matched at least total distance, and the mean over frames decides for each: a hit, or "far", a false alarm in the
+               wrong place. Surplus instances are false alarms or misses. Micro average: over all instances.
+    dcase2022  the same counts, far ones weighing twice as much in F as in 2021; macro average: F, LE, LR and SELD are means over
+    dcase2023  classes, absent ones with F and LR 0 and LE 180; ER stays micro.
+    dcase2024  frames take the place of segments. A class never matched has no LE, and is left out of its mean and that of SELD.
+               Where both sides carry distances: a hit also needs a relative distance error of at most 1, RDE is the mean of
+               that error, and SELD is the mean of 1 - F, LE / 180 and RDE.
+
+Peculiarities of the official code that are kept, so that scores compare with published ones: what lies after the reference's last
+frame is not looked at, nor is that frame itself where it opens a segment (2024: ever); where a class is in a segment on both
+sides but never in the same frame, the misses of 2021 to 2023 are as many as the *system's* instances; an instance is known by its
+place among the rows of its frame; in 2024 unit vectors are shortened a little, so that equal directions are 0.0008 degrees
+apart; a row written twice is two instances.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
-from .. import geometry
+from .. import labels
 from ..config import LABEL_FRAMES_PER_SECOND
-from .common import Counts
+from . import matching
 
-NO_MATCH_DEGREES = 180.0  # the localisation error where a class was never found
-
-
-@dataclass
-class Counts2020(Counts):
-    """What the DCASE 2020 measure adds up over clips; ``+`` joins two."""
-
-    true_positives: int = 0
-    substitutions: int = 0
-    deletions: int = 0
-    insertions: int = 0
-    n_reference: int = 0
-    n_system: int = 0
-    total_distance: float = 0.0
-    n_both: int = 0
-
-    def scores(self) -> dict[str, float]:
-        """ER, F, LE (degrees), LR and SELD = mean(ER, 1 - F, LE / 180, 1 - LR)."""
-        error_rate = (self.substitutions + self.deletions + self.insertions) / max(self.n_reference, 1)
-        f = _f_score(self.true_positives, self.n_system, self.n_reference)
-        le = self.total_distance / self.n_both if self.n_both else NO_MATCH_DEGREES
-        lr = _f_score(self.n_both, self.n_system, self.n_reference)
-        seld = float(np.mean([error_rate, 1 - f, le / 180, 1 - lr]))
-        return {"ER": error_rate, "F": f, "LE": le, "LR": lr, "SELD": seld}
+MEASURES = ("dcase2020", "dcase2021", "dcase2022", "dcase2023", "dcase2024")
+THRESHOLD_DEGREES = 20.0
+RELATIVE_DISTANCE = 1.0  # error of distance / true distance, up to which an estimate is a hit in 2024
+NO_MATCH_DEGREES = 180.0  # the localisation error, up to 2023, of a class that was never found
+_MACRO = ("dcase2022", "dcase2023", "dcase2024")
 
 
-def _f_score(hits: int, n_system: int, n_reference: int) -> float:
-    """Harmonic mean of hits / n_system and hits / n_reference; 0 without hits."""
-    return 2 * hits / (n_system + n_reference) if hits else 0.0
+@dataclass(frozen=True)
+class Tally:
+    """Counts by clip and class, arrays (..., K), and by clip, (...): what each measure adds up. ``+`` and ``sum`` join clips.
 
-
-def counts_2020(
-    estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float = 20.0
-) -> tuple[Counts2020, dict[int, Counts2020]]:
-    """One clip's counts over all classes, and per class.
-
-    A class counts once in a second, whatever the number of its instances. Where reference and system both have it, the mean
-    over their common frames of the least total distance decides: at most ``threshold`` degrees is a true positive, more is
-    a miss without a false alarm. Seconds beyond the reference's last frame are not looked at. These are the official
-    code's peculiarities and are kept, so that scores compare with the paper's.
+    hits: found within the threshold; far: found beyond it; misses and false_alarms: on one side only; reference and system:
+    what each side has; matched: found at all, with the sum of their ``degrees`` of error; ranged: of these, pairs with a distance
+    on both sides, with the sum of their relative error; errors: the sum over segments of max(false alarms, misses).
+    A segment's false alarms (2021 on: with the far ones) and misses (2020: with the far ones), over all classes, are paired
+    as ``substitutions``; what is left are ``deletions`` and ``insertions``.
     """
-    n_segments = -(-int(reference["frame"].max()) // LABEL_FRAMES_PER_SECOND) if len(reference) else 0
-    in_reference, in_system = _by_segment(reference, n_segments), _by_segment(estimate, n_segments)
-    total, per_class = Counts2020(), {}
-    for segment in range(n_segments):
-        counts = {
-            class_index: _count_class(
-                in_reference[segment].get(class_index), in_system[segment].get(class_index), threshold
-            )
-            for class_index in in_reference[segment].keys() | in_system[segment].keys()
-        }
-        for class_index, count in counts.items():
-            per_class[class_index] = per_class.get(class_index, Counts2020()) + _with_errors(count)
-        total += _with_errors(sum(counts.values(), Counts2020()))
-    return total, per_class
+
+    measure: str
+    hits: np.ndarray
+    far: np.ndarray
+    misses: np.ndarray
+    false_alarms: np.ndarray
+    reference: np.ndarray
+    system: np.ndarray
+    matched: np.ndarray
+    degrees: np.ndarray
+    ranged: np.ndarray
+    relative_distance: np.ndarray
+    errors: np.ndarray
+    substitutions: np.ndarray
+    deletions: np.ndarray
+    insertions: np.ndarray
+
+    def each(self, function) -> "Tally":
+        """The tally with ``function`` applied to each array."""
+        return Tally(self.measure, *(function(getattr(self, f.name)) for f in fields(self)[1:]))
+
+    def sum(self, axis: int = 0) -> "Tally":
+        """Clips added up."""
+        return self.each(lambda counts: counts.sum(axis))
+
+    def __getitem__(self, clips) -> "Tally":
+        """The tally of some of the clips."""
+        return self.each(lambda counts: counts[clips])
+
+    def __add__(self, other: "Tally") -> "Tally":
+        if self.measure != other.measure:
+            raise ValueError(f"counts of {self.measure} and of {other.measure} do not add up")
+        return Tally(self.measure, *(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]))
+
+    def scores(self) -> dict[str, np.ndarray]:
+        """ER, F, LE (degrees), LR, SELD and, in 2024 where there are distances, RDE: each (...), with K summed or averaged."""
+        wrong = self.substitutions + self.deletions + self.insertions
+        error_rate = wrong / np.maximum(self.reference.sum(-1), 1)
+        if self.measure not in _MACRO:
+            total = self.each(lambda counts: counts if counts.ndim == wrong.ndim else counts.sum(-1))
+            return {"ER": error_rate, **total._rates(error_rate)}
+        classes = self._rates(error_rate[..., None])
+        with np.errstate(invalid="ignore"):
+            return {"ER": error_rate, **{k: _mean_of_known(v) for k, v in classes.items()}}
+
+    def class_scores(self) -> dict[str, np.ndarray]:
+        """F, LE, LR and SELD of each class, (..., K), and ER: in 2020 and 2021 that of the class; later, as in the official code,
+        there is one for all, which SELD contains. NaN where a class was never matched in 2024."""
+        if self.measure not in _MACRO:
+            error_rate = self.errors / np.maximum(self.reference, 1)
+            return {"ER": error_rate, **self._rates(error_rate)}
+        error_rate = np.broadcast_to(self.scores()["ER"][..., None], self.hits.shape)
+        return {"ER": error_rate, **self._rates(error_rate)}
+
+    def _rates(self, error_rate: np.ndarray) -> dict[str, np.ndarray]:
+        """F, LE, LR, SELD and RDE of counts."""
+        if self.measure == "dcase2020":
+            f, lr = (_ratio(2 * n, self.system + self.reference) for n in (self.hits, self.matched))
+        else:
+            weight = 0.5 if self.measure == "dcase2021" else 1.0
+            f = _ratio(self.hits, self.hits + weight * self.far + (self.false_alarms + self.misses) / 2)
+            lr = _ratio(self.matched, self.matched + self.misses)
+        never = np.nan if self.measure == "dcase2024" else NO_MATCH_DEGREES
+        le = _ratio(self.degrees, self.matched, never)
+        parts = [error_rate, 1 - f, le / 180, 1 - lr]
+        rates = {"F": f, "LE": le, "LR": lr}
+        if self.measure == "dcase2024" and self.ranged.any():
+            rates["RDE"] = _ratio(self.relative_distance, self.ranged, np.nan)
+            parts = [1 - f, le / 180, rates["RDE"]]
+        return rates | {"SELD": _mean_of_known(np.stack(np.broadcast_arrays(*parts), -1))}
 
 
-def evaluate_2020(
-    pairs: Iterable[tuple[pd.DataFrame, pd.DataFrame]], n_classes: int, threshold: float = 20.0
+def tally(
+    estimate: pd.DataFrame,
+    reference: pd.DataFrame,
+    n_classes: int,
+    measure: str = "dcase2020",
+    threshold: float = THRESHOLD_DEGREES,
+    n_clips: int | None = None,
+) -> Tally:
+    """Counts (n_clips, K); of one clip, without n_clips, (K,).
+
+    n_clips: the number of clips in tables that have a column ``clip``, from 0. threshold: degrees. ValueError on an unknown
+    measure, or on a class outside [0, n_classes).
+    """
+    return tallies(estimate, reference, n_classes, (measure,), threshold, n_clips)[measure]
+
+
+def tallies(
+    estimate: pd.DataFrame,
+    reference: pd.DataFrame,
+    n_classes: int,
+    measures: Sequence[str] = MEASURES,
+    threshold: float = THRESHOLD_DEGREES,
+    n_clips: int | None = None,
+) -> dict[str, Tally]:
+    """Counts by several measures, in less time than one after the other; otherwise as ``tally``."""
+    for measure in measures:
+        if measure not in MEASURES:
+            raise ValueError(f"measure must be one of {', '.join(MEASURES)}, not {measure!r}")
+    highest = max((int(t["class"].max()) for t in (estimate, reference) if len(t)), default=0)
+    if highest >= n_classes:
+        raise ValueError(f"class {highest} in the table, but n_classes is {n_classes}")
+    found = {}
+    for length, distance, counts in _COUNTED:
+        if wanted := [m for m in measures if m in counts]:
+            scored = _scored(estimate, reference, length, n_clips or 1)
+            cells = _Cells.of(*scored, length)
+            matches = _match(cells, *scored, distance)
+            for way in {counts[m] for m in wanted}:
+                function, far_as = way
+                counted = function(cells, *scored, matches, threshold)
+                total = _add_up(cells, counted, far_as, n_clips or 1, n_classes)
+                found |= {m: replace(total, measure=m) for m in wanted if counts[m] == way}
+    return {m: found[m] if n_clips is not None else found[m][0] for m in measures}
+
+
+def evaluate(
+    pairs: Iterable[tuple[pd.DataFrame, pd.DataFrame]],
+    n_classes: int,
+    measure: str = "dcase2020",
+    threshold: float = THRESHOLD_DEGREES,
 ) -> dict[str, object]:
     """Scores over clips, each a pair (estimate, reference) of frame tables: ER, F, LE, LR, SELD and ``per_class``.
 
-    ``per_class`` is a list of K dictionaries with the same keys and ``n_reference``, the class-seconds of the reference.
+    ``per_class`` is a list of K dictionaries with the same keys and ``n_reference``: the reference's counts of the class, in
+    class-seconds (2020), instance-seconds (2021 to 2023) or instance-frames (2024). None where a score has no value.
     """
-    total, classes = Counts2020(), [Counts2020() for _ in range(n_classes)]
-    for estimate, reference in pairs:
-        clip, per_class = counts_2020(estimate, reference, threshold)
-        total += clip
-        for class_index, count in per_class.items():
-            classes[class_index] += count
-    return total.scores() | {"per_class": [c.scores() | {"n_reference": c.n_reference} for c in classes]}
+    return report(tally_pairs(pairs, n_classes, measure, threshold).sum())
 
 
-def _by_segment(table: pd.DataFrame, n_segments: int) -> list[dict[int, dict[int, np.ndarray]]]:
-    """Per second: class -> frame -> unit vectors (N, 3)."""
-    segments: list[dict] = [{} for _ in range(n_segments)]
-    vectors = geometry.to_vector(table["azimuth"], table["elevation"])
-    for (frame, class_index), rows in table.groupby(["frame", "class"], sort=True).indices.items():
-        segment = frame // LABEL_FRAMES_PER_SECOND
-        if segment < n_segments:
-            segments[segment].setdefault(class_index, {})[frame] = vectors[rows]
-    return segments
+def tally_pairs(
+    pairs: Iterable[tuple[pd.DataFrame, pd.DataFrame]],
+    n_classes: int,
+    measure: str = "dcase2020",
+    threshold: float = THRESHOLD_DEGREES,
+) -> Tally:
+    """Counts (clips, K) of clips, each a pair (estimate, reference) of frame tables."""
+    pairs = list(pairs)
+    clips = [[side.assign(clip=n) for side in pair] for n, pair in enumerate(pairs)]
+    estimate, reference = (pd.concat(side) for side in zip(*clips)) if pairs else 2 * [labels.empty_table()]
+    return tally(estimate, reference, n_classes, measure, threshold, len(pairs))
 
 
-def _count_class(reference: dict | None, system: dict | None, threshold: float) -> Counts2020:
-    """Counts of one class in one second. A miss stands in ``deletions``, a false alarm in ``insertions``, unpaired yet."""
-    if reference is None:
-        return Counts2020(insertions=1, n_system=1)
-    if system is None:
-        return Counts2020(deletions=1, n_reference=1)
-    common = reference.keys() & system.keys()
-    if not common:
-        return Counts2020(deletions=1, n_reference=1, n_system=1)
-    distance = float(np.mean([least_total_distance(reference[f], system[f]) for f in sorted(common)]))
-    hit = distance <= threshold
-    return Counts2020(
-        true_positives=int(hit), deletions=int(not hit), n_reference=1, n_system=1, total_distance=distance, n_both=1
-    )
+def report(total: Tally) -> dict[str, object]:
+    """The scores of a tally (K,) as ``evaluate`` gives them."""
+    classes = total.class_scores()
+    per_class = [
+        {k: _plain(v[c]) for k, v in classes.items()} | {"n_reference": int(n)} for c, n in enumerate(total.reference)
+    ]
+    return {k: _plain(v) for k, v in total.scores().items()} | {"per_class": per_class}
 
 
-def _with_errors(count: Counts2020) -> Counts2020:
-    """Pair the misses and false alarms of one second: S = min(FP, FN), D = max(0, FN - FP), I = max(0, FP - FN)."""
-    pairs = min(count.deletions, count.insertions)
-    return count + Counts2020(substitutions=pairs, deletions=-pairs, insertions=-pairs)
+def spherical_distance(reference: pd.DataFrame, estimate: pd.DataFrame, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Degrees between rows i and j, by the formula of the official code up to 2023."""
+    a, b = (np.radians(reference[c].to_numpy(float))[i] for c in ("azimuth", "elevation"))
+    c, d = (np.radians(estimate[c].to_numpy(float))[j] for c in ("azimuth", "elevation"))
+    cosine = np.sin(b) * np.sin(d) + np.cos(b) * np.cos(d) * np.cos(np.abs(a - c))
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
-def least_total_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Total great-circle distance (degrees) of the best one-to-one matching of directions a (N, 3) and b (L, 3)."""
-    cost = geometry.distance(a[:, None], b[None])
-    return float(cost[linear_sum_assignment(cost)].sum())
+def shortened_distance(reference: pd.DataFrame, estimate: pd.DataFrame, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Degrees between rows i and j, by the formula of the official code of 2024."""
+    a, b = (_shortened_vectors(t)[rows] for t, rows in ((reference, i), (estimate, j)))
+    return np.degrees(np.arccos(np.clip((a * b).sum(-1), -1, 1)))
+
+
+def _shortened_vectors(table: pd.DataFrame) -> np.ndarray:
+    azimuth, elevation = (np.radians(table[c].to_numpy(float)) for c in ("azimuth", "elevation"))
+    level = np.cos(elevation)
+    vectors = np.stack([np.cos(azimuth) * level, np.sin(azimuth) * level, np.sin(elevation)], -1)
+    return vectors / np.sqrt((vectors**2).sum(-1, keepdims=True) + 1e-10)
+
+
+def _scored(estimate, reference, length: int, n_clips: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of either side that count: up to the end of the segment before which, or in which, the reference's last frame lies."""
+    last = np.zeros(n_clips, np.int64)
+    np.maximum.at(last, matching.clip_of(reference), reference["frame"].to_numpy())
+    end = -(-last // length) * length
+    return tuple(t[t["frame"].to_numpy() < end[matching.clip_of(t)]] for t in (estimate, reference))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Where something can be counted: one class in one segment of a clip, N of them, each with the most that sounds at once."""
+
+    clip: np.ndarray
+    segment: np.ndarray  # distinct over clips
+    class_index: np.ndarray
+    n_reference: np.ndarray
+    n_system: np.ndarray
+    of_reference: np.ndarray  # the cell of each row
+    frame_key: tuple[
+        np.ndarray, np.ndarray
+    ]  # of each row of reference and estimate: equal in one frame, class and clip
+    place: np.ndarray  # of each reference row among those of its frame and class
+
+    @classmethod
+    def of(cls, estimate: pd.DataFrame, reference: pd.DataFrame, length: int) -> "_Cells":
+        tables = [t.assign(segment=t["frame"] // length) for t in (reference, estimate)]
+        cell_keys = matching.keys(("segment", "class"), *tables)
+        unique, cell = np.unique(np.concatenate(cell_keys), return_inverse=True)
+        cells = np.split(cell, [len(reference)])
+        frame_keys = matching.keys(("frame", "class"), *tables)
+        places = [pd.Series(k).groupby(k).cumcount().to_numpy() for k in frame_keys]
+        most = [np.zeros(len(unique), np.int64) for _ in tables]
+        for counts, rows, place in zip(most, cells, places):
+            np.maximum.at(counts, rows, place + 1)
+        where = pd.concat(tables)
+        first = np.zeros(len(unique), np.int64)
+        first[cell] = np.arange(len(cell))
+        segment = matching.keys(("segment",), where)[0]
+        picked = (a[first] for a in (matching.clip_of(where), segment, where["class"].to_numpy()))
+        return cls(*picked, *most, cells[0], tuple(frame_keys), places[0])
+
+
+def _match(cells: _Cells, estimate, reference, distance: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of reference and estimate that are matched in their frame and class, and the degrees between them."""
+    i, j = matching.pairs_within(*cells.frame_key)
+    return matching.least_cost(i, j, cells.frame_key[0][i], distance(reference, estimate, i, j))
+
+
+def _count_classes(cells: _Cells, estimate, reference, matches, threshold: float) -> dict[str, np.ndarray]:
+    """Counts of each cell, (N,): a class is there or not."""
+    i, _, degrees = matches
+    _, first, frame = np.unique(cells.frame_key[0][i], return_index=True, return_inverse=True)
+    total = np.bincount(frame, degrees, len(first))
+    n = np.bincount(cells.of_reference[i][first], minlength=len(cells.clip))
+    mean = np.bincount(cells.of_reference[i][first], total, len(cells.clip)) / np.maximum(n, 1)
+    reference_has, system_has, matched = cells.n_reference > 0, cells.n_system > 0, n > 0
+    hits = matched & (mean <= threshold)
+    return {
+        "hits": hits,
+        "far": matched & ~hits,
+        "misses": reference_has & ~matched,
+        "false_alarms": system_has & ~reference_has,
+        "reference": reference_has,
+        "system": system_has,
+        "matched": matched,
+        "degrees": mean * matched,
+    }
+
+
+def _count_instances(cells: _Cells, estimate, reference, matches, threshold: float) -> dict[str, np.ndarray]:
+    """Counts of each cell, (N,): the instances of a class."""
+    i, _, degrees = matches
+    cell, n_cells = cells.of_reference[i], len(cells.clip)
+    widest = 1 + int(cells.place.max(initial=0))
+    instances, instance = np.unique(cell * widest + cells.place[i], return_inverse=True)
+    of_cell, n = instances // widest, np.bincount(instance, minlength=len(instances))
+    mean = np.bincount(instance, degrees, len(instances)) / n
+    within = mean <= threshold
+    matched = np.bincount(of_cell, minlength=n_cells)
+    hits = np.bincount(of_cell, within, n_cells)
+    apart = (cells.n_reference > 0) & (cells.n_system > 0) & (matched == 0)
+    surplus = cells.n_system - cells.n_reference
+    return {
+        "hits": hits,
+        "far": matched - hits,
+        "misses": np.where(apart, cells.n_system, np.maximum(-surplus, 0)),
+        "false_alarms": np.where(apart, 0, np.maximum(surplus, 0)),
+        "reference": cells.n_reference,
+        "system": cells.n_system,
+        "matched": matched,
+        "degrees": np.bincount(of_cell, mean, n_cells),
+    }
+
+
+def _count_ranged(cells: _Cells, estimate, reference, matches, threshold: float) -> dict[str, np.ndarray]:
+    """Counts of instances, (N,), in cells of one frame, where a relative distance error above the limit makes a match far."""
+    i, j, degrees = matches
+    cell, relative = cells.of_reference[i], _relative_distance(reference, estimate, i, j)
+    counted = _count_instances(cells, estimate, reference, matches, threshold)
+    hits = np.bincount(cell, (degrees <= threshold) & ~(relative > RELATIVE_DISTANCE), len(cells.clip))
+    return counted | {
+        "hits": hits,
+        "far": counted["matched"] - hits,
+        "ranged": np.bincount(cell, ~np.isnan(relative), len(cells.clip)),
+        "relative_distance": np.bincount(cell, np.nan_to_num(relative), len(cells.clip)),
+    }
+
+
+def _relative_distance(reference, estimate, i, j) -> np.ndarray:
+    true, found = reference["distance"].to_numpy(float)[i], estimate["distance"].to_numpy(float)[j]
+    return np.abs(true - found) / (true + np.finfo(float).eps)
+
+
+_INSTANCES = (_count_instances, "false_alarms")
+_COUNTED = (  # frames in a segment, distance, and how each measure counts, with what far ones are to ER
+    (
+        LABEL_FRAMES_PER_SECOND,
+        spherical_distance,
+        {
+            "dcase2020": (_count_classes, "misses"),
+            "dcase2021": _INSTANCES,
+            "dcase2022": _INSTANCES,
+            "dcase2023": _INSTANCES,
+        },
+    ),
+    (1, shortened_distance, {"dcase2024": (_count_ranged, "false_alarms")}),
+)
+
+
+def _add_up(cells: _Cells, counted: dict[str, np.ndarray], far_as: str, n_clips: int, n_classes: int) -> Tally:
+    """Counts of cells as a tally (n_clips, K), of no measure yet."""
+    shape, place = (n_clips, n_classes), cells.clip * n_classes + cells.class_index
+    missed, alarmed = (counted[k] + counted["far"] * (k == far_as) for k in ("misses", "false_alarms"))
+    counted = counted | {"errors": np.maximum(missed, alarmed)}
+    names = [f.name for f in fields(Tally)[1:12]]
+    arrays = {k: np.bincount(place, counted[k], n_clips * n_classes) if k in counted else 0.0 for k in names}
+    segments, first, segment = np.unique(cells.segment, return_index=True, return_inverse=True)
+    missed, alarmed = (np.bincount(segment, counts, len(segments)) for counts in (missed, alarmed))
+    paired = np.minimum(missed, alarmed)
+    errors = (np.bincount(cells.clip[first], n, n_clips) for n in (paired, missed - paired, alarmed - paired))
+    return Tally("", *(np.broadcast_to(a, n_clips * n_classes).reshape(shape) for a in arrays.values()), *errors)
+
+
+def _ratio(part, whole, empty: float = 0.0) -> np.ndarray:
+    """part / whole, ``empty`` where whole is 0."""
+    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
+    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    """The mean over the last axis without NaN; NaN where nothing else is there."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0).sum(-1), known.sum(-1), np.nan)
+
+
+def _plain(value) -> float | None:
+    return None if np.isnan(value) else float(value)

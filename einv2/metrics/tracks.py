@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from .. import geometry
 from ..config import LABEL_FRAMES_PER_SECOND
+from . import matching
 from .common import MATCH_DEGREES, Counts, active_classes, assign, pairwise_distance, require_shape, share
 
 
@@ -140,12 +139,14 @@ class OverlapCounts(Counts):
 
 
 def overlap_recall(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float = MATCH_DEGREES) -> OverlapCounts:
-    """In how many of one clip's frames all events are found: right class, within ``threshold`` degrees, a prediction each.
+    """In how many frames all events are found: right class, within ``threshold`` degrees, a prediction each.
 
-    estimate, reference: frame tables (see ``einv2.labels``). A system with one direction a class finds none of "same".
+    estimate, reference: frame tables (see ``einv2.labels``) of one clip, or of many with a column ``clip``. A system with one
+    direction a class finds none of "same".
     """
     found = _found(estimate, reference, threshold)
-    frame = pd.DataFrame({"frame": reference["frame"], "class": reference["class"], "found": found}).groupby("frame")
+    rows = {"class": reference["class"].to_numpy(), "found": found}
+    frame = pd.DataFrame(rows).groupby(matching.keys(("frame",), reference)[0])
     all_found, n, n_classes = frame["found"].all(), frame["class"].size(), frame["class"].nunique()
     kinds = {"single": n == 1, "different": (n > 1) & (n_classes == n), "same": n_classes < n}
     counts = {key: int(kind.sum()) for key, kind in kinds.items()}
@@ -154,14 +155,11 @@ def overlap_recall(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: f
 
 def _found(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float) -> np.ndarray:
     """Which rows of the reference are found, (N,) bool, by a matching that finds as many as can be found."""
-    left, right = (
-        t[["frame", "class", "azimuth", "elevation"]].assign(row=np.arange(len(t))) for t in (reference, estimate)
-    )
-    pairs = left.merge(right, on=["frame", "class"], suffixes=("", "_estimate"))
-    angles = ("azimuth", "elevation", "azimuth_estimate", "elevation_estimate")
-    pairs = pairs[geometry.angular_distance(*(pairs[a].to_numpy(float) for a in angles)) <= threshold]
-    if pairs.empty:
-        return np.zeros(len(reference), bool)
-    rows = pairs["row"].to_numpy(), pairs["row_estimate"].to_numpy()
-    graph = csr_array((np.ones(len(pairs)), rows), shape=(len(reference), len(estimate)))
-    return maximum_bipartite_matching(graph, perm_type="column") >= 0
+    reference_key, estimate_key = matching.keys(("frame", "class"), reference, estimate)
+    i, j = matching.pairs_within(reference_key, estimate_key)
+    a, b = (t[["azimuth", "elevation"]].to_numpy(float)[rows].T for t, rows in ((reference, i), (estimate, j)))
+    distance = geometry.angular_distance(*a, *b)
+    i, _, _ = matching.least_cost(i, j, reference_key[i], np.where(distance <= threshold, distance, np.inf))
+    found = np.zeros(len(reference), bool)
+    found[i] = True
+    return found

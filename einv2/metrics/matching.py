@@ -1,0 +1,60 @@
+"""Which estimate is which reference: one-to-one matching within groups of rows, for the frame tables of many clips at once.
+
+A frame table may hold one clip, or many, told apart by a column ``clip`` (int). Units: degrees, great-circle.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+_FORBIDDEN = 1e6  # above any total of distances, so that a forbidden pair is made only where no other is left
+
+
+def clip_of(table: pd.DataFrame) -> np.ndarray:
+    """The clip of each row, (N,) int; 0 in a table of one clip."""
+    return table["clip"].to_numpy() if "clip" in table else np.zeros(len(table), np.int64)
+
+
+def keys(columns: tuple[str, ...], *tables: pd.DataFrame) -> list[np.ndarray]:
+    """For each table, (N,) int: equal where clip and ``columns`` (of integers from 0) are equal, in the order of these."""
+    stacked = [[clip_of(t), *(t[c].to_numpy() for c in columns)] for t in tables]
+    found = [np.zeros(len(t), np.int64) for t in tables]
+    for parts in zip(*stacked):
+        n = 1 + max((int(p.max()) for p in parts if len(p)), default=0)
+        found = [key * n + part for key, part in zip(found, parts)]
+    return found
+
+
+def pairs_within(reference_key: np.ndarray, estimate_key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every pair (row of the reference, row of the estimate) with the same key, each (P,); in the order of the key, then of the
+    reference's rows, then of the estimate's."""
+    order = np.argsort(estimate_key, kind="stable")
+    first, last = (np.searchsorted(estimate_key[order], reference_key, side) for side in ("left", "right"))
+    rows = np.argsort(reference_key, kind="stable")
+    n = (last - first)[rows]
+    within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+    return np.repeat(rows, n), order[np.repeat(first[rows], n) + within]
+
+
+def least_cost(
+    i: np.ndarray, j: np.ndarray, key: np.ndarray, cost: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The matching among the pairs that ``pairs_within`` gives: (i, j, cost) of those made.
+
+    i, j: (P,) rows of the two sides; key: (P,), that of each pair; cost: (P,), infinite where a pair is not allowed. Within a
+    key as many pairs as can be, and of those matchings the one of least total cost (Hungarian method).
+    """
+    allowed = np.isfinite(cost)
+    contested = allowed & ((np.bincount(i, allowed)[i] > 1) | (np.bincount(j, allowed)[j] > 1))
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    ends = np.append(starts[1:], len(key))
+    in_contest = np.logical_or.reduceat(contested, starts) if len(starts) else np.zeros(0, bool)
+    made = [np.flatnonzero(allowed & ~np.repeat(in_contest, ends - starts))]
+    finite = np.where(allowed, cost, _FORBIDDEN)
+    for start, end in zip(starts[in_contest], ends[in_contest]):
+        n_rows = 1 + np.count_nonzero(np.diff(i[start:end]))
+        row, column = linear_sum_assignment(finite[start:end].reshape(n_rows, -1))
+        made.append(start + row * ((end - start) // n_rows) + column)
+    made = np.sort(np.concatenate(made))
+    made = made[allowed[made]]
+    return i[made], j[made], cost[made]

@@ -1,0 +1,107 @@
+"""Many metadata files at once: the same rows as one by one, and what is said of odd ones."""
+
+import pandas as pd
+import pytest
+
+from einv2 import labels, metadata
+from einv2.metrics import dcase
+
+CLASSES = labels.DCASE2020_CLASSES
+DCASE2019 = "sound_event_recording,start_time,end_time,ele,azi,dist\nknock,0.5,1.5,10,20,1\n"
+
+
+def clips(estimates, references, classes=CLASSES):
+    encoded = ({stem: text.encode() for stem, text in side.items()} for side in (estimates, references))
+    return metadata.read_clips(*encoded, classes)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["3,1,0,10,5\n2,1,0,-20,5\n", "0,13,1,179,0\r\n7,2,0,4,4\r\n", ""],
+        ["3,1,10,5\n", "2,1,0,10,5,130\n2,3,0,10,5,0\n", "1,1,0,10,5\n"],
+        ["3,1,0,0.5,0.5,0.7\n", "3,1,0,10.0,5.0\n", "\n\n1,1,0,10,5\n\n"],
+        ["3,1,0,10,5\n3,1,0,40,5\n3,1,0,70,5\n", "3,1,0,10,5\n3,1,0,40,5\n"],
+    ],
+    ids=["one_width", "several_widths", "not_whole_numbers", "shared_track_numbers"],
+)
+def test_together_is_one_by_one(texts, tmp_path):
+    files = {}
+    for n, text in enumerate(texts):
+        files[f"clip{n}"] = tmp_path / f"clip{n}.csv"
+        files[f"clip{n}"].write_text(text, newline="")
+    together = metadata.read_many(files, CLASSES)
+    alone = [labels.read_csv(f, CLASSES, as_written=True).assign(clip=n) for n, f in enumerate(files.values())]
+    pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True), check_like=True)
+    assert len(together) == sum(len(t.split()) for t in texts)
+
+
+def test_rows_keep_the_order_of_the_file_within_a_frame():
+    table = metadata.read_many({"a": b"5,1,2,40,0\n5,1,0,10,0\n4,1,0,9,0\n5,1,1,20,0\n"}, CLASSES)
+    assert table["frame"].tolist() == [4, 5, 5, 5] and table["azimuth"].tolist() == [9, 40, 10, 20]
+
+
+def test_files_of_2019():
+    table = metadata.read_many({"a": DCASE2019.encode(), "b": b"3,1,0,10,5\n"}, labels.DCASE2019_CLASSES)
+    assert table["frame"].tolist() == [*range(5, 15), 3] and table["clip"].tolist() == [0] * 10 + [1]
+
+
+def test_the_bad_file_and_line_are_named():
+    files = {f"clip{k}": b"3,1,0,10,5\n" for k in range(5)} | {"odd": b"3,1,0,10,5\n4,1,0,10,95\n"}
+    with pytest.raises(ValueError, match=r"odd\.csv: elevation 95 on line 2"):
+        metadata.read_many(files, CLASSES)
+    with pytest.raises(ValueError, match=r"odd\.csv: line 2 has 3 columns"):
+        metadata.read_many(files | {"odd": b"3,1,0,10,5\n4,1,0\n"}, CLASSES)
+    with pytest.raises(ValueError, match=r"odd\.csv: class 14 on line 1"):
+        metadata.read_many(files | {"odd": b"3,14,0,10,5\n"}, CLASSES)
+
+
+def test_a_tidy_set_has_no_notes():
+    found = clips({"b": "3,1,0,10,5\n", "a": "1,1,0,10,5\n"}, {"a": "1,1,0,10,5\n2,1,0,10,5\n", "b": "3,1,0,10,5\n"})
+    assert found.notes == () and found.stems == ("a", "b") and found.n_frames.tolist() == [3, 4]
+
+
+def test_stems_on_one_side_are_left_out_and_said():
+    found = clips({"a": "1,1,0,0,0\n", "b": "1,1,0,0,0\n"}, {"a": "1,1,0,0,0\n", **{f"c{k}": "" for k in range(5)}})
+    assert found.stems == ("a",)
+    assert found.notes[0] == "1 prediction without a ground truth of that stem: b. Left out."
+    assert found.notes[1].startswith(
+        "5 ground truths without a prediction of that stem: c0, c1, c2 and 2 more. Left out"
+    )
+    with pytest.raises(
+        ValueError, match=r"no prediction has the stem of a ground truth.*: x on one side, y on the other"
+    ):
+        clips({"x": ""}, {"y": ""})
+
+
+def test_repeated_rows_are_kept_as_the_official_code_keeps_them():
+    truth = "".join(f"{f},1,0,10,5\n" for f in range(20))
+    found = clips({"a": truth + "4,1,0,10,5\n"}, {"a": truth})
+    assert "1 rows of the predictions repeat another of their frame, class and direction (a)" in found.notes[0]
+    total = dcase.tally(found.estimate, found.reference, 14, "dcase2024")
+    assert (int(total.hits.sum()), int(total.false_alarms.sum())) == (19, 1)
+
+
+def test_azimuth_of_180_is_that_of_minus_180():
+    found = clips({"a": "1,1,0,180,5\n2,1,0,180,5\n"}, {"a": "1,1,0,-180,5\n2,1,0,-180,5\n"})
+    assert "2 rows of the predictions have an azimuth of 180 degrees or more" in found.notes[0]
+    assert found.estimate["azimuth"].tolist() == [-180, -180]
+
+
+def test_rows_after_the_last_event_and_silent_clips_are_said():
+    found = clips({"a": "1,1,0,0,0\n9,1,0,0,0\n", "b": "1,1,0,0,0\n"}, {"a": "1,1,0,0,0\n", "b": ""})
+    assert "1 ground truth without events: b" in found.notes[0]
+    assert "2 rows of the predictions lie after the last event of the ground truth (a, b)" in found.notes[1]
+
+
+def test_progress_may_stop_it():
+    def stop(share, what):
+        raise InterruptedError(what)
+
+    with pytest.raises(InterruptedError, match="Reading 1 predictions"):
+        metadata.read_clips({"a": b""}, {"a": b""}, CLASSES, stop)
+
+
+def test_largest_class():
+    assert metadata.largest_class({"a": b"1,9,0,0,0\n", "b": b"", "c": DCASE2019.encode()}) == 9
+    assert metadata.largest_class({"b": b""}) == -1
