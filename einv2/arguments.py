@@ -97,6 +97,19 @@ def _add_evaluate(sub) -> None:
     )
     sub.add_argument("--intervals", action="store_true", help="95 %% confidence intervals over clips, too")
     sub.add_argument(
+        "--breakdown",
+        action="store_true",
+        help="by class, overlap, motion, direction; kinds of error; confusion; track swaps. With what predict --arrays wrote "
+        "beside the CSVs, the probabilities too",
+    )
+    sub.add_argument("--audio", metavar="DIR", help="recordings with the same stems, for the breakdown by level")
+    sub.add_argument(
+        "--errors", metavar="FILE", help="write every error event as CSV: clip, kind, class, onset, offset, ..."
+    )
+    sub.add_argument(
+        "--against", metavar="PRED_DIR", help="predictions of another system: the differences, with intervals"
+    )
+    sub.add_argument(
         "--overlap", action="store_true", help="share of frames with one or more events in which all are found, too"
     )
     _add_json(sub)

@@ -128,6 +128,15 @@ def label_frames(n_samples: int, sample_rate: int = SAMPLE_RATE) -> int:
     return -(-n_samples * LABEL_FRAMES_PER_SECOND // sample_rate)
 
 
+def frame_levels(audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """The root mean square of W in each label frame, (T,) dB re full scale, of audio (4, S); -inf where all is 0."""
+    size = sample_rate // LABEL_FRAMES_PER_SECOND
+    starts = np.arange(0, audio.shape[1], size)
+    power = np.add.reduceat(np.square(audio[0], dtype=float), starts) / np.diff(starts, append=audio.shape[1])
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(power)
+
+
 # The header
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from . import audio, checkpoint, datasets, inference, inputcheck, labels, metadata
+from . import audio, checkpoint, datasets, evaluation, inference, inputcheck, labels, metadata
 from .arguments import parser
 from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible
 from .ensemble import Ensemble, in_rotations
-from .files import replacing, write_json
+from .files import replacing, write_json, write_text
 from .losses import MAX_TRACKS
 from .metrics import dcase, intervals, tracks
 
@@ -153,29 +153,82 @@ def models(options) -> int:
 def evaluate(options) -> int:
     """Score a folder of predictions against a folder of ground truth, matched by stem."""
     references = metadata.csv_files(options.references)
-    classes, note = _classes_of(references, options.classes)
+    classes, notes = _classes_of(references, options.classes)
     clips = metadata.read_clips(metadata.csv_files(options.predictions), references, classes)
-    for text in (*note, *clips.notes):
-        print(f"note: {text}", file=sys.stderr)
+    if options.against:
+        _others(clips, options.against)  # refused before anything is printed
+    notes = [*notes, *clips.notes]
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     wanted = dcase.MEASURES if options.metric == "all" else (options.metric,)
     tallies = dcase.tallies(clips.estimate, clips.reference, len(classes), wanted, n_clips=len(clips.stems))
     reports = {measure: _report(tally, classes, options.intervals) for measure, tally in tallies.items()}
-    report = {"metric": wanted[0], "n_clips": len(clips.stems), **reports[wanted[0]], "notes": [*note, *clips.notes]}
+    report = {"metric": wanted[0], "n_clips": len(clips.stems), **reports[wanted[0]], "notes": notes}
     if options.metric == "all":
         report["measures"] = reports
     if options.overlap:
         report["overlap"] = tracks.overlap_recall(clips.estimate, clips.reference).recall()
     _print_scores(report, reports)
+    if options.breakdown or options.errors or options.against:
+        report |= _evaluate_further(clips, references, options)
     _write_json(options.json, report)
     return 0
+
+
+def _evaluate_further(clips: metadata.Clips, references: dict[str, Path], options) -> dict:
+    """What --breakdown, --errors and --against ask for."""
+    predictions, levels = _arrays_of(clips, Path(options.predictions)), _levels_of(clips, options.audio)
+    found = evaluation.evaluate_clips(clips, predictions, levels)
+    report = {}
+    if options.breakdown:
+        report["breakdown"] = found.report()
+        _print_breakdown(found)
+    if options.errors:
+        write_text(options.errors, found.named_error_events().to_csv(index=False, float_format="%.3f"))
+    if options.against:
+        other = metadata.read_clips(_others(clips, options.against), references, clips.classes)
+        report["differences"] = evaluation.differences(evaluation.evaluate_clips(other), found)
+        _print_differences(report["differences"], options)
+    return report
+
+
+def _others(clips: metadata.Clips, folder: str) -> dict[str, Path]:
+    """Another system's predictions of the same clips."""
+    files = metadata.csv_files(folder)
+    if missing := set(clips.stems) - files.keys():
+        raise ValueError(f"{folder} lacks {metadata.named(missing)}: two systems are compared on the same clips.")
+    return {stem: files[stem] for stem in clips.stems}
+
+
+def _arrays_of(clips: metadata.Clips, folder: Path) -> list[inference.Prediction] | None:
+    """What ``predict --arrays`` wrote beside the CSVs, if it stands there for every clip."""
+    files = {path.stem: path for path in folder.rglob("*.npz")}
+    if not files.keys() >= set(clips.stems):
+        return None
+    found = []
+    for stem in clips.stems:
+        with np.load(files[stem]) as arrays:
+            found.append(inference.Prediction(arrays["sed"], arrays["doa"], tuple(arrays["classes"])))
+    return found
+
+
+def _levels_of(clips: metadata.Clips, folder: str | None) -> list[np.ndarray | None] | None:
+    """dB of each frame of each clip, from the recordings in a folder."""
+    if folder is None:
+        return None
+    files = {path.stem: path for path in Path(folder).rglob("*") if path.suffix in datasets.AUDIO_SUFFIXES}
+    levels = []
+    for stem in _bar(clips.stems, "levels"):
+        blocks = audio.stream(files[stem]) if stem in files else ()
+        levels.append(np.concatenate([audio.frame_levels(block) for block in blocks]) if stem in files else None)
+    return levels
 
 
 def _classes_of(references: dict[str, Path], name: str) -> tuple[tuple[str, ...], list[str]]:
     """The class list of a name, or for "auto" the one that the files tell, and a note where they do not."""
     if name != "auto":
         return labels.CLASS_LISTS[name], []
-    largest = metadata.largest_class(references)
-    if told := datasets.class_list_of_metadata(list(references.values()), largest):
+    if told := datasets.class_list_of_metadata(references):
         return labels.CLASS_LISTS[told], []
     note = "the files do not tell their class list; taken for that of DCASE 2020 (14 classes), or give --classes."
     return labels.DCASE2020_CLASSES, [note]
@@ -211,6 +264,32 @@ def _print_scores(report: dict, reports: dict[str, dict]) -> None:
     for kind, entry in report.get("overlap", {}).items():
         found = "-" if entry["found"] is None else f"{entry['found']:.1%}"
         print(f"  {tracks.OVERLAPS[kind]:35s} {found:>6s}  ({entry['frames']} frames)")
+
+
+def _print_breakdown(found: evaluation.Evaluation) -> None:
+    """The measures of frames by every grouping but that of clips, and those of identity."""
+    for name, table in found.breakdowns.items():
+        if name == "clip":
+            continue
+        print(f"frames by {name}")
+        for group, row in table[table["reference"] + table["system"] > 0].iterrows():
+            figures = "  ".join(f"{key} {_figure(key, row[key]):>5s}" for key in ("F", "precision", "recall", "LE"))
+            print(
+                f"  {group:28s} {figures}  ({row['reference']:.0f} in the reference, {row['system']:.0f} in the system)"
+            )
+    print("identity, which the scores above do not see")
+    for name, value in found.identity_rates.items():
+        print(f"  {name.replace('_', ' '):28s} {_figure(name, value)}")
+
+
+def _print_differences(differences: dict, options) -> None:
+    print(f"{options.predictions} minus {options.against}, with 95 % intervals over clips (paired bootstrap)")
+    for measure, scores in differences.items():
+        figures = (
+            f"{k} {_figure(k, d['value'])} ({_figure(k, d['low'])} to {_figure(k, d['high'])})"
+            for k, d in scores.items()
+        )
+        print(f"  {measure}  {'  '.join(figures)}")
 
 
 def _figure(key: str, value: float | None) -> str:

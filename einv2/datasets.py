@@ -23,13 +23,13 @@ import shutil
 import subprocess
 import zipfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from . import labels
+from . import labels, metadata
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".ogg")
 DEEP_FOLDER = "proj/asignal/DCASE2019/dataset"
@@ -46,6 +46,7 @@ _LAYOUTS = {
     "dcase2021": r"/dev-(train|val|test)/fold\d+_room\d+_mix\d+$|/eval-test/mix\d+$",
     "dcase2022": r"/dev-(train|test)-\w+/fold\d+_room\d+_mix\d+$",
 }  # what the path of a clip within its set, without suffix, ends with
+_HEADER_2019 = b"sound_event_recording"
 _ANY = ""  # stands for whatever follows "metadata" in a folder's name
 
 
@@ -264,13 +265,17 @@ def guess_classes(clips: Sequence[Clip]) -> str:
     return fitting
 
 
-def class_list_of_metadata(files: Sequence[Path], largest: int) -> str | None:
-    """The name in ``labels.CLASS_LISTS`` for metadata files without audio, in which the largest class index is ``largest``.
+def class_list_of_metadata(files: Mapping[str, Path | bytes]) -> str | None:
+    """The name in ``labels.CLASS_LISTS`` for metadata without audio, by stem; None where the files leave a choice.
 
-    Told as in ``guess_classes``; None where that leaves a choice.
+    Told as in ``guess_classes``, of file contents by the stem alone.
     """
-    years = {_year_of_header(file) or _year_of_path(file.with_suffix("")) for file in files}
-    return _fitting_list(years, largest)
+    contents = {stem: file if isinstance(file, bytes) else file.read_bytes() for stem, file in files.items()}
+    paths = [Path(stem) if isinstance(file, bytes) else file.with_suffix("") for stem, file in files.items()]
+    of_2019 = {stem for stem, content in contents.items() if _HEADER_2019 in content.partition(b"\n")[0].lower()}
+    years = {_year_of_path(path) for path in paths if path.name not in of_2019} | ({"dcase2019"} if of_2019 else set())
+    indexed = {stem: content for stem, content in contents.items() if stem not in of_2019}
+    return _fitting_list(years, metadata.largest_class(indexed))
 
 
 def _fitting_list(years: set[str | None], largest: int) -> str | None:
@@ -288,9 +293,9 @@ def _year_at_once(clip: Clip) -> str | None:
     return _year_of_header(clip.metadata)
 
 
-def _year_of_header(metadata: Path) -> str | None:
-    with metadata.open(encoding="utf-8", errors="replace") as file:
-        return "dcase2019" if "sound_event_recording" in file.readline().lower() else None
+def _year_of_header(file: Path) -> str | None:
+    with file.open("rb") as opened:
+        return "dcase2019" if _HEADER_2019 in opened.readline().lower() else None
 
 
 def _year_of_layout(clip: Clip) -> str | None:

@@ -29,10 +29,16 @@ def wrap_azimuth(azimuth) -> np.ndarray:
 def distance(a, b) -> np.ndarray:
     """Great-circle distance in degrees, [0, 180], between vectors a (..., 3) and b (..., 3) of any positive length.
 
-    Uses atan2 of cross and dot product: exact for small angles, where the arc cosine of the dot product is not.
+    Kahan's formula: exact for small angles too, where the arc cosine of the dot product is not.
     """
-    a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
-    return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1)))
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    a, b = a * _length(b), b * _length(a)
+    return 2 * np.degrees(np.arctan2(_length(a - b), _length(a + b)))[..., 0]
+
+
+def _length(vector: np.ndarray) -> np.ndarray:
+    """(..., 3) -> (..., 1)."""
+    return np.sqrt((vector**2).sum(-1, keepdims=True))
 
 
 def angular_distance(azimuth_a, elevation_a, azimuth_b, elevation_b) -> np.ndarray:

@@ -76,8 +76,8 @@ def read_clips(
     stems = sorted(estimates.keys() & references.keys())
     if not stems:
         raise ValueError(
-            f"no prediction has the stem of a ground truth, by which they are matched: {_named(estimates)} on one side, "
-            f"{_named(references)} on the other."
+            f"no prediction has the stem of a ground truth, by which they are matched: {named(estimates)} on one side, "
+            f"{named(references)} on the other."
         )
     progress(0.0, f"Reading {len(stems)} predictions")
     estimate = read_many({s: estimates[s] for s in stems}, classes)
@@ -165,10 +165,10 @@ def _read_together(contents: list[bytes], width: int, n_classes: int) -> pd.Data
 def _unmatched(estimates: Mapping, references: Mapping) -> list[str]:
     notes = []
     if only := sorted(estimates.keys() - references.keys()):
-        notes.append(f"{_count(only, 'prediction')} without a ground truth of that stem: {_named(only)}. Left out.")
+        notes.append(f"{_count(only, 'prediction')} without a ground truth of that stem: {named(only)}. Left out.")
     if only := sorted(references.keys() - estimates.keys()):
         notes.append(
-            f"{_count(only, 'ground truth')} without a prediction of that stem: {_named(only)}. Left out, as the official code "
+            f"{_count(only, 'ground truth')} without a prediction of that stem: {named(only)}. Left out, as the official code "
             "does; for a clip in which nothing was detected, give an empty file."
         )
     return notes
@@ -182,7 +182,7 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
     for side, table in (("predictions", estimate), ("ground truth", reference)):
         repeated = table.duplicated(["clip", "frame", "class", "azimuth", "elevation"]).to_numpy()
         if n := np.count_nonzero(repeated):
-            where = _named([stems[k] for k in np.unique(clip_of(table)[repeated])])
+            where = named([stems[k] for k in np.unique(clip_of(table)[repeated])])
             notes.append(
                 f"{n} rows of the {side} repeat another of their frame, class and direction ({where}). Kept: the official code "
                 "counts each as an instance."
@@ -191,11 +191,11 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
             notes.append(f"{n} rows of the {side} have an azimuth of 180 degrees or more. Read as the same minus 360.")
     if silent := [stem for stem, frame in zip(stems, last) if frame < 0]:
         notes.append(
-            f"{_count(silent, 'ground truth')} without events: {_named(silent)}. The official measures look at nothing there."
+            f"{_count(silent, 'ground truth')} without events: {named(silent)}. The official measures look at nothing there."
         )
     beyond = estimate["frame"].to_numpy() > last[clip_of(estimate)]
     if n := np.count_nonzero(beyond):
-        where = _named([stems[k] for k in np.unique(clip_of(estimate)[beyond])])
+        where = named([stems[k] for k in np.unique(clip_of(estimate)[beyond])])
         notes.append(
             f"{n} rows of the predictions lie after the last event of the ground truth ({where}). The official measures do not "
             "look there; the error types do."
@@ -207,6 +207,7 @@ def _count(items, what: str) -> str:
     return f"{len(items)} {what}{'s' if len(items) != 1 else ''}"
 
 
-def _named(stems) -> str:
+def named(stems) -> str:
+    """The first few, and how many more."""
     stems = sorted(stems)
     return ", ".join(stems[:NAMED]) + (f" and {len(stems) - NAMED} more" if len(stems) > NAMED else "")

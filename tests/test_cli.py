@@ -360,6 +360,45 @@ def test_evaluate_finds_the_class_list(tmp_path, capsys):
         assert ("class list" in capsys.readouterr().err) == noted
 
 
+def test_evaluate_further(tmp_path, scenes, capsys):
+    """A system that is 30 degrees off in one clip: where it errs, and that it is behind the perfect one."""
+    truth = scenes / "metadata_dev"
+    shutil.copytree(truth, tmp_path / "estimate")
+    file = sorted((tmp_path / "estimate").iterdir())[0]
+    table = labels.read_csv(file)
+    labels.write_csv(table.assign(azimuth=table["azimuth"] + 30), file)
+    options = ["--breakdown", "--audio", scenes / "foa_dev", "--errors", tmp_path / "errors.csv", "--against", truth]
+    assert main("evaluate", tmp_path / "estimate", truth, *options, "--json", tmp_path / "scores.json") == 0
+    result, text = json.loads((tmp_path / "scores.json").read_text()), capsys.readouterr().out
+    lines = (tmp_path / "errors.csv").read_text().splitlines()
+    assert lines[0].startswith("clip,kind,class,heard_as,") and all(file.stem in line for line in lines[1:])
+    assert any("wrong place" in line for line in lines)
+    assert result["breakdown"]["outcomes"]["reference"]["missed"] == 0
+    assert sum(row["reference"] for row in result["breakdown"]["breakdowns"]["level"]) > 0
+    assert result["differences"]["dcase2020"]["F"]["value"] == pytest.approx(result["F"] - 1)
+    assert "frames by polyphony" in text and "swaps per minute" in text and "minus" in text
+
+
+def test_evaluate_with_probabilities(tmp_path, model_file, clip, capsys):
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / f"{clip.stem}.csv").write_text("3,1,0,10,5\n4,1,0,10,5\n")
+    assert main("predict", clip, "--model", model_file, "--out", tmp_path / "estimate", "--arrays") == 0
+    options = ["--breakdown", "--json", tmp_path / "scores.json"]
+    assert main("evaluate", tmp_path / "estimate", tmp_path / "truth", *options) == 0
+    breakdown = json.loads((tmp_path / "scores.json").read_text())["breakdown"]
+    assert sum(entry["n"] for entry in breakdown["reliability"]["bins"]) > 0
+    assert len(breakdown["thresholds"]["per_class"]) == 14
+
+
+def test_evaluate_against_a_system_that_lacks_a_clip(tmp_path, scenes, capsys):
+    truth = scenes / "metadata_dev"
+    shutil.copytree(truth, tmp_path / "other")
+    lost = sorted((tmp_path / "other").iterdir())[2]
+    lost.unlink()
+    assert main("evaluate", truth, truth, "--against", tmp_path / "other") == 1
+    one_error_line(capsys.readouterr(), f"other lacks {lost.stem}")
+
+
 def test_evaluate_intervals_of_one_clip(tmp_path, scenes, capsys):
     (tmp_path / "one").mkdir()
     shutil.copy(sorted((scenes / "metadata_dev").iterdir())[0], tmp_path / "one")

@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from .. import geometry
 
 MATCH_DEGREES = 20.0  # an estimate further off than this is not the event
+ROUNDING_DEGREES = 1e-9  # azimuths 30 and 50 are 20 apart, whatever the last bit of the distance says
 FRONT = (1.0, 0.0, 0.0)  # what ``einv2.decode`` reads a vector of length 0 as
 _FORBIDDEN = 1e6  # above any total of distances, so that a forbidden pair is made only where no other is left
 

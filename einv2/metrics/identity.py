@@ -1,11 +1,29 @@
-"""Does an event stay on its output track? Nets trained with tPIT may move it from frame to frame; with cPIT they should not."""
+"""Does an event stay on its output track? Nets trained with tPIT may move it from frame to frame; with cPIT they should not.
+
+``swap_rate`` and ``match_tracks`` take the arrays of one clip, ``identity_*`` the frame tables (see ``einv2.labels``) of many.
+Units: frames of 100 ms, seconds, minutes, degrees.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from .. import geometry
-from .common import MATCH_DEGREES, Counts, active_classes, assign, pairwise_distance, require_shape, share
+from ..config import LABEL_FRAMES_PER_SECOND
+from . import matching
+from .common import (
+    MATCH_DEGREES,
+    ROUNDING_DEGREES,
+    Counts,
+    active_classes,
+    assign,
+    pairwise_distance,
+    require_shape,
+    share,
+)
+
+_FRAMES_PER_MINUTE = 60 * LABEL_FRAMES_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,219 @@ def match_tracks(
     found = (
         (reference_active[:, :, None] & active[:, None])
         & (reference_classes[:, :, None] == classes[:, None])
-        & (distance <= MATCH_DEGREES)
+        & (distance <= MATCH_DEGREES + ROUNDING_DEGREES)
     )
     return assign(np.where(found, distance, np.inf))
+
+
+@dataclass(frozen=True)
+class IdentityCounts(Counts):
+    """What becomes of reference events on the output tracks. Rates are None where there is nothing to count.
+
+    An *event* is a run of consecutive frames of one (clip, class, track) of the reference. It is *found* in a frame where it is
+    matched: same clip, frame and class, at most 20 degrees apart, one-to-one, as many pairs as can be, least total distance.
+
+    events: of the reference; found_events: those found in one frame or more.
+    frames: of all events, so that ``frames`` / 600 are the minutes of reference events; found: those in which the event is found.
+    swaps: found frames on another output track than the event's previous found frame; frames between, in which it is not found,
+        change nothing.
+    fragments: maximal runs of consecutive frames in which an event is found on one output track.
+    duplicates: found frames with a second estimate, on any output track, that is left over: same class, at most 20 degrees
+        from the event, matched to nothing. Near several events it counts at the nearest.
+    held: the sum over the maximal runs of consecutive frames in which an output track is active, of the largest number of frames
+        of the run in which one and the same event is found on it.
+    """
+
+    events: int = 0
+    found_events: int = 0
+    frames: int = 0
+    found: int = 0
+    swaps: int = 0
+    fragments: int = 0
+    duplicates: int = 0
+    held: int = 0
+
+    @property
+    def coverage(self) -> float | None:
+        """found / frames, in [0, 1]."""
+        return share(self.found, self.frames)
+
+    @property
+    def swaps_per_minute(self) -> float | None:
+        """60 * swaps / (0.1 * frames): by the time that reference events sound, found or not; two at once count twice."""
+        return share(_FRAMES_PER_MINUTE * self.swaps, self.frames)
+
+    @property
+    def swaps_per_event(self) -> float | None:
+        """swaps / found_events."""
+        return share(self.swaps, self.found_events)
+
+    @property
+    def fragments_per_event(self) -> float | None:
+        """fragments / found_events, at least 1."""
+        return share(self.fragments, self.found_events)
+
+    @property
+    def purity(self) -> float | None:
+        """held / found, in (0, 1]: 1 where no output track ever holds two events without falling silent between them.
+
+        Below 1 too where a track takes up the next event at the moment the last one ends, which is no swap.
+        """
+        return share(self.held, self.found)
+
+    @property
+    def duplicate_share(self) -> float | None:
+        """duplicates / found, in [0, 1]."""
+        return share(self.duplicates, self.found)
+
+    @property
+    def duplicates_per_minute(self) -> float | None:
+        """60 * duplicates / (0.1 * frames), by the same time as ``swaps_per_minute``."""
+        return share(_FRAMES_PER_MINUTE * self.duplicates, self.frames)
+
+    def rates(self) -> dict[str, float | None]:
+        """Every rate by its name."""
+        return {name: getattr(self, name) for name in RATES}
+
+
+RATES = (
+    "coverage", "swaps_per_minute", "swaps_per_event", "fragments_per_event", "purity", "duplicate_share",
+    "duplicates_per_minute",
+)  # fmt: skip
+
+
+def identity_counts(estimate: pd.DataFrame, reference: pd.DataFrame) -> IdentityCounts:
+    """The counts of all clips in two frame tables, told apart by a column ``clip`` (int from 0), if there is one.
+
+    The estimate's ``track`` is the output track. Rows may stand in any order. ValueError where two rows of the reference share
+    clip, frame, class and track.
+    """
+    return sum(identity_by_clip(estimate, reference, 1 + _last_clip(estimate, reference)), IdentityCounts())
+
+
+def identity_by_clip(estimate: pd.DataFrame, reference: pd.DataFrame, n_clips: int) -> list[IdentityCounts]:
+    """The counts of each clip, 0 to n_clips - 1. Tables and errors as in ``identity_counts``; ValueError on a clip beyond."""
+    if (last := _last_clip(estimate, reference)) >= n_clips:
+        raise ValueError(f"clip {last} in the table, but n_clips is {n_clips}")
+    rows = _by_event(reference)
+    found, doubled = _found(estimate, rows)
+    events = _events(rows, found, doubled)
+    each = events[["frames", "found", "swaps", "fragments", "duplicates"]]
+    each = each.assign(events=1, found_events=each["found"] > 0, clip=events["clip"])
+    totals = each.groupby("clip").sum().reindex(range(n_clips), fill_value=0).assign(held=_held(found, n_clips))
+    return [IdentityCounts(**{k: int(n) for k, n in row.items()}) for row in totals.to_dict("records")]
+
+
+def identity_events(estimate: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """One row for each reference event, in order of clip, onset, track and class. Tables and errors as in ``identity_counts``.
+
+    clip, class, track; onset, offset (s); frames, found, swaps, fragments, duplicates as in ``IdentityCounts``; tracks: the
+    output tracks it is found on, each once, in the order in which they are first used, a tuple of int.
+    """
+    rows = _by_event(reference)
+    found, doubled = _found(estimate, rows)
+    events = _events(rows, found, doubled)
+    events = events.assign(tracks=_tracks_used(found, len(events)))
+    return events.sort_values(["clip", "onset", "track", "class"], kind="stable", ignore_index=True)
+
+
+def _last_clip(*tables: pd.DataFrame) -> int:
+    return max(int(matching.clip_of(t).max(initial=0)) for t in tables)
+
+
+def _by_event(reference: pd.DataFrame) -> pd.DataFrame:
+    """The reference's rows in order of clip, class, track and frame, with the number of their event from 0 in ``event``."""
+    names = ("frame", "class", "track", "azimuth", "elevation")
+    rows = {"clip": matching.clip_of(reference), **{c: reference[c].to_numpy() for c in names}}
+    order, rows["event"] = _runs(*(rows[c] for c in ("clip", "class", "track", "frame")))
+    rows = pd.DataFrame({c: values[order] for c, values in rows.items()})
+    twice = (np.diff(rows["event"]) == 0) & (np.diff(rows["frame"]) == 0)
+    if twice.any():
+        row = rows.iloc[int(np.argmax(twice))]
+        where = ", ".join(f"{c} {row[c]:g}" for c in ("clip", "frame", "class", "track"))
+        raise ValueError(f"reference has two rows of {where}; expected one row for each")
+    return rows
+
+
+def _runs(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Stretches of consecutive frames in which all columns but the last, the frame, stay the same.
+
+    (order, run), (N,) each: the order by the columns, the first before all others, and the number of each row's run from 0.
+    """
+    order = np.lexsort(columns[::-1])
+    new = np.diff(columns[-1][order], prepend=-2) > 1
+    for column in columns[:-1]:
+        new[1:] |= np.diff(column[order]) != 0
+    run = np.empty(len(order), np.int64)
+    run[order] = np.cumsum(new) - 1
+    return order, run
+
+
+def _found(estimate: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The found frames in order of event and frame, and the rows of the reference at which estimates are left over.
+
+    A found frame: clip, event, frame, output (the track it is found on) and run (of that output track).
+    """
+    keys = matching.keys(("frame", "class"), rows, estimate)
+    i, j = matching.pairs_within(*keys)
+    reference_doa, doa = (
+        geometry.to_vector(t["azimuth"].to_numpy(), t["elevation"].to_numpy()) for t in (rows, estimate)
+    )
+    distance = geometry.distance(reference_doa[i], doa[j])
+    cost = np.where(distance <= MATCH_DEGREES + ROUNDING_DEGREES, distance, np.inf)
+    row, matched, _ = matching.least_cost(i, j, keys[0][i], cost)
+    order = np.argsort(row)
+    track = estimate["track"].to_numpy()
+    _, run = _runs(matching.clip_of(estimate), track, estimate["frame"].to_numpy())
+    found = rows[["clip", "event", "frame"]].iloc[row[order]]
+    return found.assign(output=track[matched[order]], run=run[matched[order]]), _left_over(i, j, cost, matched)
+
+
+def _left_over(i: np.ndarray, j: np.ndarray, cost: np.ndarray, matched: np.ndarray) -> np.ndarray:
+    """The nearest row of each estimate that has rows within reach, finite ``cost`` of a pair (i, j), but is not matched."""
+    taken = np.zeros(1 + j.max(initial=0), bool)
+    taken[matched] = True
+    spare = np.flatnonzero(np.isfinite(cost) & ~taken[j])
+    spare = spare[np.lexsort([cost[spare], j[spare]])]
+    return i[spare[np.unique(j[spare], return_index=True)[1]]]
+
+
+def _events(rows: pd.DataFrame, found: pd.DataFrame, doubled: np.ndarray) -> pd.DataFrame:
+    """The columns of ``identity_events`` but ``tracks``, in order of the events' numbers."""
+    event, frame = rows["event"].to_numpy(), rows["frame"].to_numpy()
+    of_found, output = found["event"].to_numpy(), found["output"].to_numpy()
+    same_event, same_track = np.diff(of_found) == 0, np.diff(output) == 0
+    joined = same_event & same_track & (np.diff(found["frame"].to_numpy()) == 1)
+    first = np.flatnonzero(np.diff(event, prepend=-1))
+    n = np.bincount(event)
+    counted = {
+        "found": of_found,
+        "swaps": of_found[1:][same_event & ~same_track],
+        "fragments": np.delete(of_found, 1 + np.flatnonzero(joined)),
+        "duplicates": event[np.unique(doubled)],
+    }
+    return pd.DataFrame(
+        {
+            **{c: rows[c].to_numpy()[first] for c in ("clip", "class", "track")},
+            "onset": frame[first] / LABEL_FRAMES_PER_SECOND,
+            "offset": (frame[first] + n) / LABEL_FRAMES_PER_SECOND,
+            "frames": n,
+            **{name: np.bincount(events, minlength=len(n)) for name, events in counted.items()},
+        }
+    )
+
+
+def _tracks_used(found: pd.DataFrame, n_events: int) -> list[tuple[int, ...]]:
+    """For each event the output tracks it is found on, in the order of their first use."""
+    used = found[["event", "output"]].drop_duplicates()
+    ends = np.cumsum(np.bincount(used["event"], minlength=n_events))
+    return [tuple(part.tolist()) for part in np.split(used["output"].to_numpy(), ends)[:-1]]
+
+
+def _held(found: pd.DataFrame, n_clips: int) -> np.ndarray:
+    """``IdentityCounts.held`` of each clip, (n_clips,)."""
+    clip, run, event = (found[c].to_numpy() for c in ("clip", "run", "event"))
+    n_events = 1 + event.max(initial=0)
+    pair, first, n = np.unique(run * n_events + event, return_index=True, return_counts=True)
+    _, start = np.unique(pair // n_events, return_index=True)
+    return np.bincount(clip[first[start]], np.maximum.reduceat(n, start), n_clips)

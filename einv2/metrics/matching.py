@@ -51,10 +51,10 @@ def least_cost(
     in_contest = np.logical_or.reduceat(contested, starts) if len(starts) else np.zeros(0, bool)
     made = [np.flatnonzero(allowed & ~np.repeat(in_contest, ends - starts))]
     finite = np.where(allowed, cost, _FORBIDDEN)
-    for start, end in zip(starts[in_contest], ends[in_contest]):
-        n_rows = 1 + np.count_nonzero(np.diff(i[start:end]))
-        row, column = linear_sum_assignment(finite[start:end].reshape(n_rows, -1))
-        made.append(start + row * ((end - start) // n_rows) + column)
+    n_rows = np.add.reduceat(np.diff(i, prepend=-1) != 0, starts) if len(starts) else starts
+    for start, end, n in zip(starts[in_contest], ends[in_contest], n_rows[in_contest]):
+        row, column = linear_sum_assignment(finite[start:end].reshape(n, -1))
+        made.append(start + row * ((end - start) // n) + column)
     made = np.sort(np.concatenate(made))
     made = made[allowed[made]]
     return i[made], j[made], cost[made]

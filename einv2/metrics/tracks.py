@@ -12,7 +12,16 @@ import pandas as pd
 from .. import geometry
 from ..config import LABEL_FRAMES_PER_SECOND
 from . import matching
-from .common import MATCH_DEGREES, Counts, active_classes, assign, pairwise_distance, require_shape, share
+from .common import (
+    MATCH_DEGREES,
+    ROUNDING_DEGREES,
+    Counts,
+    active_classes,
+    assign,
+    pairwise_distance,
+    require_shape,
+    share,
+)
 
 
 @dataclass(frozen=True)
@@ -159,7 +168,9 @@ def _found(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float) ->
     i, j = matching.pairs_within(reference_key, estimate_key)
     a, b = (t[["azimuth", "elevation"]].to_numpy(float)[rows].T for t, rows in ((reference, i), (estimate, j)))
     distance = geometry.angular_distance(*a, *b)
-    i, _, _ = matching.least_cost(i, j, reference_key[i], np.where(distance <= threshold, distance, np.inf))
+    i, _, _ = matching.least_cost(
+        i, j, reference_key[i], np.where(distance <= threshold + ROUNDING_DEGREES, distance, np.inf)
+    )
     found = np.zeros(len(reference), bool)
     found[i] = True
     return found

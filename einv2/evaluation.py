@@ -1,0 +1,225 @@
+"""Everything that is measured of one system on a set of clips, for the command line and the pages alike."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from . import labels
+from .inference import Prediction
+from .metadata import Clips
+from .metrics import breakdown, dcase, errors, identity, intervals, probabilities, tracks
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured of a system. C clips, K classes.
+
+    tallies: the counts of each DCASE measure, (C, K). outcomes and error_events: see ``metrics.errors``. groupings: those of
+    ``metrics.breakdown``. confusion: (K + 1, K + 1) frames. distances: of the right class.
+    identity: counts of each clip; events: the reference's, with the output tracks they are found on. overlap: what is found
+    of simultaneous events. reliability and thresholds: only where the network's probabilities are known.
+    """
+
+    clips: Clips
+    tallies: dict[str, dcase.Tally]
+    outcomes: errors.Outcomes
+    error_events: pd.DataFrame
+    groupings: dict[str, breakdown.Grouping]
+    confusion: np.ndarray
+    distances: breakdown.Histogram
+    identity: list[identity.IdentityCounts]
+    events: pd.DataFrame
+    overlap: tracks.OverlapCounts
+    reliability: probabilities.ReliabilityCounts | None = None
+    thresholds: probabilities.ThresholdCounts | None = None
+
+    @cached_property
+    def scores(self) -> dict[str, dict]:
+        """For each measure: its scores and, from two clips on, their 95 % intervals over clips by jackknife and bootstrap."""
+        return {measure: _scores(tally, self.clips.classes) for measure, tally in self.tallies.items()}
+
+    @cached_property
+    def breakdowns(self) -> dict[str, pd.DataFrame]:
+        """The measures of frames by each grouping."""
+        return {name: breakdown.by(self.outcomes, *grouping) for name, grouping in self.groupings.items()}
+
+    def events_in(self, grouping: str, group: str) -> pd.DataFrame:
+        """The error events among the rows of one group only, as ``metrics.errors.error_events`` gives them."""
+        of_reference, of_estimate, names = self.groupings[grouping]
+        number = names.index(group)
+        within = of_reference == number, of_estimate == number
+        return errors.error_events(self.clips.estimate, self.clips.reference, self.outcomes, within)
+
+    def named_error_events(self) -> pd.DataFrame:
+        """The error events with the names of clips and classes; heard_as is empty where it says nothing."""
+        classes = np.array([*self.clips.classes, ""], object)
+        names = {column: classes[self.error_events[column]] for column in ("class", "heard_as")}
+        return self.error_events.assign(clip=np.array(self.clips.stems, object)[self.error_events["clip"]], **names)
+
+    @property
+    def identity_rates(self) -> dict[str, float | None]:
+        """The rates of ``metrics.identity.IdentityCounts`` over all clips."""
+        return sum(self.identity, identity.IdentityCounts()).rates()
+
+    def report(self) -> dict:
+        """All of it but the lists of events, as plain values for JSON. None where there was nothing to count."""
+        classes, probable = self.clips.classes, {}
+        if self.reliability is not None:
+            probable = {"reliability": _reliability(self.reliability), "thresholds": self.thresholds.report()}
+            for name, entry in zip(classes, probable["thresholds"]["per_class"]):
+                entry["class"] = name
+        return {
+            "n_clips": len(self.clips.stems),
+            "notes": list(self.clips.notes),
+            "measures": self.scores,
+            "outcomes": errors.counts(self.outcomes),
+            "breakdowns": {name: _records(table) for name, table in self.breakdowns.items()},
+            "confusion": {"classes": [*classes, "nothing"], "frames": self.confusion.tolist()},
+            "distances": {
+                "median": _plain(self.distances.median),
+                "percentile_90": _plain(self.distances.percentile_90),
+            },
+            "identity": self.identity_rates,
+            "overlap": self.overlap.recall(),
+            **probable,
+        }
+
+
+def evaluate(
+    estimate: pd.DataFrame | str | Path,
+    reference: pd.DataFrame | str | Path,
+    measures: str | Sequence[str] = "dcase2020",
+    classes: Sequence[str] = labels.DCASE2020_CLASSES,
+) -> dict[str, object]:
+    """The scores of one clip by the measure of one year, as ``metrics.dcase.evaluate`` gives them; of several: {measure: scores}.
+
+    estimate, reference: event tables (see ``einv2.labels``; ``Prediction.events`` gives one), frame tables, or CSV files. classes:
+    the names that their class indices mean. ValueError on anything else, or an unknown measure.
+    """
+    several = not isinstance(measures, str)
+    tables = [_frames(side, classes) for side in (estimate, reference)]
+    found = dcase.tallies(*tables, len(classes), measures if several else (measures,))
+    reports = {measure: dcase.report(tally) for measure, tally in found.items()}
+    return reports if several else reports[measures]
+
+
+def _frames(side: pd.DataFrame | str | Path, classes: Sequence[str]) -> pd.DataFrame:
+    if not isinstance(side, pd.DataFrame):
+        return labels.read_csv(side, classes, as_written=True)
+    return labels.events_to_frames(side) if "onset" in side else side
+
+
+def evaluate_clips(
+    clips: Clips,
+    predictions: Sequence[Prediction] | None = None,
+    frame_levels: Sequence[np.ndarray | None] | None = None,
+    progress: Progress = lambda share, what: None,
+) -> Evaluation:
+    """Measure a system.
+
+    predictions: those that the clips' estimates are decoded from, one a clip, for what needs probabilities. frame_levels: dB of
+    each frame of each clip, for the breakdown by level. ``progress`` is called with the share that is done and what is being
+    done; it may raise to stop.
+    """
+    estimate, reference, n_classes = clips.estimate, clips.reference, len(clips.classes)
+    progress(0.0, "The measures of DCASE 2020 to 2024")
+    tallies = dcase.tallies(estimate, reference, n_classes, n_clips=len(clips.stems))
+    progress(0.4, "The kind of every error")
+    outcomes = errors.classify(estimate, reference)
+    progress(0.6, "Breakdowns")
+    groupings = _groupings(clips, outcomes, frame_levels)
+    progress(0.75, "Events and tracks")
+    distinct = labels.distinct_instances(reference)
+    probable = () if predictions is None else _probabilities(clips, predictions, progress)
+    return Evaluation(
+        clips,
+        tallies,
+        outcomes,
+        errors.error_events(estimate, reference, outcomes),
+        groupings,
+        breakdown.confusion(estimate, reference, outcomes, n_classes),
+        breakdown.histogram(breakdown.distance_errors(outcomes)),
+        identity.identity_by_clip(estimate, distinct, len(clips.stems)),
+        identity.identity_events(estimate, distinct),
+        tracks.overlap_recall(estimate, reference),
+        *probable,
+    )
+
+
+def differences(first: Evaluation, second: Evaluation) -> dict[str, dict[str, dict]]:
+    """Second minus first for each measure and score: {"value", "low", "high"}, low to high being the 95 % interval over clips by
+    bootstrap, None with fewer than two clips. ValueError if the clips are not the same."""
+    if first.clips.stems != second.clips.stems:
+        raise ValueError("two systems are compared on the same clips, and these two have other stems")
+    found = {}
+    for measure, tally in first.tallies.items():
+        a, b = first.scores[measure], second.scores[measure]
+        shared = [k for k in tally.sum().scores() if k in b]
+        enough = len(first.clips.stems) > 1
+        bounds = intervals.differences(tally, second.tallies[measure]) if enough else {}
+        values = {k: None if None in (a[k], b[k]) else b[k] - a[k] for k in shared}
+        bounds = {k: bounds.get(k, (np.nan, np.nan)) for k in shared}
+        found[measure] = {
+            k: {"value": values[k], "low": _plain(bounds[k][0]), "high": _plain(bounds[k][1])} for k in shared
+        }
+    return found
+
+
+def _groupings(clips: Clips, outcomes: errors.Outcomes, frame_levels) -> dict[str, breakdown.Grouping]:
+    sides = clips.estimate, clips.reference
+    groupings = {
+        "all": breakdown.everything(outcomes),
+        "class": breakdown.classes(*sides, clips.classes),
+        "clip": breakdown.clips(*sides, clips.stems),
+        "polyphony": breakdown.polyphony(*sides),
+        "motion": breakdown.motion(clips.reference, outcomes),
+        "azimuth": breakdown.azimuths(*sides),
+        "elevation": breakdown.elevations(*sides),
+    }
+    if frame_levels is not None:
+        groupings["level"] = breakdown.levels(*sides, frame_levels)
+    return groupings
+
+
+def _probabilities(clips: Clips, predictions: Sequence[Prediction], progress: Progress) -> tuple:
+    references = dict(iter(clips.reference.groupby("clip")))
+    reliability, thresholds = probabilities.ReliabilityCounts(), None
+    for clip, prediction in enumerate(predictions):
+        progress(0.8 + 0.2 * clip / len(predictions), f"Probabilities of {clips.stems[clip]}")
+        reference = references.get(clip, clips.reference.head(0))
+        reliability += probabilities.reliability(prediction.sed, prediction.doa, reference)
+        found = probabilities.by_threshold(prediction.sed, prediction.doa, reference)
+        thresholds = found if thresholds is None else thresholds + found
+    return reliability, thresholds
+
+
+def _scores(tally: dcase.Tally, classes: Sequence[str]) -> dict:
+    scores = dcase.report(tally.sum())
+    scores["per_class"] = [{"class": c} | s for c, s in zip(classes, scores["per_class"])]
+    methods = intervals.METHODS if len(tally.hits) > 1 else ()
+    bounds = {method: intervals.intervals(tally, method) for method in methods}
+    scores["intervals"] = {m: {k: (_plain(a), _plain(b)) for k, (a, b) in v.items()} for m, v in bounds.items()}
+    return scores
+
+
+def _reliability(counts: probabilities.ReliabilityCounts) -> dict:
+    columns = {"n": counts.n, "probability": counts.mean_probability, "right": counts.share_right}
+    bins = [{k: _plain(v) for k, v in zip(columns, row)} for row in zip(*columns.values())]
+    return {"ece": counts.ece, "bins": bins}
+
+
+def _records(table: pd.DataFrame) -> list[dict]:
+    """Rows of a breakdown: whole counts, other figures None where there was nothing to count."""
+    whole = {c for c in table if not np.issubdtype(table[c].dtype, np.floating)}
+    rows = table.reset_index().to_dict("records")
+    return [{k: v if k == "group" else int(v) if k in whole else _plain(v) for k, v in row.items()} for row in rows]
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
