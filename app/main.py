@@ -15,6 +15,7 @@ st.logo(str(HERE / "logo.svg"), size="large")
 
 PAGES = [
     st.Page("views/inspect.py", title="Inspect", icon=":material/graphic_eq:", url_path="inspect", default=True),
+    st.Page("views/evaluate.py", title="Evaluate", icon=":material/analytics:", url_path="evaluate"),
 ]
 
 st.navigation(PAGES, position="top").run()

@@ -13,6 +13,10 @@ CLIP = "clip"
 ANALYSES = "analyses"
 UPLOAD = "upload"  # (the uploader's ids of clip and ground truth, the Source made of them)
 FIGURE = "figure"  # the last figure drawn, with what it was drawn from
+JOB = "job"  # what the Evaluate page scores
+RESULTS = "results"  # what came of it
+BEHIND = "behind"  # (grouping, group, kind) whose errors are listed
+MOMENT = "moment"  # (onset, offset) in s, at which the Inspect page is to open its clip
 STOPPED = "stopped"  # digest of the clip whose analysis the user stopped
 
 

@@ -80,6 +80,7 @@ def choose_example(examples: list[state.Example]) -> None:
 
 def _open(example: state.Example) -> None:
     st.session_state[state.CLIP] = example.open()
+    st.session_state.pop(state.MOMENT, None)
 
 
 def class_chips(names: list[str]) -> None:

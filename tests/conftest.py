@@ -1,3 +1,12 @@
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +16,19 @@ from einv2.config import FeatureConfig, ModelConfig
 from einv2.simulate import SceneConfig, SourceBank, write_scenes
 
 torch.set_num_threads(1)  # the networks here are too small for more
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+WAIT_MS = 60_000
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that drive a browser are skipped where there is none, unless one is required."""
+    if not CHROMIUM and not os.environ.get("REQUIRE_BROWSER"):
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
 
 
 @pytest.fixture
@@ -64,3 +86,66 @@ def tiny_checkpoint(tiny_model, tiny_features):
         {"validation": {"ER": 0.5, "F": 0.25}},
         [{"epoch": 1, "loss": 0.7}, {"epoch": 2, "loss": 0.6}],
     )
+
+
+# A browser on the app
+
+
+@pytest.fixture(scope="session")
+def address():
+    """The app, served from a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", *options]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}/_stcore/health")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _wait_until_up(url):
+    for _ in range(300):
+        try:
+            if urllib.request.urlopen(url, timeout=1).status == 200:
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(url)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Opens the app; afterwards the console must be free of errors and no request may have left the machine."""
+    problems, contexts = [], []
+
+    def open_(**options):
+        context = browser.new_context(viewport={"width": 1400, "height": 1000}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else problems.append(r.url))
+        page.goto(address)
+        page.get_by_text("See what a SELD network hears").wait_for()
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert problems == []

@@ -31,11 +31,13 @@ def timeline(
     track_names: Sequence[str],
     truth: pd.DataFrame | None,
     truth_classes: tuple[str, ...] = (),
+    shown: tuple[float, float] | None = None,
 ) -> go.Figure:
     """The standing figure.
 
     spectrogram (columns, mels) int8 dB; mel_hz (mels,) centre frequencies; seconds: length of the clip; truth: frame table
-    whose ``track`` says on which reference lane a row lies, or None. The traces of the detections come last, empty.
+    whose ``track`` says on which reference lane a row lies, or None. shown: seconds from and to which the figure is zoomed at
+    first, if not all. The traces of the detections come last, empty.
     """
     truth_lanes = sorted(truth["track"].unique()) if truth is not None and len(truth) else []
     lanes = [*track_names] + [f"truth {lane + 1}" for lane in truth_lanes]
@@ -55,6 +57,8 @@ def timeline(
     for trace, row in empty_detections(track_names):
         figure.add_trace(trace, row, 1)
     _style(figure, inner, lanes, mel_hz, seconds)
+    if shown is not None:
+        figure.update_xaxes(range=[max(shown[0], 0), min(shown[1], seconds)])
     return figure
 
 

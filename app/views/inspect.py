@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import compute, state, widgets
+from app import compute, state, texts, widgets
 from app.player import live_traces
 from app.plots import timeline
 from einv2 import inference, inputcheck, labels
@@ -14,6 +14,7 @@ from einv2.config import LABEL_FRAMES_PER_SECOND
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
 FIGURE_KEY = "timeline"
+AROUND_SECONDS = 2.0  # shown before and after an event that another page leads to
 EXPORT_LAYOUTS = {
     "frame, class, track, azimuth, elevation (DCASE 2020 to 2022)": "dcase2020",
     "frame, class, azimuth, elevation (system output, DCASE 2020)": "dcase2020_output",
@@ -22,12 +23,6 @@ EXPORT_LAYOUTS = {
     "class name, start, end, elevation, azimuth, distance (DCASE 2019)": "dcase2019",
 }
 CHANNEL_NAMES = {"W, all": 0, "Y, left": 1, "Z, up": 2, "X, front": 3}
-SCORE_HELP = {
-    "ER": "Error rate: (substitutions + deletions + insertions) / reference class-seconds. 0 is best.",
-    "F": "F-score of class-seconds found within 20°. 1 is best.",
-    "LE": "Localisation error: mean great-circle distance in degrees where the class was found. 0° is best.",
-    "LR": "Localisation recall: F-score of class-seconds found anywhere. 1 is best.",
-}
 
 
 def page() -> None:
@@ -81,12 +76,13 @@ def load_model(name: str, place) -> inference.Model | None:
 
 
 def forget_example() -> None:
-    st.session_state.pop(state.CLIP, None)
+    for key in (state.CLIP, state.MOMENT):
+        st.session_state.pop(key, None)
 
 
 def close() -> None:
     forget_example()
-    for key in (state.ANALYSES, state.FIGURE):
+    for key in (state.ANALYSES, state.FIGURE, state.MOMENT):
         st.session_state.pop(key, None)
 
 
@@ -197,6 +193,10 @@ def header(source: state.Source, analysis: compute.Analysis) -> None:
 @st.fragment
 def results(source: state.Source, analysis: compute.Analysis, truth: compute.Truth | None) -> None:
     """All that depends on the threshold; moving it runs this part only."""
+    if moment := st.session_state.get(state.MOMENT):
+        place, whole = st.columns([3, 1], vertical_alignment="center")
+        place.markdown(f"Shown around the error from {moment[0]:.1f} to {moment[1]:.1f} s.")
+        whole.button("Show the whole clip", on_click=st.session_state.pop, args=(state.MOMENT,), width="stretch")
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     threshold = left.slider(
         "Threshold (class probability)",
@@ -244,7 +244,8 @@ def draw(analysis: compute.Analysis, truth, table: pd.DataFrame, channel: int, t
 
 def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, channel: int):
     """The figure without detections. The last one is kept in the session: a slider needs the same one again."""
-    key = (id(analysis), id(truth), channel)
+    moment = st.session_state.get(state.MOMENT)
+    key = (id(analysis), id(truth), channel, moment)
     kept = st.session_state.get(state.FIGURE)
     if kept is None or kept[0] != key:
         figure = timeline.timeline(
@@ -255,6 +256,7 @@ def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, cha
             analysis.prediction.track_names,
             None if truth is None else truth.lanes,
             () if truth is None else truth.classes,
+            moment and (moment[0] - AROUND_SECONDS, moment[1] + AROUND_SECONDS),
         )
         # the objects are kept with it, so that their ids stay theirs
         kept = st.session_state[state.FIGURE] = (key, figure, analysis, truth)
@@ -295,12 +297,12 @@ def show_scores(table: pd.DataFrame, truth: compute.Truth | None, analysis: comp
         )
         return
     scores = compute.scores(table, truth)
-    formats = {"ER": "{:.2f}", "F": "{:.2f}", "LE": "{:.1f}°", "LR": "{:.2f}"}
-    for column, (name, form) in zip(st.columns(4), formats.items()):
-        column.metric(name, form.format(scores[name]), help=SCORE_HELP[name])
+    for column, name in zip(st.columns(4), ("ER", "F", "LE", "LR")):
+        column.metric(name, texts.value(name, scores[name]), help=texts.SCORES[name])
     st.caption(
-        f"DCASE 2020 measures of this clip against {widgets.plain(truth.name)}, in segments of 1 s within 20°. "
-        "The same from the command line: `python -m einv2 predict`, then `python -m einv2 evaluate`."
+        f"DCASE 2020 measures of this clip against {widgets.plain(truth.name)}, in segments of 1 s within 20°. The Evaluate page has "
+        "those of all years and what is behind them. The same from the command line: `python -m einv2 predict`, then "
+        "`python -m einv2 evaluate`."
     )
 
 

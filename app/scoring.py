@@ -1,0 +1,286 @@
+"""Scores a job of the Evaluate page: systems, as tables of predictions or as networks, against ground truth."""
+
+import contextlib
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from app import compute
+from app.state import Source
+from einv2 import audio, datasets, evaluation, labels, metadata
+from einv2.evaluation import Evaluation
+from einv2.inference import Prediction
+from einv2.metrics import errors
+
+Files = Mapping[str, Path | bytes]  # stem to a file, or to its content
+Progress = Callable[[float, str], None]
+MAX_RECORDINGS = 200
+MAX_SYSTEMS = 4
+NO_CLASS_LIST = (
+    "The files do not tell their class list; it is taken for that of DCASE 2020 (14 classes). Choose it if not."
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be scored.
+
+    tables: predictions by the name of their system; networks: names of checkpoints, which need recordings; for tables those add
+    the levels, and something to hear. suffixes: of the recordings' files. classes: a key of ``labels.CLASS_LISTS``, or "auto".
+    """
+
+    truths: Files
+    tables: dict[str, Files] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    recordings: Files = field(default_factory=dict)
+    suffixes: dict[str, str] = field(default_factory=dict)
+    classes: str = "auto"
+    threshold: float = 0.5
+
+    def recording_name(self, stem: str) -> str:
+        return f"{stem}{self.suffixes.get(stem, '.wav')}"
+
+    def source(self, stem: str) -> Source | None:
+        """A clip to open on the Inspect page; None where its recording is not there."""
+        if stem not in self.recordings:
+            return None
+        return Source(
+            self.recording_name(stem), _bytes(self.recordings[stem]), f"{stem}.csv", _bytes(self.truths[stem])
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """Each system by its name, and by how much every other differs from the first (``evaluation.differences``)."""
+
+    job: Job
+    systems: dict[str, Evaluation]
+    differences: dict[str, dict]
+    notes: tuple[str, ...]
+
+
+def run(job: Job, progress: Progress) -> Results:
+    """Score a job. ``progress`` may raise to stop. ValueError or OSError, one sentence, on what cannot be used."""
+    _require_something(job)
+    classes, notes = _classes(job)
+    predictions = _predict(job, _part(progress, 0.0, 0.75))
+    tables = job.tables | {name: _as_csv(found.values(), found, job.threshold) for name, found in predictions.items()}
+    stems = _common(tables, notes)
+    levels = _levels(job, sorted(stems & job.truths.keys()), _part(progress, 0.75, 0.8))
+    systems = {}
+    for n, (name, files) in enumerate(tables.items()):
+        part = _part(progress, 0.8 + 0.2 * n / len(tables), 0.8 + 0.2 * (n + 1) / len(tables))
+        clips = metadata.read_clips({s: files[s] for s in stems}, job.truths, classes, part)
+        found = [predictions[name][stem] for stem in clips.stems] if name in predictions else None
+        systems[name] = evaluation.evaluate_clips(clips, found, levels, part)
+    first, *others = systems
+    differences = {name: evaluation.differences(systems[first], systems[name]) for name in others}
+    return Results(job, systems, differences, tuple(notes))
+
+
+def _part(progress: Progress, begin: float, end: float) -> Progress:
+    """Progress within a part of the whole."""
+    return lambda share, text: progress(begin + (end - begin) * min(share, 1.0), text)
+
+
+def _require_something(job: Job) -> None:
+    if not job.truths:
+        raise ValueError("there is no ground truth: give the metadata CSV of each clip.")
+    if not job.tables and not job.networks:
+        raise ValueError("there is no system to score: give its predictions, or choose a network.")
+    if len(job.tables) + len(job.networks) > MAX_SYSTEMS:
+        raise ValueError(
+            f"{len(job.tables) + len(job.networks)} systems are too many to compare: choose {MAX_SYSTEMS}."
+        )
+    if both := sorted(job.tables.keys() & set(job.networks)):
+        raise ValueError(f"predictions and a network are both called {both[0]}: give the predictions another name.")
+    if not job.networks:
+        return
+    if not job.recordings:
+        raise ValueError("there are no recordings for the network: give the clips that the ground truth describes.")
+    if not job.recordings.keys() & job.truths.keys():
+        raise ValueError(
+            "no recording has the stem of a ground truth, by which they are matched: "
+            f"{metadata.named(job.recordings)} on one side, {metadata.named(job.truths)} on the other."
+        )
+    if len(job.recordings) > MAX_RECORDINGS:
+        raise ValueError(
+            f"{len(job.recordings)} recordings are too many for a page (at most {MAX_RECORDINGS}): "
+            "run `python -m einv2 predict`, and score what it writes."
+        )
+
+
+def _classes(job: Job) -> tuple[tuple[str, ...], list[str]]:
+    """The class list that the job's files mean, and what is to be said about it."""
+    lists = {name: compute.load_model(name).classes for name in job.networks}
+    if len(set(lists.values())) > 1:
+        names = ", ".join(f"{name} ({len(classes)})" for name, classes in lists.items())
+        raise ValueError(f"the networks have different class lists: {names}. Score those with the same list together.")
+    network = next(iter(lists.values()), None)
+    chosen = labels.CLASS_LISTS.get(job.classes)
+    if network and chosen and network != chosen:
+        raise ValueError(
+            f"the ground truth is to be read with the {len(chosen)} classes of {job.classes}, but the network has "
+            f"{len(network)}, and not the same: choose a network with that list."
+        )
+    if network or chosen:
+        return network or chosen, []
+    told = datasets.class_list_of_metadata(job.truths)
+    return labels.CLASS_LISTS[told or "dcase2020"], [] if told else [NO_CLASS_LIST]
+
+
+def _predict(job: Job, progress: Progress) -> dict[str, dict[str, Prediction]]:
+    """Each network's prediction of every recording that has a ground truth."""
+    stems = sorted(job.recordings.keys() & job.truths.keys())
+    found: dict[str, dict] = {name: {} for name in job.networks}
+    for n, (name, stem) in enumerate((name, stem) for name in job.networks for stem in stems):
+        part = _part(progress, n / (len(stems) * len(found)), (n + 1) / (len(stems) * len(found)))
+        with _opened(job, stem) as path:
+            seconds = audio.probe(path, job.recording_name(stem)).seconds
+            said = f"{name} runs on {stem}"
+            model = compute.load_model(name)
+            found[name][stem] = model.predict(
+                path, job.recording_name(stem), lambda done, p=part, t=said, s=seconds: p(done / s, t)
+            )
+    return found
+
+
+def _as_csv(predictions: Iterable[Prediction], stems: Iterable[str], threshold: float) -> dict[str, bytes]:
+    """What `python -m einv2 predict` writes, so that the scores are those of the command line."""
+    files = {}
+    for stem, prediction in zip(stems, predictions):
+        buffer = io.StringIO()
+        labels.write_csv(prediction.frames(threshold), buffer)
+        files[stem] = buffer.getvalue().encode()
+    return files
+
+
+def _common(tables: Mapping[str, Files], notes: list[str]) -> set[str]:
+    """The stems that every system has; what is left out is noted."""
+    each = [set(files) for files in tables.values()]
+    common, every = set.intersection(*each), set.union(*each)
+    if not common:
+        raise ValueError(f"the systems {', '.join(tables)} have no clip in common, by the stems of their files.")
+    if left := every - common:
+        notes.append(f"Clips that not every system has are left out: {len(left)}, {metadata.named(left)}.")
+    return common
+
+
+def _levels(job: Job, stems: list[str], progress: Progress) -> list[np.ndarray | None] | None:
+    """dB of each frame of each clip; None for one without a recording, and None altogether without any."""
+    if not job.recordings:
+        return None
+    found = []
+    for n, stem in enumerate(stems):
+        progress(n / len(stems), f"Level of {stem}")
+        found.append(_level(job, stem) if stem in job.recordings else None)
+    return found
+
+
+def _level(job: Job, stem: str) -> np.ndarray:
+    with _opened(job, stem) as path:
+        blocks = audio.stream(path, name=job.recording_name(stem))
+        return np.concatenate([audio.frame_levels(block) for block in blocks])
+
+
+@contextlib.contextmanager
+def _opened(job: Job, stem: str) -> Iterator[Path]:
+    """A path to the recording of a stem."""
+    file = job.recordings[stem]
+    if isinstance(file, Path):
+        yield file
+        return
+    with tempfile.NamedTemporaryFile(suffix=Path(job.recording_name(stem)).suffix) as kept:
+        kept.write(file)
+        kept.flush()
+        yield Path(kept.name)
+
+
+def _bytes(file: Path | bytes) -> bytes:
+    return file if isinstance(file, bytes) else file.read_bytes()
+
+
+# What is behind a figure
+
+
+def behind(result: Evaluation, grouping: str, group, kind: str) -> tuple[pd.DataFrame, str]:
+    """The error events in one group of a breakdown, and what to call them.
+
+    grouping: of ``Evaluation.groupings``; or "confusion", group being the names of a row and a column. kind: of
+    ``metrics.errors.KINDS``; any other means every kind.
+    """
+    if grouping == "confusion":
+        return _behind_confusion(result, *group), f"{group[0]} heard as {group[1]}"
+    events = result.events_in(grouping, group) if grouping != "all" else result.error_events
+    if kind in errors.KINDS:
+        events = events[events["kind"] == kind]
+    where = [] if grouping == "all" else [str(group)]
+    return events, ", ".join([*where, kind if kind in errors.KINDS else "all errors"])
+
+
+def _behind_confusion(result: Evaluation, true: str, heard: str) -> pd.DataFrame:
+    """Error events of a cell of the confusion matrix: pairs off the diagonal, or one side of "nothing"."""
+    events, classes = result.error_events, result.clips.classes
+    if heard == true:
+        return events.head(0)
+    if heard not in classes:
+        of_class = (events["side"] == "reference") & (events["class"] == classes.index(true))
+        return events[of_class & events["kind"].isin(["missed", "wrong place"])]
+    if true not in classes:
+        return events[(events["side"] == "system") & (events["class"] == classes.index(heard))]
+    return events[(events["class"] == classes.index(true)) & (events["heard_as"] == classes.index(heard))]
+
+
+# Export
+
+
+def as_json(results: Results) -> bytes:
+    systems = {name: result.report() for name, result in results.systems.items()}
+    return json.dumps({"systems": systems, "differences": results.differences}, indent=1).encode()
+
+
+def scores_csv(results: Results) -> bytes:
+    """A row for each system, measure and score, with its jackknife interval."""
+    rows = []
+    for name, result in results.systems.items():
+        for measure, scores in result.scores.items():
+            bounds = scores["intervals"].get("jackknife", {})
+            for key in (k for k in scores if k not in ("per_class", "intervals")):
+                low, high = bounds.get(key, (None, None))
+                rows.append(
+                    {"system": name, "measure": measure, "score": key, "value": scores[key], "low": low, "high": high}
+                )
+    return pd.DataFrame(rows).to_csv(index=False).encode()
+
+
+def events_csv(result: Evaluation) -> bytes:
+    return result.named_error_events().to_csv(index=False, float_format="%.3f").encode()
+
+
+def breakdowns_csv(results: Results) -> bytes:
+    """A row for each system, breakdown and group."""
+    tables = [
+        table.reset_index().assign(system=name, breakdown=breakdown)
+        for name, result in results.systems.items()
+        for breakdown, table in result.breakdowns.items()
+    ]
+    joined = pd.concat(tables)
+    first = ["system", "breakdown"]
+    return joined[[*first, *joined.columns.drop(first)]].to_csv(index=False, float_format="%.5f").encode()
+
+
+def identity_csv(result: Evaluation) -> bytes:
+    """The reference's events with the output tracks they are found on, from 1."""
+    events = result.events
+    named = events.assign(
+        clip=np.array(result.clips.stems, object)[events["clip"]],
+        tracks=[" ".join(str(track + 1) for track in used) for used in events["tracks"]],
+        **{"class": np.array(result.clips.classes, object)[events["class"]]},
+    )
+    return named.to_csv(index=False, float_format="%.3f").encode()

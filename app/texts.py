@@ -1,0 +1,124 @@
+"""What the page of measures and the report say: how a value is written, what each measure, kind and figure means."""
+
+import math
+
+PERCENT = frozenset({"F", "LR", "recall", "precision", "coverage", "purity", "duplicate_share"})
+DEGREES = frozenset({"LE"})
+
+
+def scale(name: str) -> float:
+    """What a measure of this name is multiplied with to be drawn: 100 where it is shown in %, 1 elsewhere."""
+    return 100.0 if name in PERCENT else 1.0
+
+
+def unit(name: str) -> str:
+    """ "%", "°" or, of a plain number, ""."""
+    return "%" if name in PERCENT else "°" if name in DEGREES else ""
+
+
+def number(name: str, value: float | None) -> str:
+    """A measure as it is written, without its unit: shares in % and degrees with one decimal, plain numbers with two; "–" of none."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{scale(name) * value:.{1 if unit(name) else 2}f}".replace("-", "−")
+
+
+def value(name: str, value: float | None) -> str:
+    """The same with its unit: "77.8 %", "6.6°", "0.19"."""
+    text, mark = number(name, value), unit(name)
+    return text if text == "–" else f"{text} %" if mark == "%" else text + mark
+
+
+def title(name: str) -> str:
+    """A measure with its unit, for an axis or the head of a table: "F (%)", "LE (°)", "ER"."""
+    return f"{name} ({unit(name)})" if unit(name) else name
+
+
+WHY_THE_YEARS_DIFFER = (
+    "The measures of all years count what is found with the right class within 20° of the reference; they differ in what is counted "
+    "(a class, an instance of a class), in what time (a segment of 1 s, a frame of 0.1 s), and in whether classes weigh by how much "
+    "they sound or all the same, so scores of different years do not compare."
+)
+MEASURES = {
+    "dcase2020": "2020: a class counts once in each second, however many instances of it sound; what is found further than 20° off "
+    "is missed; all counts are added up over classes.",
+    "dcase2021": "2021: each instance counts in each second, so two of one class are two; one found further than 20° off is a false "
+    "alarm in the wrong place; counts are added up over classes.",
+    "dcase2022": "2022: counts as in 2021, but being further than 20° off costs F twice as much, and F, LE, LR and SELD are means over "
+    "classes, where a class that is never found has an LE of 180°.",
+    "dcase2023": "2023: the same as 2022.",
+    "dcase2024": "2024: each instance counts in each frame of 0.1 s instead of each second; a class that is never found is left out of "
+    "the mean LE; distances, where both sides give them, must be right too.",
+}
+INTERVALS = (
+    "95 % intervals say how far a score would move with other clips of the same sort; those of scores are by the jackknife over "
+    "clips, as in the challenge's official code, those of differences by the bootstrap over clips."
+)
+DIFFERENCES = "With 95 % intervals over clips; ✱ where the interval leaves out 0, which tells the systems apart."
+ONE_CLIP = "Intervals over clips need at least two clips."
+
+SCORES = {
+    "ER": "Error rate: substitutions, deletions and insertions, divided by what the reference has. 0 is best; it can pass 1.",
+    "F": "F-score, in %, of what is found with the right class and within 20°. 100 % is best.",
+    "LE": "Localisation error, in degrees: the mean great-circle distance to the reference of what is found with the right class, "
+    "however far off. 0° is best.",
+    "LR": "Localisation recall, in %: what is found with the right class, however far off (2020: as an F-score; later: of the "
+    "reference). 100 % is best.",
+    "SELD": "The mean of ER, 1 − F, LE / 180° and 1 − LR; in 2024, where there are distances, of 1 − F, LE / 180° and RDE. 0 is best.",
+    "RDE": "Relative distance error, only in 2024 and where both sides give distances: the mean of |error of the distance| / distance. "
+    "0 is best.",
+}
+FRAMES = {
+    "precision": "correct frames / frames of the system, in %.",
+    "recall": "correct frames / frames of the reference, in %.",
+    "F": "2 · correct frames / (frames of the reference + frames of the system), in %.",
+    "LE": "mean great-circle distance, in degrees, of the correct and the wrong-place frames.",
+}
+KINDS = {
+    "correct": "the right class, at most 20° from the reference.",
+    "wrong place": "the right class, but more than 20° from the reference.",
+    "wrong class": "another class than the reference's, at most 20° from it.",
+    "missed": "in the reference, and nothing in the system goes with it.",
+    "false alarm": "in the system, and nothing in the reference goes with it.",
+    "duplicate": "in the system, within 20° of a reference of its class that another output is matched with already.",
+}
+IDENTITY_NAMES = {
+    "coverage": "coverage",
+    "purity": "purity",
+    "swaps_per_minute": "swaps per minute",
+    "swaps_per_event": "swaps per event",
+    "fragments_per_event": "fragments per event",
+    "duplicates_per_minute": "duplicates per minute",
+    "duplicate_share": "share of duplicates",
+}
+IDENTITY = {
+    "coverage": "the share, in %, of the frames of reference events in which the event is found: right class, at most 20° off.",
+    "purity": "the share, in %, of the found frames on output tracks that hold one and the same event until they fall silent.",
+    "swaps_per_minute": "how often an event goes on on another output track, per minute that reference events sound.",
+    "swaps_per_event": "the same, per event that is found.",
+    "fragments_per_event": "the pieces, each on one output track and without a gap, in which an event is found. 1 is best.",
+    "duplicates_per_minute": "frames of 0.1 s in which an event is found twice, per minute that reference events sound.",
+    "duplicate_share": "the share, in %, of the found frames in which the event is found twice.",
+}
+DEFINITIONS = {
+    "Scores": SCORES,
+    "Measures of single frames": FRAMES,
+    "Kinds of errors": KINDS,
+    "Identity": {IDENTITY_NAMES[name]: text for name, text in IDENTITY.items()},
+}
+
+FIGURES = {
+    "years": "The scores by the measure of each year; the lines are 95 % intervals over clips (jackknife).",
+    "outcomes": "To the right, what became of the reference's frames, adding up to 100 %; to the left, what is in the system only, as "
+    "a share of the same frames.",
+    "clips": "The same for the clips of lowest F, 20 at most.",
+    "conditions": "Each group's frames on their own, with the number of the reference's frames at the right.",
+    "motion": "An event moves if its frames are on average more than 5° from their mean direction; false alarms are in neither group.",
+    "confusion": "What each class of the reference, a row, was heard as within 20°; “nothing” is what was missed, or is in the system "
+    "only.",
+    "directions": "By sectors of 45° seen from above, the front up and the left at the left.",
+    "distances": "How far the system's direction is from the reference's, where the class is right.",
+    "identity": "Whether events are found and stay on their output track; each measure has its own axis.",
+    "reliability": "How often tracks are right by the probability the network gives them: on the diagonal, it can be believed.",
+    "thresholds": "F of single frames by the threshold on the probability; the larger markers are at the best threshold.",
+}

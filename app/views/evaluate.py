@@ -1,0 +1,230 @@
+"""Evaluate: one system or several against ground truth, from the scores of all years down to the frame."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import folders, results_view, scoring, state, widgets
+from app.scoring import Job, Results
+from einv2 import inference
+
+AUDIO_TYPES = ["wav", "flac", "ogg"]
+CLASS_CHOICES = {"told by the files": "auto"} | {
+    "DCASE 2019": "dcase2019",
+    "DCASE 2020": "dcase2020",
+    "DCASE 2021": "dcase2021",
+    "DCASE 2022 to 2024": "dcase2022",
+}
+
+
+def page() -> None:
+    choose()
+    job = st.session_state.get(state.JOB)
+    if job is None:
+        welcome()
+        return
+    results = score(job)
+    if results is not None:
+        results_view.show(results)
+
+
+# Choices
+
+
+def choose() -> None:
+    """The sidebar. Its choices become the job of the session when the button is pressed."""
+    root = folders.data_root()
+    ways = {"Predictions (CSV)": choose_tables, "Recordings, by a network": choose_recordings}
+    if root:
+        ways[f"Folders in {root.name}"] = choose_folders
+    with st.sidebar:
+        way = st.radio("What to score", list(ways), key="evaluate_way")
+        job = ways[way]()
+        st.selectbox(
+            "Classes of the ground truth",
+            list(CLASS_CHOICES),
+            key="evaluate_classes",
+            help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
+        )
+        if st.button("Score", type="primary", width="stretch", disabled=job is None, icon=":material/check:"):
+            begin(job)
+        if state.JOB in st.session_state:
+            st.button("Close the evaluation", on_click=close, width="stretch", icon=":material/close:")
+
+
+def begin(job: Job) -> None:
+    st.session_state[state.JOB] = job
+    for key in (state.RESULTS, state.STOPPED, state.BEHIND):
+        st.session_state.pop(key, None)
+
+
+def chosen_classes() -> str:
+    return CLASS_CHOICES[st.session_state.get("evaluate_classes", "told by the files")]
+
+
+def uploads(label: str, kinds: list[str], key: str, help: str) -> dict:
+    """Stem to upload. Of two with one stem the later counts, and that is said."""
+    files = st.file_uploader(label, kinds, accept_multiple_files=True, key=key, help=help) or []
+    found = {Path(file.name).stem: file for file in files}
+    if len(found) < len(files):
+        st.warning(f"Of {len(files)} files some have the same stem; the last of each is used, {len(found)} in all.")
+    return found
+
+
+def contents(files: dict) -> dict[str, bytes]:
+    return {stem: file.getvalue() for stem, file in files.items()}
+
+
+def choose_tables() -> Job | None:
+    truths = uploads("Ground truth", ["csv"], "evaluate_truths", "DCASE metadata CSVs of 2019 to 2024, one a clip.")
+    tables = {}
+    for letter in "AB":
+        optional = "" if letter == "A" else " (optional)"
+        files = uploads(
+            f"Predictions of system {letter}{optional}",
+            ["csv"],
+            f"evaluate_tables_{letter}",
+            "One CSV a clip, same stem.",
+        )
+        if files:
+            name = st.text_input("Its name", f"system {letter}", key=f"evaluate_name_{letter}", max_chars=40)
+            name = name.strip() or f"system {letter}"
+            tables[f"{name} ({letter})" if name in tables else name] = files
+    recordings = uploads(
+        "Recordings (optional)",
+        AUDIO_TYPES,
+        "evaluate_audio",
+        "To break scores down by level, and to open an error on the Inspect page.",
+    )
+    if not truths or not tables:
+        return None
+    return Job(
+        contents(truths),
+        {name: contents(files) for name, files in tables.items()},
+        recordings=contents(recordings),
+        suffixes={stem: Path(file.name).suffix for stem, file in recordings.items()},
+        classes=chosen_classes(),
+    )
+
+
+def choose_recordings() -> Job | None:
+    recordings = uploads("FOA recordings", AUDIO_TYPES, "evaluate_audio", "4 channels W, Y, Z, X (ACN/SN3D), any rate.")
+    truths = uploads(
+        "Ground truth", ["csv"], "evaluate_truths", "DCASE metadata CSVs, with the stems of the recordings."
+    )
+    networks, threshold = choose_networks()
+    if not truths or not recordings or not networks:
+        return None
+    return Job(
+        contents(truths),
+        networks=networks,
+        recordings=contents(recordings),
+        suffixes={stem: Path(file.name).suffix for stem, file in recordings.items()},
+        classes=chosen_classes(),
+        threshold=threshold,
+    )
+
+
+def choose_networks(none_at_first: bool = False) -> tuple[tuple[str, ...], float]:
+    names = list(inference.available_models())
+    if not names:
+        st.error(widgets.MODELS_MISSING)
+        return (), 0.5
+    at_first = [] if none_at_first else names[:1]
+    networks = st.multiselect("Networks", names, at_first, key="evaluate_networks", max_selections=4)
+    threshold = st.slider("Threshold (class probability)", 0.05, 0.95, 0.5, 0.05, key="evaluate_threshold")
+    return tuple(networks), threshold
+
+
+def choose_folders() -> Job | None:
+    """Folders below the data root."""
+    root = folders.data_root()
+    tables, audio = (folders.folders_with(root, kind) for kind in folders.KINDS)
+    if not tables:
+        st.info("There are no CSV files in the data root.")
+        return None
+    truth = st.selectbox("Ground truth", tables, index=None, key="evaluate_truth_folder", placeholder="a folder")
+    systems = st.multiselect("Predictions", tables, key="evaluate_system_folders", max_selections=4)
+    recordings = st.selectbox(
+        "Recordings (optional)", audio, index=None, key="evaluate_audio_folder", placeholder="a folder"
+    )
+    networks, threshold = choose_networks(none_at_first=bool(systems)) if recordings else ((), 0.5)
+    if not truth or not (systems or networks):
+        return None
+    try:
+        clips = folders.files_in(root, recordings, "recordings") if recordings else {}
+        return Job(
+            folders.files_in(root, truth, "tables"),
+            {name: folders.files_in(root, name, "tables") for name in systems},
+            networks,
+            clips,
+            {stem: path.suffix for stem, path in clips.items()},
+            chosen_classes(),
+            threshold,
+        )
+    except (ValueError, OSError) as error:
+        widgets.error(error)
+        return None
+
+
+def close() -> None:
+    for key in (state.JOB, state.RESULTS, state.BEHIND):
+        st.session_state.pop(key, None)
+
+
+def welcome() -> None:
+    st.title("Score a system, and see what scores hide")
+    st.markdown(
+        "Give predictions and ground truth, or recordings and a network, in the sidebar. You get the scores of every DCASE "
+        "year exactly as the official code gives them, each with an interval; which classes, directions and overlaps they come "
+        "from; every error with its time, to open and hear; and what the scores leave out: track swaps, fragments, duplicates."
+    )
+    names = list(inference.available_models())
+    if names and st.button("Score the examples", type="primary", icon=":material/play_arrow:"):
+        begin(example_job(names))
+        st.rerun()
+    st.caption(
+        "The three example clips through the networks that come with the app. Nothing you open leaves this machine."
+    )
+
+
+def example_job(names: list[str]) -> Job:
+    """The examples through the default network, and through the one trained without PIT if it is there."""
+    sources = {example.key: example.open() for example in state.examples()}
+    return Job(
+        {key: source.truth for key, source in sources.items()},
+        networks=tuple(n for n in names if n in (names[0], "einv2-nopit")),
+        recordings={key: source.data for key, source in sources.items()},
+        suffixes={key: source.suffix for key, source in sources.items()},
+    )
+
+
+# Computation
+
+
+def score(job: Job) -> Results | None:
+    """The results, kept in the session; with progress and a way to stop. None, and one sentence, if there are none."""
+    kept = st.session_state.get(state.RESULTS)
+    if kept is not None and kept.job is job:
+        return kept
+    if st.session_state.get(state.STOPPED) is job:
+        st.info("Stopped before everything was scored.")
+        st.button("Start again", on_click=st.session_state.pop, args=(state.STOPPED,), icon=":material/refresh:")
+        return None
+    place = st.empty()
+    with place.container():
+        bar = st.progress(0.0)
+        st.button("Stop", on_click=st.session_state.__setitem__, args=(state.STOPPED, job), icon=":material/stop:")
+    try:
+        results = scoring.run(job, lambda share, text: bar.progress(min(share, 1.0), widgets.plain(text)))
+    except (ValueError, OSError) as error:
+        with place.container():
+            widgets.error(error)
+            st.caption("Change the choice in the sidebar and press Score again.")
+        return None
+    place.empty()
+    st.session_state[state.RESULTS] = results
+    return results
+
+
+page()

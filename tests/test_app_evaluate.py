@@ -1,0 +1,301 @@
+"""The Evaluate page without a browser, and what it is made of."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_app import TIMEOUT, encoded, noise, only_error, shown
+
+from app import folders, scoring, state
+from einv2 import inference
+from einv2.metrics import dcase
+
+ROOT = Path(__file__).parent.parent
+FIRST = {"a": "".join(f"{f},0,0,{f},5\n" for f in range(30)), "b": "".join(f"{f},13,0,-90,5\n" for f in range(20))}
+SECOND = {"a": "".join(f"{f},0,{f // 15},{f + 3},5\n" for f in range(30)), "b": ""}
+
+
+@pytest.fixture(autouse=True)
+def _full_errors(monkeypatch):
+    monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["main.py"])
+
+
+def start() -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
+    return app.switch_page("views/evaluate.py").run()
+
+
+def score(truths, *systems, recordings=()) -> AppTest:
+    app = start()
+    upload(app, "evaluate_truths", truths)
+    for letter, files in zip("AB", systems):
+        upload(app, f"evaluate_tables_{letter}", files)
+    for name, data in recordings:
+        app.file_uploader(key="evaluate_audio").upload(name, data, "audio/wav")
+    app.run()
+    return press_score(app)
+
+
+def upload(app, key, files) -> None:
+    for stem, text in files.items():
+        app.file_uploader(key=key).upload(f"{stem}.csv", text.encode(), "text/csv")
+
+
+def press_score(app) -> AppTest:
+    next(b for b in app.button if b.label == "Score").click()
+    return app.run()
+
+
+def results(app) -> scoring.Results:
+    assert not app.exception and not app.error, (app.exception, app.error)
+    return app.session_state[state.RESULTS]
+
+
+def test_empty_state_teaches_and_offers_the_examples():
+    app = start()
+    assert not app.exception and not app.error
+    assert "Score the examples" in [b.label for b in app.button]
+    assert next(b for b in app.button if b.label == "Score").disabled
+
+
+def test_examples_are_scored_as_by_the_command_line(tmp_path, capsys):
+    from einv2 import cli
+
+    app = start()
+    next(b for b in app.button if b.label == "Score the examples").click()
+    found = results(app.run()).systems["einv2"]
+    for folder in ("clips", "truth"):
+        (tmp_path / folder).mkdir()
+    for example in state.examples():
+        source = example.open()
+        (tmp_path / "clips" / source.name).write_bytes(source.data)
+        (tmp_path / "truth" / source.truth_name).write_bytes(source.truth)
+    clips = [str(p) for p in (tmp_path / "clips").iterdir()]
+    assert cli.main(["predict", *clips, "--model", "einv2", "--out", str(tmp_path / "out")]) == 0
+    report = ["--metric", "all", "--json", str(tmp_path / "scores.json")]
+    assert cli.main(["evaluate", str(tmp_path / "out"), str(tmp_path / "truth"), *report]) == 0
+    measured = json.loads((tmp_path / "scores.json").read_text())["measures"]
+    for measure in dcase.MEASURES:
+        for key in ("ER", "F", "LE", "LR", "SELD"):
+            assert found.scores[measure][key] == pytest.approx(measured[measure][key]), (measure, key)
+    assert found.reliability is not None and "level" in found.breakdowns
+
+
+def test_one_system_has_a_row_for_each_year():
+    app = score(FIRST, FIRST)
+    assert len(results(app).systems) == 1
+    table = app.dataframe[0].value
+    assert table["measure"].tolist() == [f"DCASE {year}" for year in range(2020, 2025)]
+    assert table["F"][0].startswith("100.0 %")
+
+
+def test_two_systems_and_their_difference():
+    app = score(FIRST, FIRST, SECOND)
+    found = results(app)
+    assert list(found.systems) == ["system A", "system B"]
+    table = app.dataframe[0].value
+    assert table["system"].tolist() == ["system A", "system B", "system B minus system A"]
+    assert table["F"][2].startswith("−")
+    app.selectbox(key="evaluate_year").set_value("dcase2024")
+    assert not app.run().exception
+
+
+@pytest.mark.parametrize(
+    "view", ["Errors", "Classes", "Conditions", "Directions", "Tracks", "Probabilities", "Clips", "Export"]
+)
+def test_every_view(view):
+    app = score(FIRST, SECOND, recordings=[("a.wav", encoded(noise(3.0)))])
+    results(app)
+    app.segmented_control(key="evaluate_view").set_value(view)
+    app.run()
+    assert not app.exception and not app.error
+    if view == "Probabilities":
+        assert "carry no probabilities" in app.info[0].value
+    if view == "Export":
+        assert len(app.get("download_button")) == 6
+    else:
+        assert any("Errors behind: all errors" in shown(m.value) for m in app.markdown)
+
+
+def test_what_is_clicked_is_what_is_listed():
+    app = score(FIRST, SECOND)
+    app.session_state[state.BEHIND] = ("class", "piano", "missed")
+    app.run()
+    assert any("Errors behind: piano, missed** · 1 in 1 clips" in shown(m.value) for m in app.markdown)
+    listed = app.dataframe[-1].value
+    assert listed[["clip", "kind", "class", "onset", "offset"]].to_numpy().tolist() == [
+        ["b", "missed", "piano", 0.0, 2.0]
+    ]
+
+
+def test_behind_each_cell_of_the_confusion():
+    truth = {"a": "0,0,0,0,0\n1,1,0,0,0\n2,2,0,0,0\n3,1,0,0,0\n"}
+    estimate = {"a": "0,0,0,0,0\n1,3,0,0,0\n3,4,0,90,0\n"}
+    found = results(score(truth, estimate)).systems["system A"]
+    cells = {
+        ("alarm", "alarm"): [],
+        ("crying baby", "barking dog"): ["wrong class"],
+        ("crash", "nothing"): ["missed"],
+        ("nothing", "running engine"): ["false alarm"],
+    }
+    for cell, kinds in cells.items():
+        assert scoring.behind(found, "confusion", cell, "all")[0]["kind"].tolist() == kinds, cell
+
+
+def test_oddities_are_said():
+    app = score(FIRST | {"c": "1,0,0,0,0\n"}, FIRST | {"a": FIRST["a"] + "3,0,0,3,5\n"})
+    assert "2 things to know" in app.expander[0].label
+    notes = shown(app.expander[0].markdown[0].value)
+    assert "without a prediction of that stem: c" in notes and "repeat another" in notes
+
+
+def test_systems_that_cannot_be_told_apart():
+    app = start()
+    upload(app, "evaluate_truths", FIRST)
+    for letter, files in zip("AB", (FIRST, SECOND)):
+        upload(app, f"evaluate_tables_{letter}", files)
+    app.run()
+    for letter in "AB":
+        app.text_input(key=f"evaluate_name_{letter}").set_value("mine")
+    assert list(results(press_score(app.run())).systems) == ["mine", "mine (B)"]
+    tables = {name: {"a": b""} for name in "abcde"}
+    for job, says in (
+        (scoring.Job({"a": b""}, tables), "5 systems are too many"),
+        (scoring.Job({"a": b""}, {"einv2": {"a": b""}}, ("einv2",), {"a": b""}), "both called einv2"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            scoring.run(job, lambda share, text: None)
+
+
+def test_systems_without_a_clip_in_common():
+    app = score(FIRST, {"a": FIRST["a"]}, {"b": FIRST["b"]})
+    assert "have no clip in common" in only_error(app)
+
+
+@pytest.mark.parametrize(
+    "truths, says",
+    [
+        ({"x": "1,0,0,0,0\n"}, "no prediction has the stem of a ground truth"),
+        ({"a": "not a table\n"}, "a.csv: line 1 has 1 column"),
+        ({"a": "1,99,0,0,0\n", "b": ""}, "a.csv: class 99 on line 1"),
+    ],
+)
+def test_what_cannot_be_scored_is_said_in_one_sentence(truths, says):
+    assert says in only_error(score(truths, FIRST))
+
+
+def test_recordings_through_a_network(monkeypatch, tmp_path):
+    app = start()
+    app.radio(key="evaluate_way").set_value("Recordings, by a network").run()
+    app.file_uploader(key="evaluate_audio").upload("a.wav", encoded(noise(1.0)), "audio/wav")
+    upload(app, "evaluate_truths", {"a": "3,0,0,45,10\n4,0,0,45,10\n"})
+    found = results(press_score(app.run()))
+    assert list(found.systems) == ["einv2"] and found.job.source("a").name == "a.wav"
+
+
+def test_a_bad_recording_is_named():
+    app = start()
+    app.radio(key="evaluate_way").set_value("Recordings, by a network").run()
+    app.file_uploader(key="evaluate_audio").upload("a.wav", encoded(noise(1.0)[:2]), "audio/wav")
+    upload(app, "evaluate_truths", {"a": "3,0,0,45,10\n"})
+    assert "a.wav: has 2 channels" in only_error(press_score(app.run()))
+
+
+def test_without_models_a_sentence_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    app = start()
+    app.radio(key="evaluate_way").set_value("Recordings, by a network").run()
+    assert "no trained network" in only_error(app)
+
+
+def test_stopping(monkeypatch):
+    app = score(FIRST, SECOND)
+    app.session_state[state.STOPPED] = app.session_state[state.JOB]
+    del app.session_state[state.RESULTS]
+    app.run()
+    assert "Stopped" in app.info[0].value and not app.exception
+    next(b for b in app.button if b.label == "Start again").click()
+    assert len(results(app.run()).systems) == 1
+
+
+def test_closing():
+    app = score(FIRST, SECOND)
+    next(b for b in app.button if b.label == "Close the evaluation").click()
+    app.run()
+    assert "Score the examples" in [b.label for b in app.button]
+
+
+def test_hostile_names_are_shown_as_they_are():
+    bad = "<img src=x onerror=alert(1)> **b** [l](javascript:x)"
+    app = start()
+    upload(app, "evaluate_truths", {bad: FIRST["a"]})
+    upload(app, "evaluate_tables_A", {bad: SECOND["a"]})
+    app.run()
+    app.text_input(key="evaluate_name_A").set_value("<script>x</script>")
+    press_score(app.run())
+    assert not app.exception and not app.error
+    for element in [*app.markdown, *app.caption]:
+        assert "<img" not in element.value.replace("\\<", "") and "<script" not in element.value.replace("\\<", "")
+
+
+# Folders
+
+
+@pytest.fixture
+def root(tmp_path):
+    for place, files in {"set/truth": FIRST, "out/one": FIRST, "out/two": SECOND}.items():
+        (tmp_path / "root" / place).mkdir(parents=True)
+        for stem, text in files.items():
+            (tmp_path / "root" / place / f"{stem}.csv").write_text(text)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "a.csv").write_text("1,0,0,0,0\n")
+    return tmp_path / "root"
+
+
+def test_folders_of_the_data_root(root, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["main.py", "--data-root", str(root)])
+    app = start()
+    app.radio(key="evaluate_way").set_value("Folders in root").run()
+    assert app.selectbox(key="evaluate_truth_folder").options == ["out", "out/one", "out/two", "set", "set/truth"]
+    app.selectbox(key="evaluate_truth_folder").set_value("set/truth")
+    app.multiselect(key="evaluate_system_folders").set_value(["out/one", "out/two"])
+    found = results(press_score(app.run()))
+    assert list(found.systems) == ["out/one", "out/two"]
+    assert found.systems["out/one"].scores["dcase2020"]["F"] == 1
+
+
+def test_without_a_data_root_no_folder_is_offered():
+    assert start().radio(key="evaluate_way").options == ["Predictions (CSV)", "Recordings, by a network"]
+
+
+@pytest.mark.parametrize("path", ["..", "../secret", "set/../../secret", "/etc"])
+def test_no_folder_outside_the_root_is_read(root, path):
+    with pytest.raises(ValueError, match="leads out of the data root"):
+        folders.files_in(root, path, "tables")
+
+
+def test_links_do_not_lead_out_of_the_root(root):
+    (root / "link").symlink_to(root.parent / "secret")
+    (root / "set" / "truth" / "c.csv").symlink_to(root.parent / "secret" / "a.csv")
+    with pytest.raises(ValueError, match="leads out"):
+        folders.files_in(root, "link", "tables")
+    assert list(folders.files_in(root, "set/truth", "tables")) == ["a", "b"]
+    assert "link" not in folders.folders_with(root, "tables")
+
+
+def test_a_folder_that_has_gone(root):
+    with pytest.raises(ValueError, match="nowhere is no folder in the data root"):
+        folders.files_in(root, "nowhere", "tables")
+    with pytest.raises(ValueError, match="set holds no recordings"):
+        folders.files_in(root, "set", "recordings")
+    with pytest.raises(ValueError, match="two files with the stem a"):
+        folders.files_in(root, "out", "tables")
+
+
+def test_data_root_is_that_of_the_start(root, tmp_path):
+    assert folders.data_root(["--data-root", str(root)]) == root.resolve()
+    assert folders.data_root([]) is None and folders.data_root(["--data-root", str(tmp_path / "no")]) is None
