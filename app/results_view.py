@@ -147,7 +147,9 @@ def show_errors(results: Results, name: str) -> None:
     clickable(measures.outcomes(joined, "system"), "all", "errors_all")
     with st.expander("What the kinds of error are"):
         st.markdown("\n".join(f"- **{kind}**: {text}" for kind, text in texts.KINDS.items()))
-    st.markdown("**How far off**, where the class is right")
+    spread = results.systems[name].distances
+    half, most = texts.value("LE", spread.median), texts.value("LE", spread.percentile_90)
+    st.markdown(f"**How far off**, where the class is right: half within {half}, 90 % within {most}")
     plot(measures.distances({s: e.distances for s, e in results.systems.items()}), "distances")
     st.markdown(f"**Which class for which.** {texts.FIGURES['confusion']}")
     confusion(results.systems[name])
