@@ -255,6 +255,11 @@ def _add_export(sub) -> None:
     )
 
 
+def _add_bench(sub) -> None:
+    sub.add_argument("--model", default="einv2", metavar="NAME_OR_FILE", help="a name in pretrained/, or a file")
+    _add_json(sub)
+
+
 def _add_check(sub) -> None:
     sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG)")
     _add_json(sub)
@@ -316,4 +321,5 @@ _ADDERS = {
     "export": _add_export,
     "import-official": _add_import_official,
     "models": _add_json,
+    "bench": _add_bench,
 }

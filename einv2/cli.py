@@ -426,6 +426,17 @@ def export(options) -> int:
     return 0
 
 
+def bench(options) -> int:
+    """Measure how fast the library is on this machine."""
+    from . import bench as benchmark
+
+    figures = benchmark.run(options.model)
+    for name, value in figures.items():
+        print(f"{name:28s} {value:10.3f}")
+    _write_json(options.json, figures)
+    return 0
+
+
 def import_official(options) -> int:
     """Turn a checkpoint of the authors' released code into one of ours."""
     from . import official
@@ -485,4 +496,5 @@ COMMANDS = {
     "fetch": fetch,
     "export": export,
     "import-official": import_official,
+    "bench": bench,
 }

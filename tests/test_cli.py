@@ -602,3 +602,14 @@ def test_as_a_module(tmp_path):
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert result.returncode == 1 and result.stdout == ""
     assert result.stderr == "error: notes.wav: is a text file, not audio; expected a WAV, FLAC or OGG file\n"
+
+
+# bench
+
+
+def test_bench_measures_what_a_user_waits_for(tmp_path, model_file, capsys):
+    assert main("bench", "--model", model_file, "--json", tmp_path / "bench.json") == 0
+    figures = json.loads((tmp_path / "bench.json").read_text())
+    printed = capsys.readouterr().out
+    assert {"predict_60_s_s", "peak_memory_mb"} <= figures.keys()
+    assert all(value > 0 and name in printed for name, value in figures.items())
