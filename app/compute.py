@@ -1,9 +1,12 @@
 """The only calls into einv2 that cost time. Results live in the session that asked for them, a few at most."""
 
+import contextlib
 import io
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,36 +14,43 @@ import soundfile
 import streamlit as st
 import torch
 
-from app.state import ANALYSES, Source
-from einv2 import audio, features, inference, inputcheck, labels
+from app.state import ANALYSES, SOUNDS, Source
+from einv2 import audio, ensemble, features, foa, inference, inputcheck, labels, listening
 from einv2.config import LABEL_FRAMES_PER_SECOND, FeatureConfig
 from einv2.decode import decode
-from einv2.features import LOGMEL, LogMelIntensity
-from einv2.metrics import dcase
+from einv2.features import INTENSITY, LOGMEL, LogMelIntensity
+from einv2.metrics import dcase, errors
 
-MAX_SECONDS = 600  # of a clip on a page; longer ones go through the command line
-KEPT_ANALYSES = 3  # in a session
+SAMPLE_RATE = audio.SAMPLE_RATE  # of what is shown and heard; each network is fed at its own
+WINDOW_SECONDS = 600  # of a clip on a page at once: a longer one is seen through a window
+KEPT_ANALYSES = 8  # in a session: clips, and networks on them
+KEPT_SOUNDS = 2
 MAX_LANES = 8  # of simultaneous reference events drawn; all are scored
 DISPLAY_MELS = 96
-DISPLAY_FRAMES = 2  # feature frames of 25 ms in a column of the spectrogram
+SPHERE_STEP = 2  # label frames to a map of the sphere
+DISPLAY_FRAMES = 2  # feature frames of 25 ms in a column of the pictures
+Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """All that the page shows of a clip.
+class Hearing:
+    """What can be seen of a clip without a network. T label frames; columns of ``column_seconds``; mels around ``mel_hz``.
 
-    spectrogram (4, columns, mels) int8: level of W, Y, Z, X in dB, rounded, in columns of column_seconds and bands around
-    mel_hz. listen: stereo FLAC.
+    spectrogram (4, columns, mels) int8: level of W, Y, Z, X in dB, rounded. intensity (3, columns, mels) int8: the mean direction
+    in the band along Y, Z, X, 127 where all of it comes from there. waveform (columns, 2): least and largest sample of W. energy
+    (T, azimuths) and sphere (maps, rows, columns) uint8: see ``foa.energy_maps``; a map for every SPHERE_STEP frames.
     """
 
     info: audio.ClipInfo
-    prediction: inference.Prediction
+    seconds: float
     spectrogram: np.ndarray
+    intensity: np.ndarray
+    waveform: np.ndarray
     column_seconds: float
     mel_hz: np.ndarray
+    energy: np.ndarray
+    sphere: np.ndarray
     findings: list
-    listen: bytes
-    seconds: float
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -48,101 +58,174 @@ def load_model(name: str) -> inference.Model:
     return inference.load(name)
 
 
-def analyse(source: Source, model_name: str, progress: Callable[[float, str], None]) -> Analysis:
-    """Check, transform and run a clip; from the session if it was done before. audio.AudioError if it cannot be used."""
+def hear(source: Source, progress: Progress) -> Hearing:
+    """Check and transform a clip. audio.AudioError, one sentence, if it cannot be used; ``progress`` may raise to stop."""
+    return _kept((source.key, "heard"), lambda: _hear(source, progress))
+
+
+def predict(source: Source, names: tuple[str, ...], progress: Progress) -> inference.Prediction:
+    """What a network makes of a clip; of several names, their ensemble."""
+    each = []
+    for n, name in enumerate(names):
+        part = _part(progress, n / len(names), (n + 1) / len(names))
+        each.append(_kept((source.key, name), lambda name=name, part=part: _predict(source, name, part)))
+    return each[0] if len(each) == 1 else ensemble.combine(each)
+
+
+def _kept(key: tuple, make: Callable):
+    """From the session if it was made before; the longest unused goes first."""
     kept: dict = st.session_state.setdefault(ANALYSES, {})
-    key = (source.digest, source.name, model_name)
-    if key not in kept:
-        progress(0.0, "Loading the network")
-        kept[key] = _analyse(source, load_model(model_name), progress)
-        for old in list(kept)[:-KEPT_ANALYSES]:
-            del kept[old]
+    kept[key] = kept.pop(key) if key in kept else make()
+    for old in list(kept)[:-KEPT_ANALYSES]:
+        del kept[old]
     return kept[key]
 
 
-def _analyse(source: Source, model: inference.Model, progress) -> Analysis:
+def _part(progress: Progress, begin: float, end: float) -> Progress:
+    return lambda share, text: progress(begin + (end - begin) * min(share, 1.0), text)
+
+
+@contextlib.contextmanager
+def opened(source: Source) -> Iterator[Path]:
+    """A path to the clip."""
+    if isinstance(source.data, Path):
+        yield source.data
+        return
     with tempfile.NamedTemporaryFile(suffix=source.suffix) as file:
         file.write(source.data)
         file.flush()
-        info = audio.probe(file.name, name=source.name)
-        if info.seconds > MAX_SECONDS:
-            raise audio.AudioError(
-                f"{source.name}: lasts {info.seconds / 60:.1f} minutes; a page shows at most {MAX_SECONDS // 60} minutes. "
-                "`python -m einv2 predict` takes any length."
-            )
-        progress(0.02, f"Reading {info.seconds:.1f} s at {info.sample_rate} Hz")
-        observer = _Observer(_display_features(model.sample_rate))
-        blocks = audio.stream(file.name, model.sample_rate, inference.CHUNK_SECONDS, name=source.name)
+        yield Path(file.name)
 
-        def report(seconds: float) -> None:
-            progress(min(seconds / info.seconds, 1.0), f"{seconds:.0f} of {info.seconds:.0f} s through the network")
 
-        prediction = model.predict_blocks(observer.watch(blocks), report)
-    return Analysis(
-        info=info,
-        prediction=prediction,
-        spectrogram=np.concatenate(observer.columns, axis=1),
-        column_seconds=DISPLAY_FRAMES * observer.config.hop / observer.config.sample_rate,
-        mel_hz=features.mel_centres(observer.config),
-        findings=inputcheck.check(observer.start(), model.sample_rate),
-        listen=_flac(observer.stereo, model.sample_rate),
-        seconds=len(prediction.sed) / LABEL_FRAMES_PER_SECOND,
-    )
+def _blocks(source: Source, path: Path, sample_rate: int) -> Iterator[np.ndarray]:
+    """The window of the clip in blocks of 4 s, mended as the user chose."""
+    first = int(source.start) // inference.CHUNK_SECONDS
+    last = first + WINDOW_SECONDS // inference.CHUNK_SECONDS
+    for n, block in enumerate(audio.stream(path, sample_rate, inference.CHUNK_SECONDS, name=source.name)):
+        if n >= last:
+            return
+        if n >= first:
+            yield block if source.fix is None else source.fix.apply(block)
+
+
+def _hear(source: Source, progress: Progress) -> Hearing:
+    with opened(source) as path:
+        info = audio.probe(path, name=source.name)
+        seconds = min(info.seconds - source.start, WINDOW_SECONDS)
+        observer = _Observer(_display_features(SAMPLE_RATE))
+        for block in _blocks(source, path, SAMPLE_RATE):
+            observer.take(block)
+            progress(observer.seconds / seconds, f"Reading {observer.seconds:.0f} of {seconds:.0f} s")
+    return observer.hearing(info)
+
+
+def _predict(source: Source, name: str, progress: Progress) -> inference.Prediction:
+    progress(0.0, f"Loading {name}")
+    model = load_model(name)
+    with opened(source) as path:
+        seconds = min(audio.probe(path, name=source.name).seconds - source.start, WINDOW_SECONDS)
+
+        def report(done: float) -> None:
+            progress(done / seconds, f"{done:.0f} of {seconds:.0f} s through {name}")
+
+        return model.predict_blocks(_blocks(source, path, model.sample_rate), report)
 
 
 def _display_features(sample_rate: int) -> FeatureConfig:
-    """Frames of 25 ms at the rate that the network hears."""
+    """Frames of 25 ms."""
     return FeatureConfig(
         sample_rate=sample_rate, hop=sample_rate // 40, n_mels=DISPLAY_MELS, f_max=min(12000.0, sample_rate / 2)
     )
 
 
 class _Observer:
-    """Takes what the page needs from blocks of audio on their way to the network, so that a clip is read once."""
+    """Takes what the page shows from blocks of audio as they come, so that the signal is never held as a whole."""
 
     def __init__(self, config: FeatureConfig):
         self.config = config
         self.extract = LogMelIntensity(config)
-        self.columns, self.stereo, self.kept = [], [], []
+        self.samples = 0
+        self.levels, self.intensity, self.waveform, self.energy, self.sphere, self.start = [], [], [], [], [], []
 
-    def watch(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        samples = 0
-        for block in blocks:
-            if samples < inputcheck.MAX_SECONDS * self.config.sample_rate:
-                self.kept.append(block)
-            samples += block.shape[1]
-            self.columns.append(self._levels(block))
-            self.stereo.append(_stereo(block))
-            yield block
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.config.sample_rate
 
-    def start(self) -> np.ndarray:
-        return np.concatenate(self.kept, axis=1)
+    def take(self, block: np.ndarray) -> None:
+        if self.seconds < inputcheck.MAX_SECONDS:
+            self.start.append(block)
+        self.samples += block.shape[1]
+        levels, intensity = self._pictures(block)
+        self.levels.append(levels)
+        self.intensity.append(intensity)
+        self.waveform.append(self._peaks(block[0]))
+        energy, sphere = foa.energy_maps(block, self.config.sample_rate)
+        self.energy.append(energy)
+        self.sphere.append(sphere)
+
+    def hearing(self, info: audio.ClipInfo) -> Hearing:
+        rate = self.config.sample_rate
+        return Hearing(
+            info=info,
+            seconds=audio.label_frames(self.samples, rate) / LABEL_FRAMES_PER_SECOND,
+            spectrogram=np.concatenate(self.levels, axis=1),
+            intensity=np.concatenate(self.intensity, axis=1),
+            waveform=np.concatenate(self.waveform),
+            column_seconds=DISPLAY_FRAMES * self.config.hop / rate,
+            mel_hz=features.mel_centres(self.config),
+            energy=foa.to_pixels(np.concatenate(self.energy)),
+            sphere=foa.to_pixels(np.concatenate(self.sphere)[::SPHERE_STEP]),
+            findings=inputcheck.check(np.concatenate(self.start, axis=1), rate),
+        )
 
     @torch.inference_mode()
-    def _levels(self, block: np.ndarray) -> np.ndarray:
-        """(4, columns, mels) int8 dB."""
+    def _pictures(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Levels (4, columns, mels) in dB and intensity (3, columns, mels), int8."""
         shortest = self.config.n_fft
         if block.shape[1] < shortest:
             block = np.pad(block, ((0, 0), (0, shortest - block.shape[1])))
-        logmel = self.extract(torch.from_numpy(block[None]))[0, LOGMEL, :-1].numpy()
-        n = -(-logmel.shape[1] // DISPLAY_FRAMES)
-        logmel = np.pad(logmel, ((0, 0), (0, n * DISPLAY_FRAMES - logmel.shape[1]), (0, 0)), "edge")
-        levels = logmel.reshape(4, n, DISPLAY_FRAMES, -1).max(axis=2)
-        return np.clip(np.rint(levels), -128, 127).astype(np.int8)
+        x = self.extract(torch.from_numpy(np.ascontiguousarray(block[None])))[0, :, :-1].numpy()
+        n = -(-x.shape[1] // DISPLAY_FRAMES)
+        x = np.pad(x, ((0, 0), (0, n * DISPLAY_FRAMES - x.shape[1]), (0, 0)), "edge")
+        x = x.reshape(len(x), n, DISPLAY_FRAMES, -1)
+        levels, intensity = x[LOGMEL].max(axis=2), 127 * x[INTENSITY].mean(axis=2) / self.extract.mel.sum(0).numpy()
+        return tuple(np.clip(np.rint(a), -128, 127).astype(np.int8) for a in (levels, intensity))
+
+    def _peaks(self, signal: np.ndarray) -> np.ndarray:
+        """Least and largest sample of each column, (columns, 2)."""
+        starts = np.arange(0, len(signal), DISPLAY_FRAMES * self.config.hop)
+        return np.stack([f.reduceat(signal, starts) for f in (np.minimum, np.maximum)], axis=1)
 
 
-def _stereo(block: np.ndarray) -> np.ndarray:
-    """Two cardioids, to the left and to the right: (W + Y) / 2 and (W - Y) / 2, int16 (S, 2)."""
-    w, y = block[0], block[1]
-    pair = np.stack([w + y, w - y], axis=1) / 2
-    return np.rint(np.clip(pair, -1, 1) * 32767).astype(np.int16)
+WAYS = {
+    "stereo": "Stereo: two cardioids, left and right",
+    "binaural": "Binaural, for headphones",
+    "W": "W: everything, without direction",
+}
 
 
-def _flac(parts: list[np.ndarray], sample_rate: int) -> bytes:
+def listen(source: Source, way: str, trajectory: np.ndarray | None = None) -> bytes:
+    """The clip as 16-bit FLAC. way: of ``WAYS``, or any name for a beam along ``trajectory`` (T, 2) azimuth, elevation in degrees,
+    NaN where there is none. The last few stay in the session."""
+    kept: dict = st.session_state.setdefault(SOUNDS, {})
+    key = (source.key, way, None if trajectory is None else hash(trajectory.tobytes()))
+    if key not in kept:
+        kept[key] = _listen(source, way, trajectory)
+        for old in list(kept)[:-KEPT_SOUNDS]:
+            del kept[old]
+    return kept[key]
+
+
+def _listen(source: Source, way: str, trajectory: np.ndarray | None) -> bytes:
+    along = () if trajectory is None else tuple(trajectory.T)
+    hear_as = listening.way("along" if along else way, SAMPLE_RATE, *along)
     buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", sample_rate, 2, "PCM_16", format="FLAC") as file:
-        for part in parts:
-            file.write(part)
+    with opened(source) as path:
+        parts = (hear_as(block) for block in _blocks(source, path, SAMPLE_RATE))
+        first = next(parts)
+        with soundfile.SoundFile(buffer, "w", SAMPLE_RATE, len(first), "PCM_16", format="FLAC") as file:
+            for part in itertools.chain([first], parts):
+                file.write(np.clip(part.T, -1, 1))
     return buffer.getvalue()
 
 
@@ -159,16 +242,61 @@ class Truth:
 
 
 def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth | None:
-    """The ground truth that came with a clip. ValueError in one sentence if it cannot be read with these classes."""
+    """The ground truth that came with a clip, its frames counted from the start of the window. ValueError in one sentence if it
+    cannot be read with these classes."""
     if source.truth is None:
         return None
     table = labels.read_csv(io.BytesIO(source.truth), classes, name=source.truth_name)
+    first = int(source.start * LABEL_FRAMES_PER_SECOND)
+    table = table[table["frame"] >= first].assign(frame=lambda t: t["frame"] - first)
     inside = table[table["frame"] < n_frames]
     sed, doa, hidden = labels.to_tracks(inside, n_frames, MAX_LANES, len(classes))
-    beyond = table["frame"].nunique() - inside["frame"].nunique()
+    beyond = (
+        0
+        if n_frames >= WINDOW_SECONDS * LABEL_FRAMES_PER_SECOND
+        else table["frame"].nunique() - inside["frame"].nunique()
+    )
     return Truth(source.truth_name, inside, decode(sed, doa), classes, beyond, hidden)
+
+
+def check_against(source: Source, truth: Truth) -> list[inputcheck.Finding]:
+    """What the clip's directions say against its ground truth; looks at the first two minutes."""
+    return _kept((source.key, "checked", source.truth), lambda: _check_against(source, truth))
+
+
+def _check_against(source: Source, truth: Truth) -> list[inputcheck.Finding]:
+    blocks, n = [], inputcheck.MAX_SECONDS // inference.CHUNK_SECONDS
+    with opened(source) as path:
+        for block in itertools.islice(_blocks(source, path, SAMPLE_RATE), n):
+            blocks.append(block)
+    return inputcheck.check_against(np.concatenate(blocks, axis=1), SAMPLE_RATE, truth.table)
 
 
 def scores(estimate: pd.DataFrame, truth: Truth) -> dict:
     """DCASE 2020 measures of one clip."""
     return dcase.evaluate([(estimate, truth.table)], len(truth.classes))
+
+
+def event_table(table: pd.DataFrame, classes: tuple[str, ...], truth: Truth | None) -> pd.DataFrame:
+    """The events of a frame table (see ``labels``). Against a ground truth of the same classes also, of each event, ``error``: mean
+    degrees to the reference's event of its class, NaN without one; ``found``: the share of its frames that are correct."""
+    events = labels.frames_to_events(table, classes)
+    if truth is None or truth.classes != classes:
+        return events
+    outcomes = errors.classify(table, truth.table)
+    same_class = outcomes.estimate_kind <= errors.WRONG_PLACE
+    rows = pd.DataFrame(
+        {
+            "error": np.where(same_class, outcomes.estimate_distance, np.nan),
+            "found": outcomes.estimate_kind == errors.CORRECT,
+        }
+    )
+    order, starts, ends = errors.runs(table, ("class", "track"))
+    of_event = pd.Series(np.repeat(np.arange(len(starts)), ends - starts), order).sort_index()
+    means = rows.groupby(of_event.to_numpy()).mean()
+    first = table.iloc[order[starts]]
+    means = means.assign(
+        **{c: first[c].to_numpy() for c in ("class", "track")},
+        onset=first["frame"].to_numpy() / LABEL_FRAMES_PER_SECOND,
+    )
+    return events.merge(means, on=["class", "track", "onset"], how="left")

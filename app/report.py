@@ -1,21 +1,18 @@
 """Everything that is measured, as one HTML page that stands on its own: it opens from a file and asks no other host for anything."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
-from app import texts
+from app import html_page, texts
 from app.plots import measures
 from einv2.evaluation import Evaluation
 from einv2.metrics.errors import KINDS
 
 MOST_EVENTS = 500  # of each system
 MOST_CLIPS = 20
-INK = "#6C7985"  # of texts in figures, legible on white and near-black; the style sheet puts the page's own colour in its place
 Systems = Mapping[str, Evaluation]
 
 
@@ -26,7 +23,8 @@ def html(systems: Systems, differences: Mapping[str, dict] | None = None) -> str
     ValueError if there are no systems, too many of them, or such as do not have the same classes.
     """
     _check(systems)
-    parts = (
+    return html_page.page(
+        _title(systems),
         _opening(systems),
         _scores(systems, differences),
         _outcomes(systems),
@@ -38,9 +36,6 @@ def html(systems: Systems, differences: Mapping[str, dict] | None = None) -> str
         _events(systems),
         _definitions(),
     )
-    head = f"{_META}<title>{escape(_title(systems))}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script>"
-    body = f"<main>{''.join(parts)}</main><script>{_PRINTING}</script>"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
 
 
 def _check(systems: Systems) -> None:
@@ -64,7 +59,7 @@ def _opening(systems: Systems) -> str:
     frames = next(iter(systems.values())).breakdowns["all"]["reference"].sum()
     notes = dict.fromkeys(note for evaluation in systems.values() for note in evaluation.clips.notes)
     lead = f"Sound event localization and detection on {clips}, with {frames:,} reference frames of 0.1 s."
-    return f"<h1>{escape(_title(systems))}</h1>{_paragraph(lead)}{_list(notes)}"
+    return html_page.paragraph(lead) + html_page.bullets(notes)
 
 
 def _clips(n: int) -> str:
@@ -75,17 +70,17 @@ def _scores(systems: Systems, differences: Mapping[str, dict] | None) -> str:
     scores = {name: evaluation.scores for name, evaluation in systems.items()}
     intervals = texts.INTERVALS if any(_has_intervals(s) for s in scores.values()) else texts.ONE_CLIP
     figures = [
-        _figure(f"years-{k}", measures.years(scores, k), f"{k}. {texts.SCORES[k]}")
+        html_page.figure(f"years-{k}", measures.years(scores, k), f"{k}. {texts.SCORES[k]}")
         for k in ("F", "LE", "LR", "ER", "SELD")
     ]
-    return _section(
+    return html_page.section(
         "Scores",
-        _paragraph(texts.WHY_THE_YEARS_DIFFER),
+        html_page.paragraph(texts.WHY_THE_YEARS_DIFFER),
         _score_table(scores),
-        _paragraph(intervals),
+        html_page.paragraph(intervals),
         _difference_tables(next(iter(systems)), differences or {}),
-        _list(texts.MEASURES.values()),
-        _paragraph(texts.FIGURES["years"]),
+        html_page.bullets(texts.MEASURES.values()),
+        html_page.paragraph(texts.FIGURES["years"]),
         f'<div class="pairs">{"".join(figures)}</div>',
     )
 
@@ -96,13 +91,15 @@ def _has_intervals(scores: Mapping[str, dict]) -> bool:
 
 def _outcomes(systems: Systems) -> str:
     total = pd.concat([e.breakdowns["all"].set_axis([name]) for name, e in systems.items()])
-    figures = [_figure("outcomes", measures.outcomes(total, "system"), texts.FIGURES["outcomes"])]
+    figures = [html_page.figure("outcomes", measures.outcomes(total, "system"), texts.FIGURES["outcomes"])]
     for n, (name, evaluation) in enumerate(systems.items()):
         by_class = measures.outcomes(evaluation.breakdowns["class"], "class")
-        figures.append(_figure(f"outcomes-class-{n}", by_class, f"{name}, by class. {texts.FIGURES['outcomes']}"))
+        figures.append(
+            html_page.figure(f"outcomes-class-{n}", by_class, f"{name}, by class. {texts.FIGURES['outcomes']}")
+        )
         worst = measures.outcomes(evaluation.breakdowns["clip"].sort_values("F").head(MOST_CLIPS), "clip")
-        figures.append(_figure(f"outcomes-clip-{n}", worst, f"{name}. {texts.FIGURES['clips']}"))
-    return _section("What became of the frames", *figures)
+        figures.append(html_page.figure(f"outcomes-clip-{n}", worst, f"{name}. {texts.FIGURES['clips']}"))
+    return html_page.section("What became of the frames", *figures)
 
 
 _CONDITIONS = (  # breakdown, measure, what is said of it
@@ -120,23 +117,25 @@ def _conditions(systems: Systems) -> str:
     for grouping, measure, what in _CONDITIONS:
         if tables := {n: e.breakdowns[grouping] for n, e in systems.items() if grouping in e.breakdowns}:
             said = texts.FIGURES["motion" if grouping == "motion" else "conditions"]
-            figures.append(_figure(f"{grouping}-{measure}", measures.conditions(tables, measure), what + said))
+            figures.append(html_page.figure(f"{grouping}-{measure}", measures.conditions(tables, measure), what + said))
     for n, (name, evaluation) in enumerate(systems.items()):
         matrix = measures.confusion(evaluation.confusion, evaluation.clips.classes)
-        figures.append(_figure(f"confusion-{n}", matrix, f"{name}. {texts.FIGURES['confusion']}"))
-    return _section("Under which conditions, and which class for which", *figures)
+        figures.append(html_page.figure(f"confusion-{n}", matrix, f"{name}. {texts.FIGURES['confusion']}"))
+    return html_page.section("Under which conditions, and which class for which", *figures)
 
 
 def _directions(systems: Systems) -> str:
     histograms = measures.distances({name: e.distances for name, e in systems.items()})
     sectors = {name: e.breakdowns["azimuth"] for name, e in systems.items()}
     polar = [
-        _figure(f"azimuth-{k}", measures.directions(sectors, k), f"{texts.title(k)}. {texts.FIGURES['directions']}")
+        html_page.figure(
+            f"azimuth-{k}", measures.directions(sectors, k), f"{texts.title(k)}. {texts.FIGURES['directions']}"
+        )
         for k in ("recall", "LE")
     ]
-    return _section(
+    return html_page.section(
         "Directions",
-        _figure("distances", histograms, texts.FIGURES["distances"]),
+        html_page.figure("distances", histograms, texts.FIGURES["distances"]),
         f'<div class="pairs">{"".join(polar)}</div>',
     )
 
@@ -145,8 +144,8 @@ def _identity(systems: Systems) -> str:
     rates = {name: evaluation.identity_rates for name, evaluation in systems.items()}
     head = [f"{title} (%)" if k in texts.PERCENT else title for k, title in texts.IDENTITY_NAMES.items()]
     rows = [[name, *(texts.number(k, found[k]) for k in texts.IDENTITY_NAMES)] for name, found in rates.items()]
-    figure = _figure("identity", measures.identity(rates), texts.FIGURES["identity"])
-    return _section("Events on their tracks", figure, _table(["system", *head], rows))
+    figure = html_page.figure("identity", measures.identity(rates), texts.FIGURES["identity"])
+    return html_page.section("Events on their tracks", figure, html_page.table(["system", *head], rows))
 
 
 def _probabilities(systems: Systems) -> str:
@@ -155,11 +154,11 @@ def _probabilities(systems: Systems) -> str:
     if not known:
         return ""
     counts = {name: e.reliability for name, e in known.items()}
-    figures = [_figure("reliability", measures.reliability(counts), texts.FIGURES["reliability"])]
+    figures = [html_page.figure("reliability", measures.reliability(counts), texts.FIGURES["reliability"])]
     for n, (name, evaluation) in enumerate(known.items()):
         lines = measures.f_over_threshold(evaluation.thresholds, evaluation.clips.classes)
-        figures.append(_figure(f"thresholds-{n}", lines, f"{name}. {texts.FIGURES['thresholds']}"))
-    return _section("Probabilities and thresholds", *figures)
+        figures.append(html_page.figure(f"thresholds-{n}", lines, f"{name}. {texts.FIGURES['thresholds']}"))
+    return html_page.section("Probabilities and thresholds", *figures)
 
 
 def _classes(systems: Systems) -> str:
@@ -167,7 +166,7 @@ def _classes(systems: Systems) -> str:
     for name, evaluation in systems.items():
         parts += [f"<h3>{escape(name)}: frames of 0.1 s of each class</h3>", _class_frames(evaluation)]
         parts += [f"<h3>{escape(name)}: scores of each class by year</h3>", _class_scores(evaluation)]
-    return _section("Each class", *parts)
+    return html_page.section("Each class", *parts)
 
 
 def _class_frames(evaluation: Evaluation) -> str:
@@ -178,7 +177,7 @@ def _class_frames(evaluation: Evaluation) -> str:
         [group, *(f"{row[c]:,.0f}" for c in counts), *(texts.number(c, row[c]) for c in shares)]
         for group, row in table.iterrows()
     )
-    return _table(head, rows)
+    return html_page.table(head, rows)
 
 
 def _class_scores(evaluation: Evaluation) -> str:
@@ -189,7 +188,7 @@ def _class_scores(evaluation: Evaluation) -> str:
         [name, *(texts.number(k, found[n][k]) for found in columns for k in kept)]
         for n, name in enumerate(evaluation.clips.classes)
     )
-    return _table(head, rows)
+    return html_page.table(head, rows)
 
 
 _EVENT_COLUMNS = {  # head: how it is written, of a row of the events
@@ -209,8 +208,8 @@ def _events(systems: Systems) -> str:
         n = len(evaluation.error_events)
         said = f"{name}: {n:,} error events"
         said += f", of which the first {MOST_EVENTS} by clip and onset stand here." if n > MOST_EVENTS else "."
-        parts += [_paragraph(said), _event_table(evaluation) if n else ""]
-    return _section("Error events", *parts)
+        parts += [html_page.paragraph(said), _event_table(evaluation) if n else ""]
+    return html_page.section("Error events", *parts)
 
 
 def _event_table(evaluation: Evaluation) -> str:
@@ -221,7 +220,7 @@ def _event_table(evaluation: Evaluation) -> str:
         + [write(row) for write in columns.values()]
         for row in events.itertuples()
     )
-    return _table(["clip", "kind", "class", "heard as", "side", *columns], rows, words=5)
+    return html_page.table(["clip", "kind", "class", "heard as", "side", *columns], rows, words=5)
 
 
 def _heard_as(classes: Sequence[str], index: int) -> str:
@@ -233,8 +232,9 @@ def _degrees(value: float) -> str:
 
 
 def _definitions() -> str:
-    return _section(
-        "What the words mean", *(f"<h3>{escape(head)}</h3>{_terms(said)}" for head, said in texts.DEFINITIONS.items())
+    return html_page.section(
+        "What the words mean",
+        *(f"<h3>{escape(head)}</h3>{html_page.terms(said)}" for head, said in texts.DEFINITIONS.items()),
     )
 
 
@@ -248,7 +248,7 @@ def _score_table(scores: Mapping[str, Mapping[str, dict]]) -> str:
         for measure in next(iter(scores.values()))
         for name, found in scores.items()
     ]
-    return _table(["year", "system", *map(texts.title, names)], rows, words=2)
+    return html_page.table(["year", "system", *map(texts.title, names)], rows, words=2)
 
 
 def _score_names(scores: Mapping[str, Mapping[str, dict]]) -> list[str]:
@@ -267,8 +267,8 @@ def _bounds(score: str, low: float | None, high: float | None, write: Callable =
 
 def _difference_tables(first: str, differences: Mapping[str, dict]) -> str:
     said = texts.DIFFERENCES if differences else ""
-    return said and f"<h3>Differences</h3>{_paragraph(said)}" + "".join(
-        _paragraph(f"{name} minus {first}:") + _difference_table(found) for name, found in differences.items()
+    return said and f"<h3>Differences</h3>{html_page.paragraph(said)}" + "".join(
+        html_page.paragraph(f"{name} minus {first}:") + _difference_table(found) for name, found in differences.items()
     )
 
 
@@ -278,7 +278,7 @@ def _difference_table(differences: Mapping[str, dict]) -> str:
         [measure.removeprefix("dcase"), *(_difference_cell(k, found.get(k)) for k in scores)]
         for measure, found in differences.items()
     ]
-    return _table(["year", *map(texts.title, scores)], rows)
+    return html_page.table(["year", *map(texts.title, scores)], rows)
 
 
 def _difference_cell(score: str, found: dict | None) -> tuple[str, str]:
@@ -295,102 +295,3 @@ def _signed(score: str, value: float) -> str:
 
 
 # Pieces of a page; every text is escaped here, and nowhere before
-
-
-def _section(head: str, *parts: str) -> str:
-    return f"<section><h2>{escape(head)}</h2>{''.join(parts)}</section>"
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
-
-
-def _list(items: Iterable[str]) -> str:
-    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
-    return f"<ul>{rows}</ul>" if rows else ""
-
-
-def _terms(said: Mapping[str, str]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(text)}</dd>' for term, text in said.items())}</dl>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], words: int = 1) -> str:
-    """The first columns, ``words`` of them, are texts, the others numbers; of a cell of two the second is its interval."""
-    kinds = ["w"] * words + ["n"] * (len(head) - words)
-    top = "".join(f'<th class="{k}">{escape(h)}</th>' for k, h in zip(kinds, head))
-    body = "".join(f"<tr>{''.join(map(_cell, kinds, row))}</tr>" for row in rows)
-    return f'<div class="table"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cell(kind: str, content: str | tuple[str, str]) -> str:
-    value, interval = (content, "") if isinstance(content, str) else content
-    small = f"<small>{escape(interval)}</small>" if interval else ""
-    return f'<td class="{kind}">{escape(value)}{small}</td>'
-
-
-def _figure(name: str, figure: go.Figure, caption: str) -> str:
-    """``name`` is the figure's id in the page."""
-    shown = go.Figure(figure).update_layout(
-        template="none",
-        paper_bgcolor=measures.CLEAR,
-        plot_bgcolor=measures.CLEAR,
-        font_color=INK,
-        font_family="inherit",
-    )
-    config = {"displaylogo": False, "responsive": True}
-    drawn = shown.to_html(config, full_html=False, include_plotlyjs=False, div_id=f"figure-{name}")
-    return f"<figure>{drawn}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-# Nothing may be fetched from anywhere: the browser itself sees to it.
-_META = (
-    '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; img-src data: blob:\">"
-)
-_INK_RGB = ", ".join(str(int(INK[i : i + 2], 16)) for i in (1, 3, 5))
-_STYLE = f"""
-:root {{ color-scheme: light dark; --ink: #16232e; --page: #ffffff; --quiet: #5b6873; --line: #d5dde3; --band: #f3f6f8 }}
-@media screen and (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e4ebf1; --page: #0e141a; --quiet: #93a1ad; --line: #2c3944; --band: #18212a }}
-}}
-body {{ margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif }}
-main {{ max-width: 1240px; margin: 0 auto; padding: 24px 28px 64px }}
-h1 {{ font-size: 1.7rem; line-height: 1.25; overflow-wrap: anywhere }}
-h2 {{ font-size: 1.3rem; margin: 2.4em 0 .5em; border-top: 1px solid var(--line); padding-top: .9em }}
-h3 {{ font-size: 1.05rem; margin: 1.6em 0 .4em; overflow-wrap: anywhere }}
-p, ul, dd {{ max-width: 78ch; overflow-wrap: anywhere }}
-.table {{ overflow: auto; max-height: 85vh; margin: 1em 0 }}
-table {{ border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .28em .65em; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }}
-th {{ color: var(--quiet); font-weight: 600; vertical-align: bottom; position: sticky; top: 0; background: var(--page) }}
-td.w {{ min-width: 6em; max-width: 24em; overflow-wrap: break-word }}
-.n {{ text-align: right }}
-td.n {{ white-space: nowrap }}
-td small {{ display: block; color: var(--quiet) }}
-tbody tr:nth-child(even) {{ background: var(--band) }}
-dt {{ font-weight: 600; margin-top: .5em }}
-dd {{ margin: 0 }}
-figure {{ margin: 1.6em 0; min-width: 0; break-inside: avoid }}
-figcaption {{ color: var(--quiet); font-size: .9rem; max-width: 78ch; overflow-wrap: anywhere }}
-.pairs {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 0 28px }}
-svg text[style*="fill: rgb({_INK_RGB})"] {{ fill: var(--ink) !important }}
-@media print {{
-  @page {{ margin: 14mm }}
-  body {{ font-size: 10pt }}
-  main {{ max-width: none; padding: 0 }}
-  .table {{ overflow: visible; max-height: none }}
-  table {{ font-size: 7.5pt }}
-  th, td {{ padding: .15em .4em }}
-  tr {{ break-inside: avoid }}
-  h2, h3 {{ break-after: avoid }}
-  .modebar {{ display: none }}
-}}
-"""
-# Figures have the width of the window; paper is narrower.
-_PRINTING = """
-const fit = (width) => document.querySelectorAll(".js-plotly-plot").forEach(
-  (figure) => Plotly.relayout(figure, { width, autosize: !width }));
-addEventListener("beforeprint", () => fit(660));
-addEventListener("afterprint", () => fit(null));
-"""

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from einv2.inputcheck import Remedy
+
 EXAMPLES = Path(__file__).parent / "examples"
 
 # session keys
 CLIP = "clip"
+PREPARED = "prepared"  # (source, remedy, start, the Source with them)
+FIX = "fix"  # (name of the clip, the Remedy that the user chose for it)
+SEEK = "seek"  # what the player is asked to play
+SOUNDS = "sounds"  # clips as they are listened to
 ANALYSES = "analyses"
 UPLOAD = "upload"  # (the uploader's ids of clip and ground truth, the Source made of them)
 FIGURE = "figure"  # the last figure drawn, with what it was drawn from
@@ -22,16 +28,29 @@ STOPPED = "stopped"  # digest of the clip whose analysis the user stopped
 
 @dataclass(frozen=True)
 class Source:
-    """A clip the user opened: its bytes with the name they know it by, and the ground truth that came with it, if any."""
+    """A clip the user opened: its bytes, or its file, with the name they know it by, and the ground truth that came with it.
+
+    fix: what sets its channels right; start: seconds, a multiple of 60, from which it is looked at.
+    """
 
     name: str
-    data: bytes
+    data: bytes | Path
     truth_name: str | None = None
     truth: bytes | None = None
+    fix: Remedy | None = None
+    start: float = 0.0
 
     @cached_property
     def digest(self) -> str:
+        if isinstance(self.data, Path):
+            found = self.data.stat()
+            return f"{self.data} {found.st_mtime_ns} {found.st_size}"
         return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def key(self) -> tuple:
+        """Equal where the same is seen and heard, whatever the ground truth."""
+        return self.digest, self.name, self.fix, self.start
 
     @property
     def suffix(self) -> str:

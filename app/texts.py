@@ -108,6 +108,8 @@ DEFINITIONS = {
 }
 
 FIGURES = {
+    "timeline": "Filled segments and dots are the network's, outlines and thin lines the ground truth; colours are classes. Behind the "
+    "azimuths: where the sound comes from, without the network.",
     "years": "The scores by the measure of each year; the lines are 95 % intervals over clips (jackknife).",
     "outcomes": "To the right, what became of the reference's frames, adding up to 100 %; to the left, what is in the system only, as "
     "a share of the same frames.",

@@ -6,7 +6,7 @@ import re
 import streamlit as st
 
 from app import state, theme
-from einv2 import inference, labels
+from einv2 import labels
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~^])")
 
@@ -33,15 +33,6 @@ MODELS_MISSING = (
     "Train one with `python -m einv2 train`, or fetch the project again."
 )
 SAME_CLASSES = "as the network"
-
-
-def choose_model() -> str | None:
-    """A model by name, or None with a sentence where there is none."""
-    names = list(inference.available_models())
-    if not names:
-        st.error(MODELS_MISSING)
-        return None
-    return st.selectbox("Network", names, key="model", help="The checkpoints in the folder pretrained/.")
 
 
 def choose_truth_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -81,6 +72,15 @@ def choose_example(examples: list[state.Example]) -> None:
 def _open(example: state.Example) -> None:
     st.session_state[state.CLIP] = example.open()
     st.session_state.pop(state.MOMENT, None)
+    st.query_params["example"] = example.key
+
+
+def open_example_of_link() -> None:
+    """The example that the address names, so that a link opens what was shared."""
+    wanted = st.query_params.get("example")
+    for example in state.examples():
+        if example.key == wanted:
+            st.session_state[state.CLIP] = example.open()
 
 
 def class_chips(names: list[str]) -> None:

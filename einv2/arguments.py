@@ -262,6 +262,11 @@ def _add_bench(sub) -> None:
 
 def _add_check(sub) -> None:
     sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG)")
+    sub.add_argument(
+        "--truth",
+        metavar="CSV_OR_FOLDER",
+        help="labels of the clip, or a folder with a CSV for each clip, to check the order and the signs of the channels with",
+    )
     _add_json(sub)
 
 

@@ -90,28 +90,42 @@ def _require_unique_stems(clips: list[str]) -> None:
 
 
 def check(options) -> int:
-    """Say what each clip is, and whether it looks like first-order ambisonics."""
+    """Say what each clip is, whether it looks like first-order ambisonics, and whether its labels agree with it."""
+    if options.truth and len(options.clips) > 1 and not Path(options.truth).is_dir():
+        raise ValueError(
+            f"--truth {options.truth} is one file; for {len(options.clips)} clips give a folder of CSV files."
+        )
     report, status = [], 0
     for clip in options.clips:
         try:
-            info = audio.probe(clip)
-            signal = _first_seconds(clip, inputcheck.MAX_SECONDS)
+            entry, findings = _check_clip(Path(clip), options.truth)
         except (ValueError, OSError) as error:
             status = _fail(error)
             report.append({"clip": str(clip), "error": str(error)})
             continue
-        findings = inputcheck.check(signal, audio.SAMPLE_RATE)
-        print(f"{clip}: {info.seconds:.2f} s, {info.sample_rate} Hz, {info.format}. {inputcheck.summary(findings)}")
-        report.append(
-            {
-                "clip": str(clip),
-                "seconds": info.seconds,
-                "sample_rate": info.sample_rate,
-                "findings": [dataclasses.asdict(f) for f in findings],
-            }
-        )
+        print(f"{clip}: {entry['seconds']:.2f} s, {entry['sample_rate']} Hz, {entry['format']}. {_said(findings)}")
+        report.append({**entry, "findings": [dataclasses.asdict(f) for f in findings]})
     _write_json(options.json, report)
     return status
+
+
+def _check_clip(clip: Path, truth: str | None) -> tuple[dict, list[inputcheck.Finding]]:
+    """What a clip is, and the findings on it, with a ground truth those against its labels too."""
+    info = audio.probe(clip)
+    signal = _first_seconds(clip, inputcheck.MAX_SECONDS)
+    findings = inputcheck.check(signal, audio.SAMPLE_RATE)
+    if truth is not None:
+        path = Path(truth) / f"{clip.stem}.csv" if Path(truth).is_dir() else truth
+        any_class = (*labels.DCASE2019_CLASSES, *range(len(labels.DCASE2019_CLASSES), labels.MOST_CLASSES))
+        reference = labels.read_csv(path, any_class)
+        findings += inputcheck.check_against(signal, audio.SAMPLE_RATE, reference)
+    entry = {"clip": str(clip), "seconds": info.seconds, "sample_rate": info.sample_rate, "format": info.format}
+    return entry, findings
+
+
+def _said(findings: list[inputcheck.Finding]) -> str:
+    """The summary of the findings, and what would set the clip right."""
+    return ". To try: ".join([inputcheck.summary(findings), *(f.fix.text for f in findings if f.fix)])
 
 
 def _first_seconds(clip, seconds: float) -> np.ndarray:

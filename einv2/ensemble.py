@@ -5,7 +5,7 @@ from frame to frame with tPIT. So track k of one model is never averaged with tr
 agrees with it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,16 @@ class Ensemble:
     def classes(self) -> tuple[str, ...]:
         return self.models[0].classes
 
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio that all models hear, Hz. ValueError if they hear different rates; ``predict`` serves those, too."""
+        rates = sorted({model.sample_rate for model in self.models})
+        if len(rates) > 1:
+            raise ValueError(
+                f"the models of this ensemble hear {' and '.join(map(str, rates))} Hz: give a file instead"
+            )
+        return rates[0]
+
     def predict(
         self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
     ) -> Prediction:
@@ -44,6 +54,35 @@ class Ensemble:
         # Models of different rates may count one frame more or less at the end of a clip.
         n = min(len(p.sed) for p in predictions)
         return combine([replace(p, sed=p.sed[:n], doa=p.doa[:n]) for p in predictions])
+
+    def predict_blocks(
+        self, blocks: Iterator[np.ndarray], progress: Callable[[float], None] | None = None
+    ) -> Prediction:
+        """Run every model over blocks as they come, and combine them; see ``inference.Model.predict_blocks``.
+
+        The result is that of ``predict``. ValueError if the models hear different rates.
+        """
+        self.sample_rate  # noqa: B018 - raises before the first block is taken
+        together = _SideBySide(self.models)
+        return combine(together.split(together.predict_blocks(blocks, progress)))
+
+
+class _SideBySide(Model):
+    """Models that run over the same chunks, the tracks of each beside those of the one before it."""
+
+    def __init__(self, models: Sequence[Model]):
+        self.models, self.checkpoint = models, models[0].checkpoint
+
+    def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sed, doa = zip(*(model.run(chunks) for model in self.models))
+        return np.concatenate(sed, axis=2), np.concatenate(doa, axis=2)
+
+    def split(self, prediction: Prediction) -> list[Prediction]:
+        """The prediction of each model, from that of all."""
+        by_class = [model.checkpoint.model.output_format != "trackwise" for model in self.models]
+        counts = [len(m.classes) if c else m.checkpoint.model.n_tracks for m, c in zip(self.models, by_class)]
+        parts = (np.split(array, np.cumsum(counts)[:-1], axis=1) for array in (prediction.sed, prediction.doa))
+        return [replace(prediction, sed=s, doa=d, class_wise=c) for s, d, c in zip(*parts, by_class)]
 
 
 class Turned(Model):

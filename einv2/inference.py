@@ -11,7 +11,7 @@ import torch
 from . import audio, checkpoint, labels
 from .checkpoint import Checkpoint
 from .config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
-from .decode import as_tracks, decode
+from .decode import Decoding, as_tracks, decode
 from .features import LogMelIntensity
 
 CHUNK_SECONDS = 4
@@ -38,13 +38,13 @@ class Prediction:
         """What the tracks are called where they are shown: track 1, track 2.. or, class-wise, the classes."""
         return self.classes if self.class_wise else tuple(f"track {m + 1}" for m in range(self.sed.shape[1]))
 
-    def frames(self, threshold: float = 0.5) -> pd.DataFrame:
-        """Detections as a frame table with a column ``confidence``; see ``einv2.decode``."""
-        return decode(self.sed, self.doa, threshold)
+    def frames(self, threshold: float = 0.5, decoding: Decoding | None = None) -> pd.DataFrame:
+        """Detections as a frame table with a column ``confidence``; see ``einv2.decode``. ``decoding`` replaces ``threshold``."""
+        return decode(self.sed, self.doa, threshold, decoding)
 
-    def events(self, threshold: float = 0.5) -> pd.DataFrame:
+    def events(self, threshold: float = 0.5, decoding: Decoding | None = None) -> pd.DataFrame:
         """Detections as an event table: class, track, onset, offset (s), azimuth, elevation (degrees), confidence."""
-        return labels.frames_to_events(self.frames(threshold), self.classes)
+        return labels.frames_to_events(self.frames(threshold, decoding), self.classes)
 
 
 class Model:

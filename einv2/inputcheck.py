@@ -3,13 +3,21 @@
 Only what the samples can prove is reported. In SN3D the channels Y, Z and X together carry as much energy as W,
 whatever the directions and the number of sources, as long as these are incoherent: a plane wave has gains with
 Y^2 + Z^2 + X^2 = W^2, and a diffuse field a third of W^2 in each. That ratio tells other gains and other signals apart.
-The order of Y, Z and X cannot be told from the samples: exchanging them gives another scene that is just as possible.
+The order of Y, Z and X and their signs cannot be told from the samples: exchanging them gives another scene that is just as
+possible. ``check_against`` tells them from the labels of the clip.
+
+Where channels can be set right by reordering and scaling, a finding carries the ``Remedy``; ``CHOICES`` lists those that a
+user can pick by hand.
 """
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
+import scipy.signal
 
+from . import foa, geometry
 from .foa import CHANNELS
 
 MAX_SECONDS = 120  # of the clip that are looked at
@@ -26,18 +34,78 @@ _SEGMENT_SECONDS = 0.5
 _CELL_RANGE_DB = -50.0  # cells weaker than this against the strongest are left out
 _MIN_BANDS = 8  # a tone in a room can have any ratio; many bands cannot agree on a wrong one
 _RATIO_STRONG = 1.6  # SN3D has 1, FuMa 2, N3D and unrelated signals 3
+_RATIO_FUMA = 2.45  # up to here nearer to 2 than to 3, as a factor
+_RATIO_N3D = 3.7
 _RATIO_WEAK = 0.02
+_N3D_DIRECTNESS = 0.4  # unrelated signals have 0.3
+
+# Raw capsules: cardioids a towards the corners of a tetrahedron. With s = sum(a) / 2 a plane wave has 3 (sum(a^2) - s^2) = s^2.
+_CAPSULES_HZ = 1500  # above, they are too far apart
+_CAPSULES_MISFIT = 0.5  # median of |ln(ratio)|
+_CAPSULES_BETTER = 0.5  # of the misfit of SN3D, FuMa and N3D
+
+_SILENT_DBFS = -125.0  # of 500 Hz: ten decibels below the rounding noise of 16 bits
+_BANDWIDTH_HZ = 8000  # narrower clips are named
+
+# Comparing with labels
+_MIN_FRAMES = 20  # of 100 ms with exactly one event
+_FRAME_RANGE = 0.05  # of the clearest such frame; weaker ones are left out
+_MIN_SPREAD = 0.05  # of directions off one line, mean square: 0.05 are two directions 26 degrees apart
+_FITTING = 25.0  # degrees, median
+_BETTER = 20.0  # degrees by which another order must fit better than the given one
+_AS_GOOD = 3.0  # degrees within which the simplest explanation is taken
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Channels set right: output channel c (W, Y, Z, X) is gains[c] times input channel order[c]. The default changes nothing.
+
+    name: short, for a button. text: what it takes the clip to be.
+    """
+
+    order: tuple[int, int, int, int] = (0, 1, 2, 3)
+    gains: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    name: str = "ACN/SN3D (AmbiX)"
+    text: str = "channels W, Y, Z, X in SN3D, as they are"
+
+    def apply(self, block: np.ndarray) -> np.ndarray:
+        """A block (4, S) set right, as float32. ValueError if the shape is not (4, S)."""
+        block = np.asarray(block, np.float32)
+        if block.ndim != 2 or len(block) != 4:
+            raise ValueError(f"block must have the shape (4, samples), not {block.shape}")
+        return block[list(self.order)] * np.array(self.gains, np.float32)[:, None]
+
+
+_WXYZ = (0, 2, 3, 1)  # where W, Y, Z, X stand in a file with W, X, Y, Z
+_FUMA_W = 2**0.5  # FuMa carries W at -3 dB: Malham, "Higher order Ambisonic systems", 2003
+_N3D = 3**-0.5  # N3D carries the first order sqrt(3) higher than SN3D: Daniel, thesis, Paris 6, 2000
+
+AS_IS = Remedy()
+WXYZ = Remedy(_WXYZ, name="W, X, Y, Z in SN3D", text="channels W, X, Y, Z in SN3D")
+FUMA = Remedy(_WXYZ, (_FUMA_W, 1.0, 1.0, 1.0), "FuMa", "channels W, X, Y, Z with W at -3 dB, as FuMa has them")
+N3D = Remedy(
+    gains=(1.0, _N3D, _N3D, _N3D), name="N3D (ACN)", text="channels W, Y, Z, X in N3D, with Y, Z, X 4.8 dB higher"
+)
+LEFT_RIGHT = Remedy(gains=(1.0, -1.0, 1.0, 1.0), name="left and right flipped", text="channels W, -Y, Z, X")
+FRONT_BACK = Remedy(gains=(1.0, 1.0, 1.0, -1.0), name="front and back flipped", text="channels W, Y, Z, -X")
+UP_DOWN = Remedy(gains=(1.0, 1.0, -1.0, 1.0), name="up and down flipped", text="channels W, Y, -Z, X")
+CHOICES = (AS_IS, WXYZ, FUMA, N3D, LEFT_RIGHT, FRONT_BACK, UP_DOWN)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of the check. evidence: names to numbers or channel names; remedy: what to do, empty if nothing."""
+    """One result of the check. evidence: names to numbers or channel names; remedy: what to do, empty if nothing.
+
+    fix: what sets the samples right, if that is known. It is meant for the clip as it was checked: after applying one fix,
+    check again rather than apply another.
+    """
 
     code: str
     level: str  # "ok", "warning" or "error"
     message: str
     evidence: dict = field(default_factory=dict)
     remedy: str = ""
+    fix: Remedy | None = None
 
 
 def check(audio: np.ndarray, sample_rate: int) -> list[Finding]:
@@ -54,15 +122,20 @@ def check(audio: np.ndarray, sample_rate: int) -> list[Finding]:
         return [_quiet(peak_dbfs)]
     energy = np.array([np.dot(channel, channel) for channel in audio], float)
     ratios = _energy_ratios(audio, sample_rate)
-    findings = [*_clipping(audio), *_over_full_scale(peak_dbfs)]
-    findings += _copies(audio, energy) or _dead(energy, ratios) or _gains(ratios)
-    if findings:
-        return findings
+    findings = _over_full_scale(peak_dbfs) or _clipping(audio)
+    bent = bool(findings)  # clipping changes the ratio of the channels
+    findings += _copies(audio, energy) or _dead(energy, ratios) or ([] if bent else _gains(audio, sample_rate, ratios))
+    return findings or [_fine(audio, sample_rate, peak_dbfs, ratios)]
+
+
+def _fine(audio: np.ndarray, sample_rate: int, peak_dbfs: float, ratios: np.ndarray | None) -> Finding:
     evidence = {"peak_dbfs": round(peak_dbfs, 1)}
+    if (highest := _highest_sound(audio, sample_rate)) < min(_BANDWIDTH_HZ, sample_rate / 2):
+        evidence["no_sound_above_khz"] = highest / 1000
     if ratios is None:
-        return [Finding("ok", "ok", "nothing speaks against ACN/SN3D first-order ambisonics", evidence)]
+        return Finding("ok", "ok", "nothing speaks against ACN/SN3D first-order ambisonics", evidence)
     evidence["ratio"] = round(float(ratios[0]), 2)
-    return [Finding("ok", "ok", "the channels fit ACN/SN3D first-order ambisonics", evidence)]
+    return Finding("ok", "ok", "the channels fit ACN/SN3D first-order ambisonics", evidence)
 
 
 def summary(findings: list[Finding]) -> str:
@@ -83,6 +156,16 @@ def _quiet(peak_dbfs: float) -> Finding:
         what,
         {"peak_dbfs": round(peak_dbfs, 1)},
         "check the recording level and the export of the file",
+        _gain(-20 - peak_dbfs) if peak_dbfs > -199 else None,
+    )
+
+
+def _gain(db: float) -> Remedy:
+    """All channels louder or quieter by whole decibels."""
+    db = int(np.floor(db))
+    what = "louder" if db > 0 else "quieter"
+    return Remedy(
+        gains=(10 ** (db / 20),) * 4, name=f"{what} by {abs(db)} dB", text=f"all channels {what} by {abs(db)} dB"
     )
 
 
@@ -114,6 +197,7 @@ def _over_full_scale(peak_dbfs: float) -> list[Finding]:
             f"samples go {peak_dbfs:.0f} dB beyond full scale",
             {"peak_dbfs": round(peak_dbfs, 1)},
             "scale all channels by one factor to lie within [-1, 1]",
+            _gain(-peak_dbfs),
         )
     ]
 
@@ -154,22 +238,66 @@ def _dead(energy: np.ndarray, ratios: np.ndarray | None) -> list[Finding]:
     ]
 
 
-def _gains(ratios: np.ndarray | None) -> list[Finding]:
+def _gains(audio: np.ndarray, sample_rate: int, ratios: np.ndarray | None) -> list[Finding]:
     """Channels whose energies do not fit SN3D with W first."""
-    if ratios is None or _RATIO_WEAK <= ratios[0] <= _RATIO_STRONG:
+    if ratios is None:
+        return []
+    if (capsules := _capsules(audio, sample_rate)) is not None:
+        return [capsules]
+    if _RATIO_WEAK <= ratios[0] <= _RATIO_STRONG:
         return []
     evidence = {"ratio": round(float(ratios[0]), 3)}
     if ratios[0] < _RATIO_WEAK:
         what = f"channels Y, Z, X carry only {ratios[0]:.1%} of the energy of W: hardly any direction in the clip"
         return [Finding("weak_directions", "warning", what, evidence, "check that the file is not a mono recording")]
-    remedy = "export as ACN/SN3D (AmbiX) ambisonics, channels in the order W, Y, Z, X"
+    remedy, fix = "export as ACN/SN3D (AmbiX) ambisonics, channels in the order W, Y, Z, X", None
     if len(fitting := [c + 1 for c in (1, 2, 3) if 0.8 < ratios[c] < 1.25]) == 1:
         evidence["could_be_w"] = fitting[0]
         remedy += f"; channel {fitting[0]} may be W here"
+        fix = _with_w(fitting[0])
+    elif ratios[0] < _RATIO_FUMA:
+        fix = FUMA
+    elif ratios[0] < _RATIO_N3D:
+        evidence["directness"] = round(foa.directness(N3D.apply(audio), sample_rate), 2)
+        fix = N3D if evidence["directness"] > _N3D_DIRECTNESS else None
     what = (
         f"channels Y, Z, X carry {ratios[0]:.1f} times the energy of W; SN3D has 1, FuMa 2, N3D and raw microphones 3"
     )
-    return [Finding("not_sn3d", "warning", what, evidence, remedy)]
+    return [Finding("not_sn3d", "warning", what, evidence, remedy, fix)]
+
+
+def _with_w(number: int) -> Remedy:
+    """Channel ``number``, from 1, taken to the front. The order of the others is not provable and stays."""
+    order = (number - 1, *(c for c in range(4) if c != number - 1))
+    return Remedy(
+        order, name=f"channel {number} is W", text=f"W is channel {number}, the others are Y, Z, X in this order"
+    )
+
+
+def _capsules(audio: np.ndarray, sample_rate: int) -> Finding | None:
+    """The raw capsules of a tetrahedral microphone (A-format), if plane waves fit these clearly better than ambisonics."""
+    cells = _cell_energies(np.concatenate([audio, audio.sum(axis=0, keepdims=True) / 2]), sample_rate)
+    total = cells[:4].sum(axis=0)
+    heard = total > total.max() * 10 ** (_CELL_RANGE_DB / 10)
+    heard[:, round(_BANDS * (_CAPSULES_HZ - _BAND_HZ[0]) / (_BAND_HZ[1] - _BAND_HZ[0])) :] = False
+    if not heard.any():
+        return None
+    cells, total = cells[:, heard], total[heard]
+    around = (total - cells[0]) / np.maximum(cells[0], 1e-9 * total)
+    capsules = 3 * (total - cells[4]) / np.maximum(cells[4], 1e-9 * total)
+    misfit = _misfit(capsules)
+    others = {name: _misfit(around / expected) for name, expected in (("sn3d", 1), ("fuma", 2), ("n3d", 3))}
+    if misfit > min(_CAPSULES_MISFIT, _CAPSULES_BETTER * min(others.values())):
+        return None
+    what = "the channels fit the raw capsules of a microphone (A-format), not ambisonics"
+    evidence = {f"misfit_{name}": round(value, 2) for name, value in {"capsules": misfit, **others}.items()}
+    remedy = "convert the raw microphone signals to ACN/SN3D with the software of the microphone"
+    return Finding("not_ambisonics", "error", what, evidence, remedy)
+
+
+def _misfit(ratios: np.ndarray) -> float:
+    """How far ratios (N,) are from 1: the median of |ln|."""
+    return float(np.median(np.abs(np.log(np.maximum(ratios, 1e-9)))))
 
 
 def _energy_ratios(audio: np.ndarray, sample_rate: int) -> np.ndarray | None:
@@ -189,16 +317,108 @@ def _energy_ratios(audio: np.ndarray, sample_rate: int) -> np.ndarray | None:
 
 
 def _cell_energies(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Energies (4, segments, bands) from windows of 40 ms, so in bins of 25 Hz."""
+    """Energies (C, segments, bands) of audio (C, S) from windows of 40 ms, so in bins of 25 Hz."""
     size = sample_rate // 25
     n = audio.shape[1] // size
     bins = np.arange(*_BAND_HZ, 25) // 25
     window = np.hanning(size).astype(np.float32)
-    frames = audio[:, : n * size].reshape(4, n, size) * window
+    frames = audio[:, : n * size].reshape(len(audio), n, size) * window
     power = np.abs(np.fft.rfft(frames, axis=2)[:, :, bins]) ** 2
     per_segment = max(1, round(_SEGMENT_SECONDS * 25))
     starts = np.arange(0, n, per_segment)
     if not n:
-        return np.zeros((4, 0, _BANDS))
-    power = power.reshape(4, n, _BANDS, -1).sum(axis=3)
+        return np.zeros((len(audio), 0, _BANDS))
+    power = power.reshape(len(audio), n, _BANDS, -1).sum(axis=3)
     return np.add.reduceat(power, starts, axis=1)
+
+
+def _highest_sound(audio: np.ndarray, sample_rate: int) -> float:
+    """The upper end in Hz, in steps of 500, of the highest band of W that is not silent."""
+    hz, density = scipy.signal.welch(audio[0], sample_rate, nperseg=min(2048, audio.shape[1]))
+    band = (hz // 500).astype(int)
+    level = 10 * np.log10(np.maximum(np.bincount(band, density) * hz[1], 1e-20))
+    heard = np.flatnonzero(level > _SILENT_DBFS)
+    return 500.0 * (heard[-1] + 1) if len(heard) else 0.0
+
+
+# Against labels
+
+
+def check_against(audio: np.ndarray, sample_rate: int, reference: pd.DataFrame) -> list[Finding]:
+    """Whether the sound of a clip (4, S) comes from where its labels, a frame table, say; one finding.
+
+    The directions of the intensity (``foa.direction_by_frame``) are compared with the labels in the label frames with exactly
+    one event, for each of the 48 orders and signs of X, Y and Z. Looks at the first 120 s. Findings: "fits_labels" (ok),
+    "not_compared" (ok: less than 2 s of such frames, or all of them in one line), "axes" (error: another order or other
+    signs fit clearly better; with a fix) and "not_at_labels" (warning: none fits). Where labels leave an axis open, as Z
+    when all lie in the horizontal plane, it is taken as it is. ValueError if the shape is not (4, S).
+    """
+    heard = foa.direction_by_frame(np.asarray(audio)[:, : MAX_SECONDS * sample_rate], sample_rate)
+    heard, labelled = _single_frames(heard, reference)
+    evidence = {"frames": len(heard)}
+    if len(heard) < _MIN_FRAMES or np.linalg.eigvalsh(labelled.T @ labelled / len(heard))[1] < _MIN_SPREAD:
+        what = "the labels have too few frames with one event, or too few directions, to compare the channels with"
+        return [Finding("not_compared", "ok", what, evidence)]
+    axes, errors = _axes_and_errors(heard, labelled)
+    evidence["median_error_deg"] = round(float(errors[0]), 1)
+    best = int(np.argmax(errors <= errors.min() + _AS_GOOD))  # the simplest stand first
+    if errors[best] < _FITTING and errors[best] < errors[0] - _BETTER:
+        return [_other_axes(axes[best], {**evidence, "median_error_fixed_deg": round(float(errors[best]), 1)})]
+    if errors[0] < _FITTING + _BETTER:
+        what = f"the sound comes from where the labels say, within {errors[0]:.0f} degrees in the median"
+        return [Finding("fits_labels", "ok", what, evidence)]
+    what = f"the sound comes from elsewhere than the labels say: {errors[0]:.0f} degrees off in the median"
+    remedy = "check that the labels belong to this clip"
+    return [Finding("not_at_labels", "warning", what, evidence, remedy)]
+
+
+def _single_frames(heard: np.ndarray, reference: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors heard and labelled, each (N, 3), in the frames with one event that are clear enough."""
+    single = reference[~reference["frame"].duplicated(keep=False) & (reference["frame"] < len(heard))]
+    heard = heard[single["frame"].to_numpy()]
+    labelled = geometry.to_vector(single["azimuth"].to_numpy(), single["elevation"].to_numpy())
+    clear = (length := np.linalg.norm(heard, axis=1)) > _FRAME_RANGE * length.max(initial=0)
+    return heard[clear], labelled[clear]
+
+
+def _axes_and_errors(heard: np.ndarray, labelled: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """All signed permutations (3, 3) of x, y, z, the simplest first, and the median error of each in degrees, (48,)."""
+    axes = [
+        np.eye(3)[list(order)] * np.array(signs)[:, None]
+        for order in itertools.permutations(range(3))
+        for signs in itertools.product((1, -1), repeat=3)
+    ]
+    axes.sort(key=lambda a: (3 - np.trace(np.abs(a))) + np.sum(a < 0))
+    return axes, np.array([np.median(geometry.distance(heard @ a.T, labelled)) for a in axes])
+
+
+def _other_axes(axes: np.ndarray, evidence: dict) -> Finding:
+    fix = _axes_remedy(axes)
+    before, after = evidence["median_error_deg"], evidence["median_error_fixed_deg"]
+    what = f"{_what_is_wrong(fix)}; set right, it sounds {after:.0f} degrees from its labels in the median, not {before:.0f}"
+    return Finding("axes", "error", what, evidence, f"take the clip as {fix.text}", fix)
+
+
+def _axes_remedy(axes: np.ndarray) -> Remedy:
+    """The remedy that turns the vectors (x, y, z) of a clip by a signed permutation (3, 3)."""
+    order, gains = [0, 1, 2, 3], [1.0] * 4
+    for to, row in zip(foa.XYZ_CHANNELS, axes):
+        axis = int(np.argmax(np.abs(row)))
+        order[to], gains[to] = foa.XYZ_CHANNELS[axis], float(row[axis])
+    known = [c for c in CHOICES if (c.order, c.gains) == (tuple(order), tuple(gains))]
+    signed = [("-" if gain < 0 else "") + name for name, gain in zip(CHANNELS, gains)]
+    channels = ", ".join(signed[order.index(c)] for c in range(4))
+    return known[0] if known else Remedy(tuple(order), tuple(gains), channels, f"channels {channels}")
+
+
+def _what_is_wrong(fix: Remedy) -> str:
+    moved = [CHANNELS[c] for c in range(4) if fix.order[c] != c]
+    flipped = [CHANNELS[c] for c in range(4) if fix.gains[c] < 0]
+    if moved:
+        if len(moved) == 2 and not flipped:
+            return f"{moved[0]} and {moved[1]} are swapped"
+        return f"the channels are not W, Y, Z, X but {fix.text.removeprefix('channels ').removesuffix(' in SN3D')}"
+    if len(flipped) == 3:
+        return "W has the wrong sign, or all of Y, Z and X have"
+    sides = {"Y": "left and right", "X": "front and back", "Z": "up and down"}
+    return " and ".join(f"{sides[name]} are flipped" for name in flipped)

@@ -65,11 +65,11 @@ def press_slider(page, key, times):
 
 
 def wait_for_threshold(page, threshold):
-    """Until the detections drawn are those of a threshold, which ends the token that names them."""
+    """Until the detections drawn are those of a threshold, which stands in the token that names them."""
     page.wait_for_function(
-        f"""end => [...document.querySelectorAll('{CHART}')].some(
-            c => c._fullLayout && c.offsetParent && c.data.some(t => t.name === 'detections' && t.meta?.endsWith(end)))""",
-        arg=f" {threshold}",
+        f"""part => [...document.querySelectorAll('{CHART}')].some(
+            c => c._fullLayout && c.offsetParent && c.data.some(t => t.name === 'detections' && t.meta?.includes(part)))""",
+        arg=f"threshold={threshold},",
     )
 
 

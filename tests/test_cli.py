@@ -613,3 +613,50 @@ def test_bench_measures_what_a_user_waits_for(tmp_path, model_file, capsys):
     printed = capsys.readouterr().out
     assert {"predict_60_s_s", "peak_memory_mb"} <= figures.keys()
     assert all(value > 0 and name in printed for name, value in figures.items())
+
+
+# check against labels
+
+
+def flipped_example(folder):
+    """A shipped example with left and right exchanged, and its labels; the two paths."""
+    example = Path(cli.__file__).resolve().parent.parent / "app" / "examples" / "two_of_a_kind.flac"
+    signal = audio.load(example) * np.array([[1], [-1], [1], [1]], np.float32)
+    audio.write_flac(folder / "flipped.flac", signal, RATE)
+    shutil.copy(example.with_suffix(".csv"), folder / "flipped.csv")
+    return folder / "flipped.flac", folder / "flipped.csv"
+
+
+def test_check_against_labels_finds_flipped_sides(tmp_path, capsys):
+    clip, truth = flipped_example(tmp_path)
+    assert main("check", clip) == 0 and "flipped;" not in capsys.readouterr().out
+    for given in (truth, tmp_path):
+        assert main("check", clip, "--truth", given, "--json", tmp_path / "check.json") == 0
+        out = capsys.readouterr().out
+        assert len(out.splitlines()) == 1 and "error: left and right are flipped; set right" in out
+        assert out.endswith("To try: channels W, -Y, Z, X\n")
+        (entry,) = json.loads((tmp_path / "check.json").read_text())
+        assert [f["code"] for f in entry["findings"]] == ["ok", "axes"] and entry["findings"][0]["fix"] is None
+        fix = entry["findings"][1]["fix"]
+        assert fix["order"] == [0, 1, 2, 3] and fix["gains"] == [1, -1, 1, 1]
+
+
+def test_check_against_labels_of_scenes_and_of_2019(tmp_path, scenes, capsys):
+    clip, truth = flipped_example(tmp_path)
+    labels.write_csv(labels.read_csv(truth).assign(**{"class": 5}), truth, "dcase2019", labels.DCASE2019_CLASSES)
+    assert main("check", clip, "--truth", truth) == 0 and "left and right are flipped" in capsys.readouterr().out
+    found = sorted((scenes / "foa_dev").iterdir())
+    assert main("check", *found, "--truth", scenes / "metadata_dev") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6 and not any("error" in line or "warning" in line for line in lines)
+
+
+def test_check_against_labels_that_cannot_be_used(tmp_path, clip, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main("check", clip, "--truth", tmp_path / "empty") == 1
+    one_error_line(capsys.readouterr(), f"{Path(clip).stem}.csv")
+    (tmp_path / "bad.csv").write_text("0,1,x\n")
+    assert main("check", clip, "--truth", tmp_path / "bad.csv") == 1
+    one_error_line(capsys.readouterr(), "bad.csv")
+    assert main("check", clip, clip, "--truth", tmp_path / "bad.csv") == 1
+    one_error_line(capsys.readouterr(), "give a folder")

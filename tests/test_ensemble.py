@@ -199,6 +199,65 @@ def test_an_ensemble_predicts_like_a_model(tiny_checkpoint, tmp_path, scene_audi
         both.predict(tmp_path / "missing.wav", name="mine.wav")
 
 
+def clip_and_blocks(tmp_path, scene_audio):
+    """A clip of 10.3 s as a file and as the blocks of it that are streamed to a network."""
+    path = tmp_path / "clip.flac"
+    audio.write_flac(path, np.tile(scene_audio, 6)[:, : int(10.3 * 24000)], 24000)
+    return path, audio.stream(path, 24000, inference.CHUNK_SECONDS)
+
+
+def with_format(loaded, **changes):
+    config = replace(loaded.model, **changes)
+    return inference.Model(replace(loaded, network=models.build(config).eval(), model=config))
+
+
+def test_blocks_give_what_the_file_gives(tiny_checkpoint, tmp_path, scene_audio):
+    """Also where the networks have different numbers of tracks; the blocks are taken once and never all at a time."""
+    members = [inference.Model(tiny_checkpoint)]
+    members += [with_format(tiny_checkpoint, n_tracks=3), with_format(tiny_checkpoint, output_format="accdoa")]
+    members += [ensemble.Turned(members[0], 3)]
+    for chosen in (members, members[:1], members[2:3], members[::-1]):
+        path, blocks = clip_and_blocks(tmp_path, scene_audio)
+        seconds = []
+        ours = ensemble.Ensemble(chosen).predict_blocks(blocks, seconds.append)
+        theirs = ensemble.Ensemble(chosen).predict(path)
+        np.testing.assert_array_equal(ours.sed, theirs.sed)
+        np.testing.assert_array_equal(ours.doa, theirs.doa)
+        assert (ours.classes, ours.class_wise, len(ours.sed)) == (theirs.classes, theirs.class_wise, 103)
+        assert seconds == [pytest.approx(10.3)]
+
+
+def test_blocks_report_and_can_be_stopped(tiny_checkpoint):
+    """Progress counts the seconds of the clip, whatever the number of models, and an error raised in it stops the run."""
+    both = ensemble.Ensemble([inference.Model(tiny_checkpoint)] * 2)
+    seconds, taken = [], []
+
+    def blocks(n):
+        for i in range(n):
+            taken.append(i)
+            yield np.zeros((4, 4 * both.sample_rate), np.float32)
+
+    both.predict_blocks(blocks(9), seconds.append)
+    assert seconds == [32, 36] and taken == list(range(9))
+
+    def stop(_):
+        raise KeyError("stopped")
+
+    taken.clear()
+    with pytest.raises(KeyError, match="stopped"):
+        both.predict_blocks(blocks(30), stop)
+    assert len(taken) == inference.BATCH_CHUNKS
+    with pytest.raises(ValueError, match="0 samples"):
+        both.predict_blocks(iter(()))
+
+
+def test_blocks_of_one_rate_do_not_serve_networks_of_two(tiny_checkpoint):
+    other = replace(tiny_checkpoint, features=replace(tiny_checkpoint.features, sample_rate=48000))
+    mixed = ensemble.Ensemble([inference.Model(tiny_checkpoint), inference.Model(other)])
+    with pytest.raises(ValueError, match="hear 24000 and 48000 Hz"):
+        mixed.predict_blocks(iter(()))
+
+
 def test_networks_of_every_output_format_together(tiny_checkpoint, tmp_path, scene_audio):
     """Beside a trackwise network the result has its tracks; class-wise ones alone keep one a class."""
     path = tmp_path / "clip.flac"

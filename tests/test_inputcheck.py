@@ -1,13 +1,20 @@
 import dataclasses
+import functools
+import itertools
 import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.signal
 
-from einv2 import foa, inputcheck
+from einv2 import audio as clips
+from einv2 import foa, geometry, inputcheck, labels
 
 RATE = 24000
 RNG_SEEDS = range(8)
+EXAMPLES = sorted((Path(__file__).parent.parent / "app" / "examples").glob("*.flac"))
 
 
 def scene(seed, n_sources, diffuse=0.02, flat=False, seconds=4):
@@ -114,3 +121,228 @@ def test_the_worst_comes_first():
 def test_shape():
     with pytest.raises(ValueError, match="shape"):
         inputcheck.check(np.zeros((2, 100)), RATE)
+
+
+# Remedies
+
+
+def assert_same_up_to_a_gain(audio, expected):
+    gain = np.sum(audio * expected) / np.sum(audio**2)
+    assert gain > 0
+    np.testing.assert_allclose(gain * audio, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def the_fix(audio):
+    (finding,) = inputcheck.check(audio, RATE)
+    return finding.fix
+
+
+BROKEN = {
+    "quiet": lambda a: 1e-4 * a,
+    "over full scale": lambda a: 100 * a,
+    "W last": lambda a: a[[1, 2, 3, 0]],
+    "W second": lambda a: a[[1, 0, 2, 3]],
+    "FuMa": lambda a: a[[0, 3, 1, 2]] * np.sqrt([[0.5], [1], [1], [1]]),
+    "N3D": lambda a: a * np.sqrt([[1], [3], [3], [3]]),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_fix_gives_back_the_original(how, seed):
+    original = scene(seed, 4)
+    fixed = the_fix(BROKEN[how](original).astype(np.float32)).apply(BROKEN[how](original))
+    assert_same_up_to_a_gain(fixed, original)
+    assert codes(fixed) == ["ok"]
+
+
+def test_no_fix_where_samples_cannot_be_set_right():
+    noise = 0.1 * np.random.default_rng(0).standard_normal((4, RATE)).astype(np.float32)
+    dead, mono = scene(2, 2, diffuse=0.2), scene(2, 2)
+    dead[1], mono[1:] = 0, 0
+    clipped = np.clip(40 * scene(5, 2), -1, 1)
+    for audio in (noise, noise[[0, 0, 0, 0]], dead, mono, clipped, np.zeros((4, RATE))):
+        assert the_fix(audio) is None
+
+
+def capsules(seed):
+    """Four cardioids of a tetrahedral microphone, in the same place, and their own noise; four scenes one after the other."""
+    x, y, z = 3**-0.5 * np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
+    decode = 0.5 * np.stack([np.ones(4), y, z, x], axis=1)
+    noise = 1e-3 * np.random.default_rng(seed).standard_normal((4, 4 * RATE))
+    audio = np.concatenate([scene(4 * seed + part, 1, 0.02, seconds=1) for part in range(4)], axis=1)
+    return (decode @ audio + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", RNG_SEEDS)
+def test_raw_capsules_are_not_ambisonics(seed):
+    (finding,) = inputcheck.check(capsules(seed), RATE)
+    assert finding.code == "not_ambisonics" and finding.level == "error" and finding.fix is None
+
+
+def test_a_clip_without_low_frequencies_is_judged_by_the_others():
+    high = scipy.signal.sosfilt(scipy.signal.ellip(12, 0.1, 140, 1800, "high", fs=RATE, output="sos"), scene(1, 3))
+    assert codes(high) == ["ok"]
+
+
+@pytest.mark.parametrize("how", ["FuMa", "N3D"])
+def test_one_source_on_the_diagonal_is_not_taken_for_capsules(how):
+    """There the channels of N3D are even equal."""
+    noise = 0.02 * np.random.default_rng(0).standard_normal((5, 4 * RATE))
+    audio = foa.encode(noise[0], 45, 35) + 0.05 * noise[1:]
+    assert_same_up_to_a_gain(the_fix(BROKEN[how](audio)).apply(BROKEN[how](audio)), audio)
+
+
+def test_a_remedy():
+    audio = scene(0, 2)
+    np.testing.assert_array_equal(inputcheck.Remedy().apply(audio), audio)
+    turned = inputcheck.Remedy((0, 2, 3, 1), (1, -2, 1, 1)).apply(audio)
+    np.testing.assert_array_equal(turned, [audio[0], -2 * audio[2], audio[3], audio[1]])
+    assert turned.dtype == np.float32
+    with pytest.raises(ValueError, match="shape"):
+        inputcheck.Remedy().apply(audio[:2])
+
+
+def test_choices_set_right_what_they_name():
+    azimuth, elevation = 50, 20
+    mono = np.random.default_rng(0).standard_normal(RATE) * 0.1
+    w, y, z, x = foa.encode(mono, azimuth, elevation)
+    files = {
+        "ACN/SN3D (AmbiX)": [w, y, z, x],
+        "W, X, Y, Z in SN3D": [w, x, y, z],
+        "FuMa": [w / 2**0.5, x, y, z],
+        "N3D (ACN)": [w, 3**0.5 * y, 3**0.5 * z, 3**0.5 * x],
+        "left and right flipped": [w, -y, z, x],
+        "front and back flipped": [w, y, z, -x],
+        "up and down flipped": [w, y, -z, x],
+    }
+    assert [choice.name for choice in inputcheck.CHOICES] == list(files)
+    for choice in inputcheck.CHOICES:
+        np.testing.assert_allclose(choice.apply(np.stack(files[choice.name])), [w, y, z, x], atol=1e-7)
+
+
+def test_narrow_clips_say_so():
+    narrow = scipy.signal.sosfilt(scipy.signal.ellip(20, 0.1, 140, 3300, fs=RATE, output="sos"), scene(1, 3))
+    (finding,) = inputcheck.check(narrow, RATE)
+    assert finding.level == "ok" and 3.5 <= finding.evidence["no_sound_above_khz"] <= 4
+    assert "no_sound_above_khz" not in inputcheck.check(scene(1, 3), RATE)[0].evidence
+    assert "no_sound_above_khz" not in inputcheck.check(scene(1, 3), 8000)[0].evidence
+
+
+# Against labels
+
+
+@functools.cache
+def labelled(directions, seconds=2):
+    """A clip of sources in turn, from directions in degrees, with diffuse sound, and its frame table."""
+    rng = np.random.default_rng(1)
+    parts = [foa.encode(0.1 * rng.standard_normal(seconds * RATE), *d) for d in directions]
+    audio = np.concatenate(parts, axis=1)
+    diffuse = 0.02 * rng.standard_normal(audio.shape) / np.sqrt([[1], [3], [3], [3]])
+    azimuth, elevation = np.repeat(directions, 10 * seconds, axis=0).T
+    table = labels.empty_table().reindex(range(len(azimuth))).fillna(0)
+    table = table.assign(frame=np.arange(len(azimuth)), azimuth=azimuth, elevation=elevation)
+    return (audio + diffuse).astype(np.float32), table
+
+
+SPREAD = ((10, 30), (-60, 9), (73, -58))  # every order and sign of their coordinates is far from the right one
+
+
+def test_labels_that_fit():
+    audio, table = labelled(SPREAD)
+    (finding,) = inputcheck.check_against(audio, RATE, table)
+    assert finding.code == "fits_labels" and finding.level == "ok" and finding.fix is None
+    assert finding.evidence["median_error_deg"] < 3 and finding.evidence["frames"] == 60
+
+
+@pytest.mark.parametrize("order", itertools.permutations((1, 2, 3)))
+@pytest.mark.parametrize("signs", itertools.product((1, -1), repeat=3))
+def test_every_order_and_sign_of_the_axes_is_found(order, signs):
+    audio, table = labelled(SPREAD)
+    broken = audio[[0, *order]] * np.array([1, *signs], np.float32)[:, None]
+    (finding,) = inputcheck.check_against(broken, RATE, table)
+    if order == (1, 2, 3) and signs == (1, 1, 1):
+        assert finding.code == "fits_labels"
+        return
+    assert finding.code == "axes" and finding.level == "error"
+    assert finding.evidence["median_error_deg"] > 25 > 3 > finding.evidence["median_error_fixed_deg"]
+    np.testing.assert_allclose(finding.fix.apply(broken), audio, atol=1e-6)
+    json.dumps(dataclasses.asdict(finding))
+
+
+@pytest.mark.parametrize(
+    "order, signs, message, name",
+    [
+        ((1, 2, 3), (-1, 1, 1), "left and right are flipped;", "left and right flipped"),
+        ((1, 2, 3), (-1, 1, -1), "left and right are flipped and front and back are flipped;", "W, -Y, Z, -X"),
+        ((3, 2, 1), (1, 1, 1), "Y and X are swapped;", "W, X, Z, Y"),
+        ((3, 1, 2), (1, 1, 1), "the channels are not W, Y, Z, X but W, X, Y, Z;", "W, X, Y, Z in SN3D"),
+        ((3, 2, 1), (1, -1, 1), "the channels are not W, Y, Z, X but W, X, -Z, Y;", "W, X, -Z, Y"),
+        ((1, 2, 3), (-1, -1, -1), "W has the wrong sign, or all of Y, Z and X have;", "W, -Y, -Z, -X"),
+    ],
+)
+def test_what_is_wrong_with_the_axes_in_words(order, signs, message, name):
+    audio, table = labelled(SPREAD)
+    broken = audio[[0, *order]] * np.array([1, *signs], np.float32)[:, None]
+    (finding,) = inputcheck.check_against(broken, RATE, table)
+    assert finding.message.startswith(message) and finding.fix.name == name
+
+
+def test_an_axis_that_the_labels_leave_open_stays():
+    """In a horizontal scene Z is as good upside down: the simplest explanation is a single flip."""
+    audio, table = labelled(((40, 0), (130, 0), (-80, 0)))
+    (finding,) = inputcheck.check_against(inputcheck.LEFT_RIGHT.apply(audio), RATE, table)
+    assert finding.fix == inputcheck.LEFT_RIGHT
+
+
+def test_too_little_to_compare():
+    audio, table = labelled(((40, 0), (-80, 0)))
+    overlapping = pd.concat([table, table.assign(track=1)])
+    one_line = [labelled(((40, 10), (-140, -10))), labelled(((40, 0),), seconds=4)]
+    cases = [(audio, table[:15]), (audio, table[:0]), (audio, overlapping), (0 * audio, table), *one_line]
+    cases += [(audio, table.assign(frame=table["frame"] + 1000)), (audio[:, :100], table), (audio[:, :0], table)]
+    for clip, reference in cases:
+        (finding,) = inputcheck.check_against(clip, RATE, reference)
+        assert finding.code == "not_compared" and finding.level == "ok" and finding.fix is None
+
+
+def test_labels_of_another_clip():
+    audio, table = labelled(SPREAD)
+    rng = np.random.default_rng(0)
+    azimuth, elevation = geometry.to_angles(rng.standard_normal((len(table), 3)))
+    (finding,) = inputcheck.check_against(audio, RATE, table.assign(azimuth=azimuth, elevation=elevation))
+    assert finding.code == "not_at_labels" and finding.level == "warning"
+
+
+def test_inputs_are_left_alone():
+    audio, table = labelled(SPREAD)
+    before = audio.copy(), table.copy()
+    inputcheck.check(audio, RATE)
+    inputcheck.check_against(audio, RATE, table)
+    np.testing.assert_array_equal(audio, before[0])
+    pd.testing.assert_frame_equal(table, before[1])
+    with pytest.raises(ValueError, match="shape"):
+        inputcheck.check_against(audio[:3], RATE, table)
+
+
+def test_no_false_alarm_on_simulated_scenes_and_the_examples(scenes):
+    simulated = [(clip, scenes / "metadata_dev" / f"{clip.stem}.csv") for clip in (scenes / "foa_dev").iterdir()]
+    shipped = [(clip, clip.with_suffix(".csv")) for clip in EXAMPLES]
+    assert len(simulated) == 6 and len(shipped) == 3
+    for clip, truth in simulated + shipped:
+        audio = clips.load(clip)
+        assert codes(audio) == ["ok"], clip
+        (finding,) = inputcheck.check_against(audio, RATE, labels.read_csv(truth))
+        assert finding.code in ("fits_labels", "not_compared"), (clip, finding)
+        assert finding.code == "fits_labels" or clip not in EXAMPLES
+
+
+@pytest.mark.parametrize("clip", EXAMPLES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("fix", [inputcheck.WXYZ, inputcheck.LEFT_RIGHT, inputcheck.FRONT_BACK], ids=lambda f: f.name)
+def test_wrong_axes_of_the_examples_are_found(clip, fix):
+    audio = clips.load(clip)
+    broken = np.empty_like(audio)
+    broken[list(fix.order)] = audio * np.array(fix.gains, np.float32)[:, None]
+    (finding,) = inputcheck.check_against(broken, RATE, labels.read_csv(clip.with_suffix(".csv")))
+    assert finding.fix == fix
+    np.testing.assert_allclose(finding.fix.apply(broken), audio, atol=1e-6)

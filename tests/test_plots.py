@@ -113,3 +113,161 @@ def test_a_class_wise_network_has_lanes_named_by_class_with_room_for_their_names
     few = timeline.timeline(levels, 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, TRACKS, None)
     assert figure.layout.yaxis2.categoryarray == names[::-1]
     assert figure.layout.margin.l > few.layout.margin.l and figure.layout.height < few.layout.height + 14 * 30
+
+
+# What stands behind the detections
+
+MEL_HZ = np.array([100.0, 500, 2000, 8000])
+
+
+def plain(image=None, names=TRACKS, truth=None, seconds=1.0, **options):
+    image = np.zeros((20, 4), np.int8) if image is None else image
+    return timeline.timeline(image, 0.05, MEL_HZ, seconds, names, truth, CLASSES, **options)
+
+
+def trace(figure, name):
+    return next(t for t in figure.data if t.name == name)
+
+
+def test_the_mel_axis_says_hertz(figure):
+    """The hover text gets the frequency from the axis; ticks lie between the bands, evenly spaced as mels."""
+    assert (
+        list(figure.data[0].y) == list(figure.layout.yaxis.categoryarray) == ["100 Hz", "500 Hz", "2000 Hz", "8000 Hz"]
+    )
+    assert "%{y}" in figure.data[0].hovertemplate and "dB" in figure.data[0].hovertemplate
+    ticks = dict(zip(figure.layout.yaxis.ticktext, figure.layout.yaxis.tickvals))
+    assert ticks["500"] == 1 and ticks["2k"] == 2 and ticks["1k"] == pytest.approx(1 + 1 / 3)
+
+
+def test_a_component_of_the_intensity_has_two_colours_and_nothing_in_the_middle():
+    heatmap = plain(np.full((20, 4), -90, np.int8), kind="intensity", title="intensity Y").data[0]
+    assert (heatmap.zmin, heatmap.zmax) == (-127, 127) and heatmap.z.dtype == np.int8
+    (low, blue), (middle, dark), (high, orange) = heatmap.colorscale
+    assert (low, middle, high) == (0, 0.5, 1) and len({blue, dark, orange}) == 3
+
+
+def test_a_waveform_is_drawn_between_its_extremes():
+    extremes = np.stack([np.full(20, -127), np.arange(20)], axis=1).astype(np.int8)
+    figure = timeline.timeline(extremes, 0.05, None, 1.0, TRACKS, None, kind="waveform", full_scale=0.5)
+    lower, upper = figure.data[:2]
+    assert upper.fill == "tonexty" and (upper.x0, upper.dx) == (0.025, 0.05)
+    np.testing.assert_allclose(lower.y, -0.5)
+    np.testing.assert_allclose(upper.y, np.arange(20) * 0.5 / 127, atol=1e-4)
+    assert figure.layout.yaxis.range == (-0.525, 0.525) and figure.layout.yaxis.type != "category"
+
+
+@pytest.mark.parametrize(
+    "options, title", [({}, "log-mel (dB)"), ({"title": "<W>"}, "&lt;W&gt;"), ({"title": ""}, None)]
+)
+def test_the_first_panel_has_a_title(options, title):
+    assert [a.text for a in plain(**options).layout.annotations] == ([title] if title else [])
+
+
+def test_probabilities_lie_in_their_lanes_and_are_told_with_the_class(detections):
+    """Rows go from the lowest lane upwards, for every lane: in any other order plotly.js shows the text of another row."""
+    sed = np.zeros((10, 2, 2))
+    sed[:, 0, 0], sed[:, 1, 1] = 0.126, 0.7
+    sed[0] = 0.01
+    probabilities, probable = timeline.lane_probabilities(sed)
+    assert probabilities.dtype == probable.dtype == np.uint8 and probabilities[:3].tolist() == [
+        [1, 1],
+        [13, 70],
+        [13, 70],
+    ]
+    strip = trace(
+        plain(truth=detections, probabilities=probabilities, probable=probable, classes=("alarm", "<piano>")),
+        "probabilities",
+    )
+    assert strip.y == ("truth 2", "truth 1", "track 2", "track 1")
+    assert [row[1] for row in strip.z] == [None, None, 70, 13] and [row[0] for row in strip.z] == [None, None, 1, 1]
+    assert [row[1] for row in strip.text[2:]] == ["&lt;piano&gt;", "alarm"] and strip.text[2][0] == ""
+    alone = trace(plain(probabilities=probabilities), "probabilities")
+    assert alone.text is None and "%{text}" not in alone.hovertemplate
+
+
+def test_energy_lies_behind_the_azimuths():
+    energy = np.zeros((10, 4), np.uint8)
+    energy[3, 1] = 255
+    heatmap = trace(plain(energy=energy), "energy")
+    assert heatmap.yaxis == "y3" and heatmap.z.dtype == np.uint8 and heatmap.z[1, 3] == 255
+    assert list(heatmap.y) == [-135, -45, 45, 135] and (heatmap.x0, heatmap.dx) == (0.05, 0.1)
+    falling = trace(plain(energy=energy, energy_azimuths=np.array([180, 90, 0, -90])), "energy")
+    assert list(falling.y) == [180, 90, 0, -90]
+    assert heatmap.colorscale[0][1].endswith(",0)")  # nothing is seen through
+
+
+def test_chunk_borders_are_one_shape_inside_the_clip():
+    shapes = plain(seconds=12.0, chunk_seconds=4).layout.shapes
+    assert [s.path for s in shapes] == ["M4,0L4,1M8,0L8,1"]
+    assert (shapes[0].xref, shapes[0].yref) == ("x", "paper")
+    assert not plain(seconds=4.0, chunk_seconds=4).layout.shapes and not plain(seconds=12.0).layout.shapes
+
+
+SYSTEMS = ("a 1", "a 2", "b 1", "b 2", "b 3", "c 1")
+
+
+def test_systems_are_blocks_of_lanes_with_dots_of_their_own(detections):
+    figure = plain(names=SYSTEMS, truth=detections, systems=(2, 3, 1))
+    dots = [t.marker for t in figure.data[-6:]]
+    assert [d.symbol for d in dots[:5]] == ["circle", "diamond", "circle", "diamond", "square"]
+    assert dots[5].symbol == "circle-dot" and dots[0].line.width is None and dots[2].line.width == 1.2
+    assert [s.y0 for s in figure.layout.shapes] == [5.5, 2.5, 1.5]  # of eight lanes, the truth's two below
+    without = plain(names=SYSTEMS, systems=(2, 3, 1))
+    assert [s.y0 for s in without.layout.shapes] == [3.5, 0.5]
+
+
+def test_rows_of_each_system_go_to_its_lanes(detections):
+    both = pd.concat([detections.assign(system=0), detections.assign(system=1, azimuth=50.0)])
+    arrays = timeline.detection_arrays(both, CLASSES, SYSTEMS, (2, 3, 1))
+    assert len(arrays) == len(timeline.empty_detections(SYSTEMS, (2, 3, 1))) == 13
+    assert arrays[0]["y"] == ["a 1", "b 1", "a 2", "b 2"]
+    assert [len(dots["x"]) for dots in arrays[1:7]] == [5, 2, 5, 2, 0, 0]
+    assert set(arrays[1]["y"]) == {10.0} and set(arrays[3]["y"]) == {50.0}
+    assert "system" in both and both["track"].max() == 1  # the input is left alone
+    assert timeline.detection_arrays(both[both["system"] == 0], CLASSES, TRACKS, (2,)) == timeline.detection_arrays(
+        detections, CLASSES, TRACKS
+    )
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"kind": "phase"}, "kind must be one of level, intensity, waveform, not 'phase'"),
+        ({"systems": (2, 1)}, "must add up to the 2 lanes"),
+        ({"probabilities": np.zeros((10, 3), np.uint8)}, r"probabilities must be \(T, 2\)"),
+    ],
+)
+def test_what_does_not_fit_is_named(options, says):
+    with pytest.raises(ValueError, match=says):
+        plain(**options)
+
+
+def test_names_of_lanes_are_cut_and_harmless():
+    names = ("<b>bold</b>", "a name that goes on and on and on and on", "c")
+    axis = plain(names=names).layout.yaxis2
+    assert axis.ticktext == ("&lt;b&gt;bold&lt;/b&gt;", "a name that goes on and…", "c")
+    assert axis.tickvals == names and plain(names=names).layout.margin.l < 200
+
+
+def test_nothing_to_show():
+    nothing = np.zeros((0, 2), np.uint8)
+    figure = plain(
+        np.zeros((0, 4), np.int8), probabilities=nothing, probable=nothing, classes=CLASSES,
+        energy=np.zeros((0, 72), np.uint8), chunk_seconds=4,
+    )  # fmt: skip
+    assert len(figure.data) == 3 + 5 and figure.to_json()
+    for empty in (np.zeros((0, 2), np.int8), np.zeros((3, 2), np.int8)):
+        assert plain(empty, kind="waveform").to_json()
+
+
+@pytest.mark.parametrize("n_lanes, systems", [(2, ()), (6, (2, 2, 2)), (14, ())])
+def test_a_minute_is_less_than_900_kilobytes(rng, detections, n_lanes, systems):
+    """Values of single frames travel in eight bits; written out as numbers they would be megabytes."""
+    figure = timeline.timeline(
+        rng.integers(-100, 0, (1200, 96), np.int8), 0.05, np.geomspace(50, 12000, 96), 60.0,
+        [f"system {i}" for i in range(n_lanes)], detections, CLASSES,
+        probabilities=rng.integers(0, 101, (600, n_lanes), np.uint8), probable=rng.integers(0, 2, (600, n_lanes), np.uint8),
+        classes=("knocking on door", "running engine"), energy=rng.integers(0, 256, (600, 72), np.uint8), chunk_seconds=4,
+        systems=systems,
+    )  # fmt: skip
+    assert len(figure.to_json()) < 900_000

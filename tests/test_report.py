@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from app import report, texts
+from app import html_page, report, texts
 from einv2 import evaluation, metadata
 from einv2.metrics import probabilities
 
@@ -230,7 +230,8 @@ def test_figures_are_those_of_the_evaluation(page, one, other):
     correct = [e.breakdowns["all"]["recall"].iloc[0] for e in (one, other)]
     np.testing.assert_allclose(_numbers(data[0]["x"]), 100 * np.array(correct))
     assert (
-        layout["paper_bgcolor"] == layout["plot_bgcolor"] == "rgba(0,0,0,0)" and layout["font"]["color"] == report.INK
+        layout["paper_bgcolor"] == layout["plot_bgcolor"] == "rgba(0,0,0,0)"
+        and layout["font"]["color"] == html_page.INK
     )
     assert "figure-reliability" not in figures and "Probabilities" not in page.text
 
@@ -252,10 +253,10 @@ def test_ink_is_legible_on_both_pages_and_replaced_by_the_pages_own():
         ]
 
     for background in ("#FFFFFF", "#0E141A"):
-        low, high = sorted((luminance(report.INK), luminance(background)))
+        low, high = sorted((luminance(html_page.INK), luminance(background)))
         assert (high + 0.05) / (low + 0.05) >= 3.9
-    red, green, blue = (int(report.INK[i : i + 2], 16) for i in (1, 3, 5))
-    assert f'[style*="fill: rgb({red}, {green}, {blue})"]' in report._STYLE
+    red, green, blue = (int(html_page.INK[i : i + 2], 16) for i in (1, 3, 5))
+    assert f'[style*="fill: rgb({red}, {green}, {blue})"]' in html_page._STYLE
 
 
 def test_probabilities_of_the_systems_that_have_them(one, other):

@@ -1,17 +1,111 @@
-"""Component that puts changing arrays into a standing figure in the browser."""
+"""The player: plays the clip, moves a cursor over the time figure, and shows what sounds at it, all in the browser.
 
+One component does all that needs the browser to work without a round trip: it plays an ``st.audio`` of the page, draws the
+directions at the cursor, takes clicks on the figure and keys, and puts the arrays that change with a slider into the standing
+figure (so that zoom stays, and little is sent).
+"""
+
+import base64
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
+from app import theme
+from einv2.config import LABEL_FRAMES_PER_SECOND
+
+_HERE = Path(__file__).parent
 _COMPONENT = st.components.v2.component(
-    "einv2_live_traces", html="<span></span>\n", js=Path(__file__).with_name("live_traces.js").read_text()
+    "einv2_player",
+    html=(_HERE / "player.html").read_text(),
+    css=(_HERE / "player.css").read_text(),
+    js=(_HERE / "player.js").read_text(),
 )
 
 
-def live_traces(figure_key: str, arrays: list[dict], token: str, key: str) -> None:
-    """Put ``arrays`` into the last traces of the chart with the key ``figure_key``.
+def player(
+    figure_key: str,
+    audio_key: str,
+    seconds: float,
+    scene: dict,
+    arrays: list[dict],
+    token: str,
+    seek: dict | None,
+    key: str,
+    clip: str = "",
+):
+    """Mount the player for the chart with the key ``figure_key`` and the ``st.audio`` in the container ``audio_key``.
 
-    token: names the content of the arrays; they are drawn again only when it differs from what the figure shows.
+    seconds: length of the clip. scene: from ``scene()``. arrays: properties for the last traces of the chart; token names
+    their content: they are drawn again only when it differs from what the figure shows. seek: {"t": seconds, "end": seconds or
+    None, "play": bool, "nonce": int}, acted on when the nonce is new; the first one a player sees does not start it playing.
+    clip: names the recording; another name (or length) starts over at 0, while another source of the same clip plays on.
+    Returns the component's result; it has no state and no triggers.
     """
-    _COMPONENT(data={"figure": figure_key, "arrays": arrays, "token": token}, key=key, height=1)
+    data = {
+        "figure": figure_key,
+        "audio": audio_key,
+        "seconds": float(seconds),
+        "scene": scene,
+        "arrays": arrays,
+        "token": token,
+        "seek": seek,
+        "clip": clip,
+    }
+    return _COMPONENT(data=data, key=key)
+
+
+def scene(
+    estimate: pd.DataFrame,
+    truth: pd.DataFrame | None,
+    classes: Sequence[str],
+    truth_classes: Sequence[str],
+    track_names: Sequence[str],
+    energy: dict | None = None,
+) -> dict:
+    """What sounds when and from where, as the player takes it.
+
+    estimate: frame table with confidence, its classes indices into ``classes``; truth: frame table whose track is the
+    reference lane, its classes indices into ``truth_classes``, or None. energy: from ``energy_maps``, or None.
+    """
+    names = list(dict.fromkeys([*classes, *truth_classes]))
+    return {
+        "classes": [[name, theme.class_colour(name)] for name in names],
+        "tracks": list(track_names),
+        "symbols": [theme.track_symbol(track) for track in range(len(track_names))],
+        "estimate": _columns(estimate, [names.index(c) for c in classes])
+        | {"p": [None if math.isnan(p) else round(p, 2) for p in _by_frame(estimate)["confidence"].astype(float)]},
+        "truth": None if truth is None else _columns(truth, [names.index(c) for c in truth_classes]),
+        "frame_seconds": 1 / LABEL_FRAMES_PER_SECOND,
+        "energy": energy,
+    }
+
+
+def energy_maps(maps: np.ndarray, step: int) -> dict:
+    """Energy by direction for ``scene``.
+
+    maps: (N, rows, columns) uint8, rows from elevation +90 downwards, columns from azimuth +180 falling to -180 degrees; map i
+    is of the label frames from i * step up to (i + 1) * step.
+    """
+    if maps.ndim != 3 or maps.dtype != np.uint8:
+        raise ValueError(f"maps must be (N, rows, columns) uint8, not {maps.shape} {maps.dtype}")
+    _, rows, columns = maps.shape
+    return {"data": base64.b64encode(maps.tobytes()).decode(), "rows": rows, "columns": columns, "step": int(step)}
+
+
+def _by_frame(table: pd.DataFrame) -> pd.DataFrame:
+    return table.sort_values(["frame", "track"], kind="stable")
+
+
+def _columns(table: pd.DataFrame, class_of: list[int]) -> dict:
+    rows = _by_frame(table)
+    return {
+        "frame": [int(f) for f in rows["frame"]],
+        "class": [class_of[c] for c in rows["class"]],
+        "track": [int(m) for m in rows["track"]],
+        "azimuth": [round(float(v), 1) for v in rows["azimuth"]],
+        "elevation": [round(float(v), 1) for v in rows["elevation"]],
+    }

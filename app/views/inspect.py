@@ -1,45 +1,98 @@
-"""Inspect: one clip through one network, seen over time."""
+"""Inspect: one clip through one network or several, seen and heard over time."""
 
-import io
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import compute, state, texts, widgets
-from app.player import live_traces
+from app import clip_tabs, compute, state, widgets
+from app.compute import Hearing, Truth
+from app.player import energy_maps, player, scene
 from app.plots import timeline
-from einv2 import inference, inputcheck, labels
+from app.state import Source
+from einv2 import inference, inputcheck
 from einv2.config import LABEL_FRAMES_PER_SECOND
+from einv2.decode import Decoding
+from einv2.inference import Prediction
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
 FIGURE_KEY = "timeline"
+AUDIO_KEY = "listen"
 AROUND_SECONDS = 2.0  # shown before and after an event that another page leads to
-EXPORT_LAYOUTS = {
-    "frame, class, track, azimuth, elevation (DCASE 2020 to 2022)": "dcase2020",
-    "frame, class, azimuth, elevation (system output, DCASE 2020)": "dcase2020_output",
-    "frame, class, track, azimuth, elevation, distance (DCASE 2023, 2024)": "dcase2024",
-    "frame, class, x, y, z (Cartesian system output)": "cartesian",
-    "class name, start, end, elevation, azimuth, distance (DCASE 2019)": "dcase2019",
+MAX_NETWORKS = 3
+PANELS = {
+    "W, all": ("level", 0),
+    "Y, left": ("level", 1),
+    "Z, up": ("level", 2),
+    "X, front": ("level", 3),
+    "Waveform of W": ("waveform", 0),
+    "Intensity along Y, left": ("intensity", 0),
+    "Intensity along Z, up": ("intensity", 1),
+    "Intensity along X, front": ("intensity", 2),
 }
-CHANNEL_NAMES = {"W, all": 0, "Y, left": 1, "Z, up": 2, "X, front": 3}
+KIND_UNITS = {"level": "log-mel, dB", "waveform": "amplitude", "intensity": "-1 to 1"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What the page is about. predictions: by the name of the network, or of the ensemble."""
+
+    source: Source
+    hearing: Hearing
+    predictions: dict[str, Prediction]
+    truth: Truth | None
+
+    @property
+    def first(self) -> Prediction:
+        return next(iter(self.predictions.values()))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.first.classes
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The names of all output tracks, those of several networks one after the other."""
+        if len(self.predictions) == 1:
+            return self.first.track_names
+        return tuple(f"{name} {track}" for name, p in self.predictions.items() for track in p.track_names)
+
+    @property
+    def lanes_each(self) -> tuple[int, ...]:
+        return tuple(p.sed.shape[1] for p in self.predictions.values())
+
+    def figure(self, name: str, table: pd.DataFrame):
+        """The figure of one network with its detections in it."""
+        alone = dataclasses.replace(self, predictions={name: self.predictions[name]})
+        figure = make_figure(alone, next(iter(PANELS)), False)
+        found = arrays(alone, {name: table})
+        for trace, properties in zip(figure.data[-len(found) :], found):
+            trace.update({key.replace(".", "_"): value for key, value in properties.items()})
+        return figure
 
 
 def page() -> None:
-    source, model_name, truth_choice = choose()
-    if model_name is None:
+    source, networks, truth_choice = choose()
+    if not networks:
         return
     if source is None:
         welcome()
         return
-    analysis = analyse(source, model_name)
-    if analysis is not None:
-        truth = read_truth(source, analysis, truth_choice)
-        show(source, analysis, truth)
+    source = prepared(source)
+    found = analyse(source, networks)
+    if found is not None:
+        hearing, predictions = found
+        truth = read_truth(source, predictions, hearing, truth_choice)
+        show(Shown(source, hearing, predictions, truth))
 
 
-def choose() -> tuple[state.Source | None, str | None, tuple[str, ...] | None]:
-    """The sidebar: a clip, its ground truth, a network. What is wrong with the network is said on the page."""
+# Choices
+
+
+def choose() -> tuple[Source | None, tuple[tuple[str, ...], ...], tuple[str, ...] | None]:
+    """The sidebar: a clip, its ground truth, the networks (several in one: an ensemble). What is wrong is said on the page."""
     place = st.empty()
     with st.sidebar:
         st.subheader("Clip")
@@ -48,7 +101,7 @@ def choose() -> tuple[state.Source | None, str | None, tuple[str, ...] | None]:
             AUDIO_TYPES,
             key="clip_upload",
             on_change=forget_example,
-            help="4 channels W, Y, Z, X (ACN/SN3D), any rate, 0.2 s to 10 minutes. It stays on this machine.",
+            help="4 channels W, Y, Z, X (ACN/SN3D), any rate, from 0.2 s. It stays on this machine.",
         )
         truth = st.file_uploader(
             "Ground truth (optional)", ["csv"], key="truth_upload", help="DCASE metadata CSV of 2019 to 2024."
@@ -57,13 +110,43 @@ def choose() -> tuple[state.Source | None, str | None, tuple[str, ...] | None]:
             st.caption("The ground truth is used once its recording is uploaded, too.")
         source = opened(clip, truth)
         st.subheader("Network")
-        model_name, classes = widgets.choose_model(), None
-        model = load_model(model_name, place) if model_name else None
-        if model and source is not None and source.truth is not None:
-            classes = widgets.choose_truth_classes(model.classes)
+        networks, classes = choose_networks(place), None
+        if networks and source is not None and source.truth is not None:
+            classes = widgets.choose_truth_classes(compute.load_model(networks[0][0]).classes)
         if source is not None and clip is None:
             st.button("Close clip", on_click=close, icon=":material/close:")
-    return source, model_name if model else None, classes
+    return source, networks, classes
+
+
+def choose_networks(place) -> tuple[tuple[str, ...], ...]:
+    """Each network on its own, or all as one ensemble."""
+    available = list(inference.available_models())
+    if not available:
+        with place:
+            st.error(widgets.MODELS_MISSING)
+        return ()
+    names = st.multiselect(
+        "Networks",
+        available,
+        available[:1],
+        key="networks",
+        max_selections=MAX_NETWORKS,
+        help="The checkpoints in the folder pretrained/. Several stand under one another.",
+        bind="query-params",
+    )
+    if not names:
+        with place:
+            st.info("Choose a network in the sidebar.")
+    usable = tuple(name for name in names if load_model(name, place))
+    alike = tuple(n for n in usable if compute.load_model(n).classes == compute.load_model(usable[0]).classes)
+    if left := [name for name in usable if name not in alike]:
+        st.warning(f"Not shown, for its class list is not that of {usable[0]}: {', '.join(left)}.")
+    usable = alike
+    if len(usable) > 1 and st.toggle(
+        "As one ensemble", key="ensemble", help="Their tracks are aligned, then averaged."
+    ):
+        return (usable,)
+    return tuple((name,) for name in usable)
 
 
 def load_model(name: str, place) -> inference.Model | None:
@@ -76,35 +159,50 @@ def load_model(name: str, place) -> inference.Model | None:
 
 
 def forget_example() -> None:
-    for key in (state.CLIP, state.MOMENT):
+    for key in (state.CLIP, state.MOMENT, state.FIX):
         st.session_state.pop(key, None)
+    st.query_params.pop("example", None)
 
 
 def close() -> None:
     forget_example()
-    for key in (state.ANALYSES, state.FIGURE, state.MOMENT):
+    for key in (state.ANALYSES, state.SOUNDS, state.FIGURE, state.PREPARED):
         st.session_state.pop(key, None)
 
 
-def opened(clip, truth) -> state.Source | None:
+def opened(clip, truth) -> Source | None:
     """An upload, with the ground truth uploaded beside it, wins over an example. The same upload is the same object."""
     if clip is None:
         st.session_state.pop(state.UPLOAD, None)
+        if state.CLIP not in st.session_state:
+            widgets.open_example_of_link()
         return st.session_state.get(state.CLIP)
     ids = (clip.file_id, truth and truth.file_id)
     kept = st.session_state.get(state.UPLOAD)
     if kept is None or kept[0] != ids:
         with_truth = (truth.name, truth.getvalue()) if truth else ()
-        kept = st.session_state[state.UPLOAD] = (ids, state.Source(clip.name, clip.getvalue(), *with_truth))
+        kept = st.session_state[state.UPLOAD] = (ids, Source(clip.name, clip.getvalue(), *with_truth))
     return kept[1]
+
+
+def prepared(source: Source) -> Source:
+    """The clip with its channels set right as the user chose, and from where it is looked at. The same choice is the same object."""
+    name, fix = st.session_state.get(state.FIX, (None, None))
+    fix = fix if name == source.name else None
+    start = 60.0 * st.session_state.get("window", 0)
+    kept = st.session_state.get(state.PREPARED)
+    if kept is None or kept[0] is not source or kept[1:3] != (fix, start):
+        new = dataclasses.replace(source, fix=fix, start=start)
+        kept = st.session_state[state.PREPARED] = (source, fix, start, new)
+    return kept[3]
 
 
 def welcome() -> None:
     st.title("See what a SELD network hears")
     st.markdown(
-        "Open a first-order-ambisonics recording and see which sounds the network finds, when, and from where: "
-        "every output track over time, azimuth and elevation, beside the ground truth if you have it. "
-        "Drop a 4-channel file into the sidebar, or start with an example."
+        "Open a first-order-ambisonics recording, play it, and see which sounds the network finds, when, and from where: "
+        "every output track over time, azimuth and elevation, beside the ground truth if you have it, and where the sound "
+        "really comes from. Drop a 4-channel file into the sidebar, or start with an example."
     )
     widgets.choose_example(state.examples())
     st.caption(
@@ -113,7 +211,10 @@ def welcome() -> None:
     )
 
 
-def analyse(source: state.Source, model_name: str) -> compute.Analysis | None:
+# Computation
+
+
+def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hearing, dict[str, Prediction]] | None:
     """With progress and a way to stop; None, and one sentence on the page, if the clip cannot be used."""
     if st.session_state.get(state.STOPPED) == source.digest:
         st.info(f"Stopped before {widgets.plain(source.name)} was through.")
@@ -128,10 +229,11 @@ def analyse(source: state.Source, model_name: str) -> compute.Analysis | None:
             with place.container():
                 bar = st.progress(0.0)
                 st.button("Stop", on_click=stop, args=(source.digest,), icon=":material/stop:")
-        bar.progress(share, text=text)
+        bar.progress(min(share, 1.0), text=widgets.plain(text))
 
     try:
-        analysis = compute.analyse(source, model_name, progress)
+        hearing = compute.hear(source, progress)
+        predictions = {" + ".join(names): compute.predict(source, names, progress) for names in networks}
     except (ValueError, OSError) as error:
         # an OSError would name a temporary file
         what = f"{source.name} could not be kept for reading: {error.strerror}" if isinstance(error, OSError) else error
@@ -140,7 +242,7 @@ def analyse(source: state.Source, model_name: str) -> compute.Analysis | None:
             st.caption("Remove the file in the sidebar, or drop another one there.")
         return None
     place.empty()
-    return analysis
+    return hearing, predictions
 
 
 def stop(digest: str) -> None:
@@ -148,9 +250,10 @@ def stop(digest: str) -> None:
     st.session_state[state.STOPPED] = digest
 
 
-def read_truth(source: state.Source, analysis: compute.Analysis, classes) -> compute.Truth | None:
+def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hearing, classes) -> Truth | None:
+    first = next(iter(predictions.values()))
     try:
-        truth = compute.read_truth(source, classes or analysis.prediction.classes, len(analysis.prediction.sed))
+        truth = compute.read_truth(source, classes or first.classes, len(first.sed))
     except ValueError as error:
         widgets.error(f"{error}. The clip is shown without ground truth.")
         return None
@@ -170,34 +273,67 @@ def read_truth(source: state.Source, analysis: compute.Analysis, classes) -> com
     return truth
 
 
-def show(source: state.Source, analysis: compute.Analysis, truth: compute.Truth | None) -> None:
-    header(source, analysis)
-    st.audio(analysis.listen, format="audio/flac")
-    results(source, analysis, truth)
+# The page
 
 
-def header(source: state.Source, analysis: compute.Analysis) -> None:
-    info = analysis.info
+def show(shown: Shown) -> None:
+    header(shown)
+    results(shown)
+
+
+def header(shown: Shown) -> None:
+    source, hearing = shown.source, shown.hearing
+    info = hearing.info
     st.markdown(f"#### {widgets.plain(source.name)}")
-    fine = all(finding.level == "ok" for finding in analysis.findings)
+    findings = clip_tabs.findings(source, hearing, shown.truth)
+    fine = all(finding.level == "ok" for finding in findings)
     icon = ":green[:material/check_circle:]" if fine else ":orange[:material/warning:]"
     st.markdown(
         f"{info.seconds:.1f} s · {info.sample_rate / 1000:g} kHz · {info.format} &nbsp;&nbsp; "
-        f"{icon} {inputcheck.summary(analysis.findings)}"
+        f"{icon} {inputcheck.summary(findings)}"
     )
-    for finding in analysis.findings:
-        if finding.remedy:
-            st.caption(f"What would help: {finding.remedy}.")
+    clip_tabs.show_remedies(source, findings)
+    if info.seconds > compute.WINDOW_SECONDS:
+        choose_window(info.seconds)
+
+
+def choose_window(seconds: float) -> None:
+    minutes = compute.WINDOW_SECONDS // 60
+    last = max(int(np.ceil((seconds - compute.WINDOW_SECONDS) / 60)), 1)
+    st.slider(
+        f"Window of {minutes} minutes, from minute",
+        0,
+        last,
+        key="window",
+        help="A long clip is seen, heard and scored through a window; times on the page count from its start.",
+    )
 
 
 @st.fragment
-def results(source: state.Source, analysis: compute.Analysis, truth: compute.Truth | None) -> None:
-    """All that depends on the threshold; moving it runs this part only."""
+def results(shown: Shown) -> None:
+    """All that depends on the threshold and the like; moving them runs this part only."""
     if moment := st.session_state.get(state.MOMENT):
         place, whole = st.columns([3, 1], vertical_alignment="center")
         place.markdown(f"Shown around the error from {moment[0]:.1f} to {moment[1]:.1f} s.")
         whole.button("Show the whole clip", on_click=st.session_state.pop, args=(state.MOMENT,), width="stretch")
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    decoding, classes, tracks = choose_decoding(shown)
+    tables = {name: kept(p.frames(decoding=decoding), p, classes, tracks) for name, p in shown.predictions.items()}
+    draw(shown, tables, (decoding, *classes, *tracks))
+    clip_tabs.show(shown, tables, decoding)
+
+
+def kept(table: pd.DataFrame, prediction: Prediction, classes: list[str], tracks: list[int]) -> pd.DataFrame:
+    """The rows of the chosen classes and tracks; of all, where none are chosen."""
+    chosen = pd.Series(True, table.index)
+    if classes:
+        chosen &= table["class"].isin([k for k, name in enumerate(prediction.classes) if name in classes])
+    if tracks and not prediction.class_wise:
+        chosen &= table["track"].isin([track - 1 for track in tracks])
+    return table[chosen].reset_index(drop=True)
+
+
+def choose_decoding(shown: Shown) -> tuple[Decoding, list[str], list[int]]:
+    left, middle, right = st.columns([3, 1, 1], vertical_alignment="bottom")
     threshold = left.slider(
         "Threshold (class probability)",
         0.05,
@@ -205,129 +341,143 @@ def results(source: state.Source, analysis: compute.Analysis, truth: compute.Tru
         0.5,
         0.05,
         key="threshold",
+        bind="query-params",
         help="A track is active in a frame of 100 ms where its largest class probability is above this.",
     )
-    channel = right.selectbox("Spectrogram", list(CHANNEL_NAMES), key="channel", help="Channel and what it listens to.")
-    table = analysis.prediction.frames(threshold)
-    draw(analysis, truth, table, CHANNEL_NAMES[channel], f"{source.digest} {st.session_state['model']} {threshold}")
-    events = labels.frames_to_events(table, analysis.prediction.classes)
-    tabs = st.tabs(["Events", "Scores against ground truth", "Export"])
-    with tabs[0]:
-        show_events(events, analysis.prediction.class_wise)
-    with tabs[1]:
-        show_scores(table, truth, analysis)
-    with tabs[2]:
-        show_export(source, table, analysis)
+    with middle.popover("Detections", width="stretch", icon=":material/tune:"):
+        median = st.slider("Median over frames", 1, 15, 1, 2, key="median", help="Of the probabilities, over time.")
+        minimum = st.slider("Shortest event (s)", 0.1, 2.0, 0.1, 0.1, key="minimum")
+        gap = st.slider("Bridge gaps up to (s)", 0.0, 1.0, 0.0, 0.1, key="gap")
+        own = choose_class_thresholds(shown.classes, threshold)
+    with right.popover("Show only", width="stretch", icon=":material/filter_alt:"):
+        classes = st.multiselect("Classes", shown.classes, key="only_classes", placeholder="all")
+        n_tracks = max((p.sed.shape[1] for p in shown.predictions.values() if not p.class_wise), default=0)
+        tracks = (
+            st.multiselect("Tracks", range(1, n_tracks + 1), key="only_tracks", placeholder="all") if n_tracks else []
+        )
+    frames = LABEL_FRAMES_PER_SECOND
+    return Decoding(threshold, own, median, round(minimum * frames), round(gap * frames)), classes, tracks
 
 
-def draw(analysis: compute.Analysis, truth, table: pd.DataFrame, channel: int, token: str) -> None:
-    prediction = analysis.prediction
-    names = {prediction.classes[c] for c in table["class"]} | (
-        set() if truth is None else {truth.classes[c] for c in truth.lanes["class"]}
+def choose_class_thresholds(classes: tuple[str, ...], threshold: float) -> tuple[tuple[int, float], ...]:
+    chosen = st.multiselect("Classes with a threshold of their own", classes, key="own_thresholds", placeholder="none")
+    return tuple(
+        (classes.index(name), st.slider(name, 0.05, 0.95, threshold, 0.05, key=f"threshold_{name}")) for name in chosen
+    )
+
+
+def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
+    """The player, the standing figure, and what the player puts into it; choices: what the tables depend on."""
+    first = next(iter(tables.values()))
+    names = {shown.classes[c] for table in tables.values() for c in table["class"]} | (
+        set() if shown.truth is None else {shown.truth.classes[c] for c in shown.truth.lanes["class"]}
+    )
+    way, panel, chunks = choose_view(shown)
+    with st.container(key=AUDIO_KEY):
+        st.audio(clip_tabs.sound(shown, way, first), format="audio/flac")
+    player(
+        FIGURE_KEY,
+        AUDIO_KEY,
+        shown.hearing.seconds,
+        scene(
+            first,
+            None if shown.truth is None else shown.truth.lanes,
+            shown.classes,
+            () if shown.truth is None else shown.truth.classes,
+            shown.first.track_names,
+            energy_maps(shown.hearing.sphere, compute.SPHERE_STEP),
+        ),
+        arrays(shown, tables),
+        f"{shown.source.key} {'/'.join(tables)} {choices}",
+        st.session_state.get(state.SEEK),
+        key="player",
+        clip=f"{shown.source.key}",
     )
     widgets.class_chips(sorted(names))
-    figure = standing_figure(analysis, truth, channel)
-    st.plotly_chart(figure, key=FIGURE_KEY, config={"displaylogo": False, "doubleClick": "reset"})
-    live_traces(
-        FIGURE_KEY, timeline.detection_arrays(table, prediction.classes, prediction.track_names), token, key="live"
+    st.plotly_chart(
+        standing_figure(shown, panel, chunks), key=FIGURE_KEY, config={"displaylogo": False, "doubleClick": "reset"}
     )
     legend = (
-        "Filled segments and dots are the network's; outlines and thin lines are the ground truth. " if truth else ""
+        "Filled segments and dots are the network's; outlines and thin lines are the ground truth. "
+        if shown.truth
+        else ""
     )
     lanes = (
         "This network has one track a class, and one direction for it"
-        if prediction.class_wise
+        if shown.first.class_wise
         else "Each track has its own lane and marker"
     )
-    st.caption(f"{legend}{lanes}; colours are classes. Drag to zoom, double-click to reset.")
+    st.caption(
+        f"{legend}{lanes}; colours are classes. Behind the azimuths: where the sound comes from, without the network. "
+        "Click to play from there, drag to zoom, shift-drag to loop, double-click to reset."
+    )
 
 
-def standing_figure(analysis: compute.Analysis, truth: compute.Truth | None, channel: int):
+def choose_view(shown: Shown) -> tuple[str, str, bool]:
+    """(way of listening, panel at the top, chunk borders)."""
+    left, middle, right = st.columns(3, vertical_alignment="bottom")
+    way = left.selectbox(
+        "Listen to", clip_tabs.ways(shown), key="way", help="A beam along a track lets you hear what is there."
+    )
+    panel = middle.selectbox(
+        "Top panel", list(PANELS), key="panel", help="A channel, the waveform, or the intensity features."
+    )
+    chunks = right.toggle(
+        "Chunk borders", key="chunks", help=f"The network works on {inference.CHUNK_SECONDS} s at a time."
+    )
+    return way, panel, chunks
+
+
+def arrays(shown: Shown, tables: dict[str, pd.DataFrame]) -> list[dict]:
+    """What the player puts into the figure: the detections of all networks."""
+    joined = pd.concat([table.assign(system=n) for n, table in enumerate(tables.values())])
+    return timeline.detection_arrays(joined, shown.classes, shown.lanes, shown.lanes_each)
+
+
+def standing_figure(shown: Shown, panel: str, chunks: bool):
     """The figure without detections. The last one is kept in the session: a slider needs the same one again."""
     moment = st.session_state.get(state.MOMENT)
-    key = (id(analysis), id(truth), channel, moment)
+    key = (shown.source.key, tuple(shown.predictions), id(shown.truth), panel, chunks, moment)
     kept = st.session_state.get(state.FIGURE)
     if kept is None or kept[0] != key:
-        figure = timeline.timeline(
-            analysis.spectrogram[channel],
-            analysis.column_seconds,
-            analysis.mel_hz,
-            analysis.seconds,
-            analysis.prediction.track_names,
-            None if truth is None else truth.lanes,
-            () if truth is None else truth.classes,
-            moment and (moment[0] - AROUND_SECONDS, moment[1] + AROUND_SECONDS),
-        )
-        # the objects are kept with it, so that their ids stay theirs
-        kept = st.session_state[state.FIGURE] = (key, figure, analysis, truth)
+        # the truth is kept with it, so that its id stays its own
+        kept = st.session_state[state.FIGURE] = (key, make_figure(shown, panel, chunks, moment), shown.truth)
     return kept[1]
 
 
-def show_events(events: pd.DataFrame, class_wise: bool) -> None:
-    if events.empty:
-        st.info("No track is above the threshold anywhere. Lower it to see weaker detections.")
-        return
-    shown = events.assign(track=events["track"] + 1)
-    columns = ["onset", "offset", "name", "track", "azimuth", "elevation", "spread", "confidence"]
-    if class_wise:
-        columns.remove("track")  # it says the class again
-    number = st.column_config.NumberColumn
-    st.dataframe(
-        shown[columns].sort_values(["onset", "track"]),
-        hide_index=True,
-        column_config={
-            "onset": number("onset (s)", format="%.1f"),
-            "offset": number("offset (s)", format="%.1f"),
-            "name": "class",
-            "azimuth": number("azimuth (°)", format="%.0f", help="Of the mean direction; 90° is left."),
-            "elevation": number("elevation (°)", format="%.0f"),
-            "spread": number("spread (°)", format="%.0f", help="Mean distance of the frames from the mean direction."),
-            "confidence": number("confidence", format="%.2f", help="Mean class probability over the event's frames."),
-        },
+def make_figure(shown: Shown, panel: str, chunks: bool, moment: tuple[float, float] | None = None):
+    hearing, truth = shown.hearing, shown.truth
+    picture, scale = first_panel(hearing, *PANELS[panel])
+    probabilities = [timeline.lane_probabilities(p.sed) for p in shown.predictions.values()]
+    return timeline.timeline(
+        picture,
+        hearing.column_seconds,
+        hearing.mel_hz,
+        hearing.seconds,
+        shown.lanes,
+        None if truth is None else truth.lanes,
+        () if truth is None else truth.classes,
+        moment and (moment[0] - AROUND_SECONDS, moment[1] + AROUND_SECONDS),
+        kind=PANELS[panel][0],
+        title=f"{panel} ({KIND_UNITS[PANELS[panel][0]]})",
+        full_scale=scale,
+        probabilities=np.concatenate([share for share, _ in probabilities], axis=1),
+        probable=np.concatenate([index for _, index in probabilities], axis=1),
+        classes=shown.classes,
+        energy=hearing.energy,
+        chunk_seconds=inference.CHUNK_SECONDS if chunks else None,
+        systems=shown.lanes_each,
     )
 
 
-def show_scores(table: pd.DataFrame, truth: compute.Truth | None, analysis: compute.Analysis) -> None:
-    if truth is None:
-        st.info("Add the clip's metadata CSV in the sidebar to score the detections.")
-        return
-    if truth.classes != analysis.prediction.classes:
-        st.info(
-            "The ground truth uses another class list than the network, so the two can be looked at but not scored."
-        )
-        return
-    scores = compute.scores(table, truth)
-    for column, name in zip(st.columns(4), ("ER", "F", "LE", "LR")):
-        column.metric(name, texts.value(name, scores[name]), help=texts.SCORES[name])
-    st.caption(
-        f"DCASE 2020 measures of this clip against {widgets.plain(truth.name)}, in segments of 1 s within 20°. The Evaluate page has "
-        "those of all years and what is behind them. The same from the command line: `python -m einv2 predict`, then "
-        "`python -m einv2 evaluate`."
-    )
-
-
-def show_export(source: state.Source, table: pd.DataFrame, analysis: compute.Analysis) -> None:
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
-    layout = left.selectbox("Columns of the CSV", list(EXPORT_LAYOUTS), key="layout")
-
-    def as_csv() -> bytes:
-        buffer = io.StringIO()
-        labels.write_csv(table, buffer, EXPORT_LAYOUTS[layout], classes=analysis.prediction.classes)
-        return buffer.getvalue().encode()
-
-    right.download_button(
-        "Download detections (CSV)",
-        as_csv,
-        f"{source.stem}.csv",
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-    )
-    numbers = ", ".join(f"{i} {name}" for i, name in enumerate(analysis.prediction.classes))
-    st.caption(
-        "The detections at the threshold above. Frames are 100 ms, from 0; angles whole degrees; tracks from 0; distance is "
-        f"not estimated and written as 0. Classes are numbered as the network's, in every layout: {widgets.plain(numbers)}."
-    )
+def first_panel(hearing: Hearing, kind: str, channel: int) -> tuple[np.ndarray, float]:
+    """The picture of the top panel, int8, and the amplitude that a waveform shows as 127."""
+    if kind == "level":
+        return hearing.spectrogram[channel], 1.0
+    if kind == "intensity":
+        return hearing.intensity[channel], 1.0
+    scale = max(float(np.abs(hearing.waveform).max(initial=0)), 1e-6)
+    return np.rint(127 * hearing.waveform / scale).astype(np.int8), scale
 
 
 page()

@@ -1,0 +1,230 @@
+"""What stands around the figure of the Inspect page: the input check above, events, scores and exports below."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import clip_report, compute, state, texts, widgets
+from app.compute import Hearing, Truth
+from app.state import Source
+from einv2 import annotations, inputcheck, labels
+from einv2.decode import Decoding
+
+EXPORT_LAYOUTS = {
+    "DCASE 2020 to 2022: frame, class, track, azimuth, elevation": "dcase2020",
+    "DCASE 2020, system output: frame, class, azimuth, elevation": "dcase2020_output",
+    "DCASE 2023, 2024: frame, class, track, azimuth, elevation, distance": "dcase2024",
+    "Cartesian system output: frame, class, x, y, z": "cartesian",
+    "DCASE 2019: class name, start, end, elevation, azimuth, distance": "dcase2019",
+}
+
+
+# The input check
+
+
+def findings(source: Source, hearing: Hearing, truth: Truth | None) -> list[inputcheck.Finding]:
+    """Of the samples alone, and if there is a ground truth against it."""
+    against = [] if truth is None else compute.check_against(source, truth)
+    odd = [f for f in against if f.level != "ok"]
+    return [*hearing.findings, *odd] if not odd or hearing.findings[0].level != "ok" else odd
+
+
+def show_remedies(source: Source, found: list[inputcheck.Finding]) -> None:
+    """What was found in words, a button for each fix, and every channel layout to choose by hand."""
+    fixes = {f.fix.name: f.fix for f in found if f.fix is not None}
+    for finding in found:
+        if finding.remedy:
+            st.caption(f"What would help: {finding.remedy}.")
+    columns = st.columns(3)
+    for column, fix in zip(columns, fixes.values()):
+        column.button(
+            f"Read as {fix.name}",
+            help=fix.text,
+            on_click=mend,
+            args=(source, fix),
+            icon=":material/build:",
+            width="stretch",
+        )
+    if source.fix is not None:
+        columns[-1].button(
+            f"Undo: {source.fix.name}", on_click=mend, args=(source, None), icon=":material/undo:", width="stretch"
+        )
+
+
+def mend(source: Source, fix: inputcheck.Remedy | None) -> None:
+    st.session_state[state.FIX] = (source.name, fix)
+
+
+def show_check(source: Source, found: list[inputcheck.Finding]) -> None:
+    rows = [{"result": f.level, "finding": f.message, "evidence": evidence(f), "remedy": f.remedy} for f in found]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.markdown("**Read the channels another way.** Some layouts cannot be told from the samples.")
+    names = [choice.name for choice in inputcheck.CHOICES]
+    now = source.fix.name if source.fix is not None and source.fix.name in names else names[0]
+    chosen = st.selectbox("The file's channels are", names, names.index(now), key="channels")
+    choice = inputcheck.CHOICES[names.index(chosen)]
+    st.caption(f"{choice.text[0].upper()}{choice.text[1:]}.")
+    if chosen != now:
+        st.button("Read it so", on_click=mend, args=(source, choice if chosen != names[0] else None), type="primary")
+    st.caption("The same on the command line: `python -m einv2 check CLIP --truth CSV`.")
+
+
+def evidence(finding: inputcheck.Finding) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in finding.evidence.items())
+
+
+# Listening
+
+
+def ways(shown) -> list[str]:
+    """How the clip can be listened to, by what stands in the select box."""
+    tracks = [] if shown.first.class_wise else [f"Along {name}" for name in shown.first.track_names]
+    lanes = [] if shown.truth is None else [f"Along truth {n + 1}" for n in sorted(shown.truth.lanes["track"].unique())]
+    return [*compute.WAYS.values(), *tracks, *lanes]
+
+
+def sound(shown, way: str, table: pd.DataFrame) -> bytes:
+    """The clip as it is listened to."""
+    names = {text: name for name, text in compute.WAYS.items()}
+    if way in names:
+        return compute.listen(shown.source, names[way])
+    lanes = shown.truth.lanes if way.startswith("Along truth") else table
+    rows = lanes[lanes["track"] == int(way.rsplit(" ", 1)[1]) - 1]
+    trajectory = np.full((len(shown.first.sed), 2), np.nan)
+    trajectory[rows["frame"]] = rows[["azimuth", "elevation"]]
+    return compute.listen(shown.source, way, trajectory)
+
+
+# Below the figure
+
+
+def show(shown, tables: dict[str, pd.DataFrame], decoding: Decoding) -> None:
+    name = next(iter(tables))
+    tabs = st.tabs(["Events", "Scores against ground truth", "Input check", "Export"])
+    if len(tables) > 1:
+        name = tabs[0].segmented_control("Network", list(tables), default=name, key="events_of", required=True)
+    with tabs[0]:
+        show_events(shown, tables[name], name)
+    with tabs[1]:
+        show_scores(shown, tables)
+    with tabs[2]:
+        show_check(shown.source, findings(shown.source, shown.hearing, shown.truth))
+    with tabs[3]:
+        show_export(shown, tables[name], name, decoding)
+
+
+def show_events(shown, table: pd.DataFrame, name: str) -> None:
+    prediction = shown.predictions[name]
+    events = compute.event_table(table, prediction.classes, shown.truth)
+    if events.empty:
+        st.info("No track is above the threshold anywhere. Lower it to see weaker detections.")
+        return
+    events = events.sort_values(["onset", "track"], ignore_index=True)
+    columns = ["onset", "offset", "name", "track", "azimuth", "elevation", "spread", "confidence", "error", "found"]
+    unwanted = {"track"} if prediction.class_wise else set()  # it says the class again
+    number = st.column_config.NumberColumn
+
+    def play() -> None:
+        """Runs before the page: the player gets its order in the same run."""
+        rows = st.session_state["events"].selection.rows
+        if rows and rows[0] < len(events):
+            event = events.iloc[rows[0]]
+            last = st.session_state.get(state.SEEK) or {"nonce": 0}
+            st.session_state[state.SEEK] = {
+                "t": float(event["onset"]),
+                "end": float(event["offset"]),
+                "play": True,
+                "nonce": last["nonce"] + 1,
+            }
+
+    st.dataframe(
+        events.assign(track=events["track"] + 1)[[c for c in columns if c in events and c not in unwanted]],
+        hide_index=True,
+        key="events",
+        on_select=play,
+        selection_mode="single-row",
+        column_config={
+            "onset": number("onset (s)", format="%.1f"),
+            "offset": number("offset (s)", format="%.1f"),
+            "name": "class",
+            "azimuth": number("azimuth (°)", format="%.0f", help="Of the mean direction; 90° is left."),
+            "elevation": number("elevation (°)", format="%.0f"),
+            "spread": number("spread (°)", format="%.0f", help="Mean distance of the frames from the mean direction."),
+            "confidence": number("confidence", format="%.2f", help="Mean class probability over the event's frames."),
+            "error": number(
+                "off by (°)", format="%.0f", help="Mean distance from the ground truth's event of its class."
+            ),
+            "found": number(
+                "within 20°", format="percent", help="Of its frames: right class, within 20° of the ground truth."
+            ),
+        },
+    )
+    st.caption("Select an event to play it.")
+
+
+def show_scores(shown, tables: dict[str, pd.DataFrame]) -> None:
+    truth = shown.truth
+    if truth is None:
+        st.info("Add the clip's metadata CSV in the sidebar to score the detections.")
+        return
+    if truth.classes != shown.classes:
+        st.info(
+            "The ground truth uses another class list than the network, so the two can be looked at but not scored."
+        )
+        return
+    for name, table in tables.items():
+        if len(tables) > 1:
+            st.markdown(f"**{widgets.plain(name)}**")
+        scores = compute.scores(table, truth)
+        for column, key in zip(st.columns(4), ("ER", "F", "LE", "LR")):
+            column.metric(key, texts.value(key, scores[key]), help=texts.SCORES[key])
+    st.caption(
+        f"DCASE 2020 measures of this clip against {widgets.plain(truth.name)}, in segments of 1 s within 20°. The Evaluate page has "
+        "those of all years and what is behind them. The same from the command line: `python -m einv2 predict`, then "
+        "`python -m einv2 evaluate`."
+    )
+
+
+def show_export(shown, table: pd.DataFrame, name: str, decoding: Decoding) -> None:
+    prediction, stem = shown.predictions[name], shown.source.stem
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    layout = left.selectbox("Columns of the CSV", list(EXPORT_LAYOUTS), key="layout")
+
+    def as_csv() -> bytes:
+        buffer = io.StringIO()
+        labels.write_csv(table, buffer, EXPORT_LAYOUTS[layout], classes=prediction.classes)
+        return buffer.getvalue().encode()
+
+    download(right, "Download detections (CSV)", as_csv, f"{stem}.csv", "text/csv")
+    events = labels.frames_to_events(table, prediction.classes)
+    others = {
+        "Events (JSON)": (lambda: annotations.json_events(events).encode(), f"{stem}.json", "application/json"),
+        "Labels for Audacity": (lambda: annotations.audacity_labels(events).encode(), f"{stem}_audacity.txt", "text/plain"),
+        "Selections for Raven": (lambda: annotations.raven_table(events).encode(), f"{stem}_raven.txt", "text/plain"),
+        "Report with sound (HTML)": (
+            lambda: report(shown, name, table, decoding),
+            f"{stem}.html",
+            "text/html",
+        ),
+    }  # fmt: skip
+    for column, (label, (data, file, mime)) in zip(st.columns(len(others)), others.items()):
+        download(column, label, data, file, mime)
+    numbers = ", ".join(f"{i} {name}" for i, name in enumerate(prediction.classes))
+    st.caption(
+        "The detections as they are shown above. Frames are 100 ms, from 0; angles whole degrees; tracks from 0; distance is "
+        f"not estimated and written as 0. Classes are numbered as the network's, in every layout: {widgets.plain(numbers)}."
+    )
+
+
+def report(shown, name: str, table: pd.DataFrame, decoding: Decoding) -> bytes:
+    """The clip as one HTML page, with the sound in stereo."""
+    sound = compute.listen(shown.source, "stereo")
+    return clip_report.html(shown, shown.figure(name, table), {name: table}, decoding, sound).encode()
+
+
+def download(place, label: str, data, file: str, mime: str) -> None:
+    place.download_button(
+        label, data, file, mime, on_click="ignore", icon=":material/download:", width="stretch", key=f"download_{label}"
+    )

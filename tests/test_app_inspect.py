@@ -1,0 +1,176 @@
+"""What the Inspect page offers beyond opening a clip: windows, remedies, several networks, listening, links, exports."""
+
+import io
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from streamlit.testing.v1 import AppTest
+from test_app import TIMEOUT, encoded, figure, live, noise, shown, start, upload
+
+from app import compute, state
+from einv2 import foa, inference
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _full_errors(monkeypatch):
+    monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["main.py"])
+
+
+def example(key="phone_and_speech") -> AppTest:
+    return start().button(key=f"example_{key}").click().run()
+
+
+def names(app) -> list[str]:
+    return [trace.get("name") for trace in figure(app)["data"]]
+
+
+def fine(app) -> AppTest:
+    assert not app.exception and not app.error, (app.exception, app.error)
+    return app
+
+
+def test_a_long_clip_is_seen_through_a_window():
+    rng = np.random.default_rng(0)
+    hiss = (300 * rng.standard_normal((4, 8000 * 60 * 11))).astype(np.int16)
+    app = fine(upload("long.flac", encoded(hiss, format="FLAC", rate=8000)))
+    assert figure(app)["layout"]["xaxis"]["range"] == [0, 600.0]
+    app.slider(key="window").set_value(1)
+    assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 600.0]
+    assert app.session_state[state.PREPARED][3].start == 60
+
+
+def test_the_truth_of_a_window_counts_from_its_start():
+    truth = b"5,0,0,10,0\n605,1,0,20,0\n"
+    source = state.Source("clip.wav", b"", "clip.csv", truth, start=60.0)
+    found = compute.read_truth(source, ("alarm", "piano"), 600)
+    assert found.table[["frame", "class"]].to_numpy().tolist() == [[5, 1]]
+
+
+def test_gains_of_another_convention_are_mended_by_one_click():
+    rng = np.random.default_rng(1)
+    parts = [foa.encode(0.1 * rng.standard_normal(24000).astype(np.float32), a, 10) for a in (40, -120, 160)]
+    n3d = np.concatenate(parts, axis=1) * np.array([1, 3**0.5, 3**0.5, 3**0.5], np.float32)[:, None]
+    app = fine(upload("n3d.wav", encoded(n3d)))
+    assert any("warning" in m.value for m in app.markdown)
+    button = next(b for b in app.button if b.label.startswith("Read as N3D"))
+    fine(button.click().run())
+    assert any("the channels fit" in m.value for m in app.markdown)
+    fine(next(b for b in app.button if b.label.startswith("Undo")).click().run())
+    assert any("warning" in m.value for m in app.markdown)
+
+
+def test_a_layout_chosen_by_hand():
+    app = fine(upload("clip.wav", encoded(noise())))
+    app.selectbox(key="channels").set_value("left and right flipped").run()
+    fine(next(b for b in app.button if b.label == "Read it so").click().run())
+    assert app.session_state[state.PREPARED][3].fix.gains == (1.0, -1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("panel", ["Y, left", "Waveform of W", "Intensity along X, front"])
+def test_every_kind_of_top_panel(panel):
+    app = example()
+    before = app.get("plotly_chart")[0].proto.spec
+    app.selectbox(key="panel").set_value(panel)
+    assert app.run().get("plotly_chart")[0].proto.spec != before
+    fine(app)
+
+
+def test_behind_the_detections_stand_probabilities_and_energy():
+    assert {"probabilities", "energy", "detections", "truth"} <= set(names(fine(example())))
+
+
+@pytest.mark.parametrize("way", ["Binaural", "W: everything", "Along track 1", "Along truth 2"])
+def test_every_way_of_listening_is_another_sound(way):
+    app = example()
+    stereo = app.get("audio")[0].proto.url
+    box = app.selectbox(key="way")
+    box.set_value(next(option for option in box.options if option.startswith(way)))
+    assert fine(app.run()).get("audio")[0].proto.url != stereo
+
+
+def test_a_beam_along_a_track_hears_what_stands_there():
+    """Two noises one after the other, from the left and from the right: the beam to the left loses the second."""
+    left, right = (
+        foa.encode(0.2 * np.random.default_rng(k).standard_normal(24000).astype(np.float32), a, 0)
+        for k, a in ((0, 90), (1, -90))
+    )
+    source = state.Source("clip.wav", encoded(np.concatenate([left, right], axis=1)))
+    trajectory = np.tile([90.0, 0.0], (20, 1))
+    sound, rate = soundfile.read(io.BytesIO(compute._listen(source, "beam", trajectory)))
+    level = [np.sqrt(np.mean(sound[part] ** 2)) for part in (slice(2400, 21600), slice(26400, 45600))]
+    assert rate == 24000 and level[0] > 2 * level[1]
+
+
+def test_smoothing_and_filters_change_detections_and_not_the_figure():
+    app = example("moving_dog")
+    spec, before = app.get("plotly_chart")[0].proto.spec, live(app)
+    app.slider(key="minimum").set_value(1.0)
+    after = live(fine(app.run()))
+    assert app.get("plotly_chart")[0].proto.spec == spec and after["token"] != before["token"]
+    assert len(after["arrays"][0]["x"]) < len(before["arrays"][0]["x"])
+    app.multiselect(key="only_classes").set_value(["piano"])
+    assert set(live(fine(app.run()))["arrays"][0]["text"]) == {"piano"}
+    app.multiselect(key="only_tracks").set_value([1])
+    assert set(live(fine(app.run()))["arrays"][0]["y"]) <= {"track 1"}
+
+
+def test_a_threshold_of_one_class():
+    app = example("moving_dog")
+    before = live(app)["arrays"][0]["text"]
+    app.multiselect(key="own_thresholds").set_value(["barking dog"]).run()
+    app.slider(key="threshold_barking dog").set_value(0.05)
+    after = live(fine(app.run()))["arrays"][0]["text"]
+    assert after != before and "barking dog" in after
+
+
+@pytest.fixture
+def two_networks(monkeypatch, tmp_path):
+    for name in ("einv2", "other"):
+        shutil.copy(inference.PRETRAINED / "einv2.safetensors", tmp_path / f"{name}.safetensors")
+    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    compute.load_model.clear()
+    yield
+    compute.load_model.clear()
+
+
+def test_two_networks_stand_under_one_another_and_as_an_ensemble(two_networks):
+    app = example()
+    app.multiselect(key="networks").set_value(["einv2", "other"])
+    lanes = figure(fine(app.run()))["layout"]["yaxis2"]["categoryarray"]
+    assert {"einv2 track 1", "other track 2"} <= set(lanes)
+    assert len(live(app)["arrays"]) == 9
+    app.toggle(key="ensemble").set_value(True)
+    assert len(live(fine(app.run()))["arrays"]) == 5
+
+
+def test_a_link_opens_the_example_with_its_settings():
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT)
+    app.query_params["example"] = "moving_dog"
+    app.query_params["threshold"] = "0.8"
+    fine(app.run())
+    assert any("moving" in shown(m.value) for m in app.markdown) and app.slider(key="threshold").value == 0.8
+
+
+def test_events_say_how_far_off_they_are():
+    events = fine(example()).dataframe[0].value
+    assert {"error", "found"} <= set(events.columns)
+    assert events["error"].min() < 20 and events["found"].max() == 1
+
+
+def test_everything_can_be_exported():
+    labels = {b.proto.label for b in fine(example()).get("download_button")}
+    assert labels == {
+        "Download detections (CSV)",
+        "Events (JSON)",
+        "Labels for Audacity",
+        "Selections for Raven",
+        "Report with sound (HTML)",
+    }
