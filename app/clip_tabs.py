@@ -131,13 +131,7 @@ def show_events(shown, table: pd.DataFrame, name: str) -> None:
         rows = st.session_state["events"].selection.rows
         if rows and rows[0] < len(events):
             event = events.iloc[rows[0]]
-            last = st.session_state.get(state.SEEK) or {"nonce": 0}
-            st.session_state[state.SEEK] = {
-                "t": float(event["onset"]),
-                "end": float(event["offset"]),
-                "play": True,
-                "nonce": last["nonce"] + 1,
-            }
+            st.session_state[state.SEEK] = state.seek(event["onset"], event["offset"])
 
     st.dataframe(
         events.assign(track=events["track"] + 1)[[c for c in columns if c in events and c not in unwanted]],

@@ -27,7 +27,7 @@ KEPT_ANALYSES = 8  # in a session: clips, and networks on them
 KEPT_SOUNDS = 2
 MAX_LANES = 8  # of simultaneous reference events drawn; all are scored
 DISPLAY_MELS = 96
-SPHERE_STEP = 2  # label frames to a map of the sphere
+MAX_SPHERES = 600  # maps of the sphere: they are sent again with every change of the detections
 DISPLAY_FRAMES = 2  # feature frames of 25 ms in a column of the pictures
 Progress = Callable[[float, str], None]
 
@@ -38,7 +38,7 @@ class Hearing:
 
     spectrogram (4, columns, mels) int8: level of W, Y, Z, X in dB, rounded. intensity (3, columns, mels) int8: the mean direction
     in the band along Y, Z, X, 127 where all of it comes from there. waveform (columns, 2): least and largest sample of W. energy
-    (T, azimuths) and sphere (maps, rows, columns) uint8: see ``foa.energy_maps``; a map for every SPHERE_STEP frames.
+    (T, azimuths) and sphere (maps, rows, columns) uint8: see ``foa.energy_maps``; a map for every ``sphere_step`` frames.
     """
 
     info: audio.ClipInfo
@@ -50,6 +50,7 @@ class Hearing:
     mel_hz: np.ndarray
     energy: np.ndarray
     sphere: np.ndarray
+    sphere_step: int
     findings: list
 
 
@@ -165,6 +166,8 @@ class _Observer:
 
     def hearing(self, info: audio.ClipInfo) -> Hearing:
         rate = self.config.sample_rate
+        spheres = np.concatenate(self.sphere)
+        step = max(2, -(-len(spheres) // MAX_SPHERES))
         return Hearing(
             info=info,
             seconds=audio.label_frames(self.samples, rate) / LABEL_FRAMES_PER_SECOND,
@@ -174,7 +177,8 @@ class _Observer:
             column_seconds=DISPLAY_FRAMES * self.config.hop / rate,
             mel_hz=features.mel_centres(self.config),
             energy=foa.to_pixels(np.concatenate(self.energy)),
-            sphere=foa.to_pixels(np.concatenate(self.sphere)[::SPHERE_STEP]),
+            sphere=foa.to_pixels(spheres[::step]),
+            sphere_step=step,
             findings=inputcheck.check(np.concatenate(self.start, axis=1), rate),
         )
 

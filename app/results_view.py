@@ -414,6 +414,7 @@ def event_table(results: Results, shown: pd.DataFrame, key: str) -> None:
     ):
         st.session_state[state.CLIP] = results.job.source(event["clip"])
         st.session_state[state.MOMENT] = (float(event["onset"]), float(event["offset"]))
+        st.session_state[state.SEEK] = state.seek(event["onset"], event["offset"], play=False)
         st.switch_page("views/inspect.py")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +73,11 @@ class Example:
     def open(self) -> Source:
         audio, truth = EXAMPLES / f"{self.key}.flac", EXAMPLES / f"{self.key}.csv"
         return Source(audio.name, audio.read_bytes(), truth.name, truth.read_bytes())
+
+
+def seek(start: float, end: float, play: bool = True) -> dict:
+    """An order for the player: go to a stretch of the clip (s), and play it. Each is newer than those before."""
+    return {"t": float(start), "end": float(end), "play": play, "nonce": time.time_ns() // 1_000_000}
 
 
 def examples() -> list[Example]:

@@ -71,7 +71,8 @@ def choose_example(examples: list[state.Example]) -> None:
 
 def _open(example: state.Example) -> None:
     st.session_state[state.CLIP] = example.open()
-    st.session_state.pop(state.MOMENT, None)
+    for key in (state.MOMENT, state.SEEK):
+        st.session_state.pop(key, None)
     st.query_params["example"] = example.key
 
 

@@ -268,7 +268,7 @@ def _energy_map(energy: np.ndarray, azimuths: np.ndarray | None) -> go.Heatmap:
 def _draw_borders(
     figure: go.Figure, lanes: list[str], systems: Sequence[int], seconds: float, chunk_seconds: float | None
 ) -> None:
-    """Dotted lines between the chunks, through all panels, and a line under the lanes of each system but the lowest."""
+    """Dotted lines between the chunks, through all panels, and a line under the lanes of each system that has lanes below it."""
     line = dict(color=theme.NEUTRAL, width=1)
     if chunk_seconds:
         times = np.arange(1, int(np.ceil(seconds / chunk_seconds))) * chunk_seconds

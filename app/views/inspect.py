@@ -63,6 +63,11 @@ class Shown:
     def lanes_each(self) -> tuple[int, ...]:
         return tuple(p.sed.shape[1] for p in self.predictions.values())
 
+    @property
+    def systems(self) -> tuple[int, ...]:
+        """``lanes_each`` where there are several networks to tell apart."""
+        return self.lanes_each if len(self.predictions) > 1 else ()
+
     def figure(self, name: str, table: pd.DataFrame):
         """The figure of one network with its detections in it."""
         alone = dataclasses.replace(self, predictions={name: self.predictions[name]})
@@ -159,7 +164,7 @@ def load_model(name: str, place) -> inference.Model | None:
 
 
 def forget_example() -> None:
-    for key in (state.CLIP, state.MOMENT, state.FIX):
+    for key in (state.CLIP, state.MOMENT, state.FIX, state.SEEK):
         st.session_state.pop(key, None)
     st.query_params.pop("example", None)
 
@@ -380,12 +385,12 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
         AUDIO_KEY,
         shown.hearing.seconds,
         scene(
-            first,
+            on_lanes(shown, tables),
             None if shown.truth is None else shown.truth.lanes,
             shown.classes,
             () if shown.truth is None else shown.truth.classes,
-            shown.first.track_names,
-            energy_maps(shown.hearing.sphere, compute.SPHERE_STEP),
+            shown.lanes,
+            energy_maps(shown.hearing.sphere, shown.hearing.sphere_step),
         ),
         arrays(shown, tables),
         f"{shown.source.key} {'/'.join(tables)} {choices}",
@@ -409,7 +414,8 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
     )
     st.caption(
         f"{legend}{lanes}; colours are classes. Behind the azimuths: where the sound comes from, without the network. "
-        "Click to play from there, drag to zoom, shift-drag to loop, double-click to reset."
+        "Click to play from there, drag to zoom, shift-drag to loop, double-click to reset. Keys: space plays, arrows go a second, "
+        "comma and full stop a frame, L loops, M mutes, digits bring a track to the front."
     )
 
 
@@ -428,10 +434,16 @@ def choose_view(shown: Shown) -> tuple[str, str, bool]:
     return way, panel, chunks
 
 
+def on_lanes(shown: Shown, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The detections of all networks, ``track`` counting through their lanes."""
+    before = np.cumsum((0, *shown.lanes_each))
+    return pd.concat([table.assign(track=table["track"] + n) for table, n in zip(tables.values(), before)])
+
+
 def arrays(shown: Shown, tables: dict[str, pd.DataFrame]) -> list[dict]:
     """What the player puts into the figure: the detections of all networks."""
     joined = pd.concat([table.assign(system=n) for n, table in enumerate(tables.values())])
-    return timeline.detection_arrays(joined, shown.classes, shown.lanes, shown.lanes_each)
+    return timeline.detection_arrays(joined, shown.classes, shown.lanes, shown.systems)
 
 
 def standing_figure(shown: Shown, panel: str, chunks: bool):
@@ -466,7 +478,7 @@ def make_figure(shown: Shown, panel: str, chunks: bool, moment: tuple[float, flo
         classes=shown.classes,
         energy=hearing.energy,
         chunk_seconds=inference.CHUNK_SECONDS if chunks else None,
-        systems=shown.lanes_each,
+        systems=shown.systems,
     )
 
 
