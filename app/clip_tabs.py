@@ -8,10 +8,12 @@ import streamlit as st
 
 from app import clip_report, compute, state, texts, widgets
 from app.compute import Hearing, Truth
+from app.player import pictures
 from app.state import Source
 from einv2 import annotations, inputcheck, labels
 from einv2.decode import Decoding
 
+FIGURE_KEY = "timeline"
 EXPORT_LAYOUTS = {
     "DCASE 2020 to 2022: frame, class, track, azimuth, elevation": "dcase2020",
     "DCASE 2020, system output: frame, class, azimuth, elevation": "dcase2020_output",
@@ -205,6 +207,7 @@ def show_export(shown, table: pd.DataFrame, name: str, decoding: Decoding) -> No
     }  # fmt: skip
     for column, (label, (data, file, mime)) in zip(st.columns(len(others)), others.items()):
         download(column, label, data, file, mime)
+    pictures(FIGURE_KEY, stem, "pictures")
     numbers = ", ".join(f"{i} {name}" for i, name in enumerate(prediction.classes))
     st.caption(
         "The detections as they are shown above. Frames are 100 ms, from 0; angles whole degrees; tracks from 0; distance is "

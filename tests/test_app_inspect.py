@@ -159,6 +159,25 @@ def test_a_link_opens_the_example_with_its_settings():
     assert any("moving" in shown(m.value) for m in app.markdown) and app.slider(key="threshold").value == 0.8
 
 
+@pytest.mark.parametrize("parameter, value", [("networks", "nothing"), ("threshold", "high"), ("example", "../secret")])
+def test_a_broken_link_does_no_harm(parameter, value):
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT)
+    app.query_params[parameter] = value
+    fine(app.run())
+    assert "example_moving_dog" in [b.key for b in app.button]
+
+
+def test_a_window_does_not_stay_for_the_next_clip():
+    rng = np.random.default_rng(0)
+    hiss = (300 * rng.standard_normal((4, 8000 * 60 * 12))).astype(np.int16)
+    app = fine(upload("long.flac", encoded(hiss, format="FLAC", rate=8000)))
+    app.slider(key="window").set_value(2)
+    fine(app.run())
+    app.file_uploader(key="clip_upload").clear()
+    app.file_uploader(key="clip_upload").upload("clip.wav", encoded(noise()), "audio/wav")
+    assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 2.0]
+
+
 def test_events_say_how_far_off_they_are():
     events = fine(example()).dataframe[0].value
     assert {"error", "found"} <= set(events.columns)

@@ -124,6 +124,29 @@ def test_download_is_what_is_drawn(open_page):
     assert len(rows) == drawn and {len(row) for row in rows} == {5}
 
 
+@pytest.mark.parametrize("kind, begins", [("PNG", b"\x89PNG"), ("SVG", b"<svg")])
+def test_the_figure_is_saved_as_it_stands(open_page, kind, begins):
+    page = open_page()
+    open_example(page, 0)
+    page.get_by_role("tab", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"Figure ({kind})").click()
+    assert download.value.suggested_filename == f"moving_dog.{kind.lower()}"
+    content = Path(download.value.path()).read_bytes()
+    assert content.startswith(begins) and len(content) > 20_000
+
+
+def test_an_event_of_the_table_is_played(open_page):
+    page = open_page()
+    open_example(page, 1)
+    table = page.locator(".st-key-events [data-testid=stDataFrame]")
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 18, box["y"] + 35 + 35 * 2 + 17)  # the third event
+    host = ".st-key-player [data-testid=stBidiComponentIsolated]"
+    page.wait_for_function(f"() => Number(document.querySelector('{host}')?.dataset.time ?? 0) > 1")
+
+
 def test_dark_and_narrow(open_page):
     page = open_page(color_scheme="dark")
     page.set_viewport_size({"width": 800, "height": 1000})

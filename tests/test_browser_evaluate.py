@@ -36,6 +36,7 @@ def choose_view(page, name):
 def test_a_click_on_a_bar_lists_the_errors_behind_it(scored):
     page = scored()
     bars = chart(page, "errors_all")
+    bars.scroll_into_view_if_needed()
     place = bars.evaluate(
         """c => {
             const missed = c.querySelectorAll('.trace.bars')[c._fullData.findIndex(t => t.name === 'missed')];

@@ -24,6 +24,12 @@ _COMPONENT = st.components.v2.component(
     css=(_HERE / "player.css").read_text(),
     js=(_HERE / "player.js").read_text(),
 )
+_PICTURES = st.components.v2.component(
+    "einv2_pictures",
+    html=(_HERE / "pictures.html").read_text(),
+    css=(_HERE / "pictures.css").read_text(),
+    js=(_HERE / "pictures.js").read_text(),
+)
 
 
 def player(
@@ -109,3 +115,8 @@ def _columns(table: pd.DataFrame, class_of: list[int]) -> dict:
         "azimuth": [round(float(v), 1) for v in rows["azimuth"]],
         "elevation": [round(float(v), 1) for v in rows["elevation"]],
     }
+
+
+def pictures(figure_key: str, filename: str, key: str) -> None:
+    """Buttons that save the chart with the key ``figure_key`` as it stands, as ``filename``.png or .svg."""
+    _PICTURES(data={"figure": figure_key, "filename": filename}, key=key)

@@ -18,7 +18,6 @@ from einv2.decode import Decoding
 from einv2.inference import Prediction
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
-FIGURE_KEY = "timeline"
 AUDIO_KEY = "listen"
 AROUND_SECONDS = 2.0  # shown before and after an event that another page leads to
 MAX_NETWORKS = 3
@@ -194,8 +193,10 @@ def prepared(source: Source) -> Source:
     """The clip with its channels set right as the user chose, and from where it is looked at. The same choice is the same object."""
     name, fix = st.session_state.get(state.FIX, (None, None))
     fix = fix if name == source.name else None
-    start = 60.0 * st.session_state.get("window", 0)
     kept = st.session_state.get(state.PREPARED)
+    if kept is None or kept[0] is not source:
+        st.session_state.pop("window", None)  # it was that of another clip
+    start = 60.0 * st.session_state.get("window", 0)
     if kept is None or kept[0] is not source or kept[1:3] != (fix, start):
         new = dataclasses.replace(source, fix=fix, start=start)
         kept = st.session_state[state.PREPARED] = (source, fix, start, new)
@@ -381,7 +382,7 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
     with st.container(key=AUDIO_KEY):
         st.audio(clip_tabs.sound(shown, way, first), format="audio/flac")
     player(
-        FIGURE_KEY,
+        clip_tabs.FIGURE_KEY,
         AUDIO_KEY,
         shown.hearing.seconds,
         scene(
@@ -400,7 +401,9 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
     )
     widgets.class_chips(sorted(names))
     st.plotly_chart(
-        standing_figure(shown, panel, chunks), key=FIGURE_KEY, config={"displaylogo": False, "doubleClick": "reset"}
+        standing_figure(shown, panel, chunks),
+        key=clip_tabs.FIGURE_KEY,
+        config={"displaylogo": False, "doubleClick": "reset"},
     )
     legend = (
         "Filled segments and dots are the network's; outlines and thin lines are the ground truth. "
