@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import socket
@@ -94,11 +95,18 @@ def tiny_checkpoint(tiny_model, tiny_features):
 @pytest.fixture(scope="session")
 def address():
     """The app, served from a process of its own."""
+    with serving("app/main.py") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving(script):
+    """The address at which Streamlit serves a script."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--server.port", str(port), "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", *options]
+    command = [sys.executable, "-m", "streamlit", "run", script, *options]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_until_up(f"http://127.0.0.1:{port}/_stcore/health")
