@@ -1,4 +1,7 @@
-"""The measures of 2020 to 2024 against what the official code gave for the same clips, and their peculiarities by hand."""
+"""The measures of 2020 to 2024, and their peculiarities by hand.
+
+The scores in official_scores.json were given, for the same clips, by the loops of each year's official code, transcribed.
+"""
 
 import json
 from pathlib import Path
