@@ -78,7 +78,7 @@ def show_scores(results: Results) -> None:
         scores = {name: evaluation.scores for name, evaluation in results.systems.items()}
         for column, score in zip(st.columns(2), ("F", "LE")):
             with column:
-                plot(measures.years(scores, score), f"years_{score}")
+                plot(measures.years(scores, score, method), f"years_{score}")
     few = f"{n_clips} clips are few: the intervals say little. " if 1 < n_clips < ENOUGH_CLIPS else ""
     st.caption(f"{few if n_clips > 1 else texts.ONE_CLIP + ' '}{texts.WHY_THE_YEARS_DIFFER}")
     with st.expander("What each year counts, and the command that gives the same"):

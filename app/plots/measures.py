@@ -515,8 +515,8 @@ def _threshold_line(
 # Scores and identity
 
 
-def years(systems: Mapping[str, Mapping[str, dict]], score: str) -> go.Figure:
-    """One score by the measure of each year, a dot a system, with its 95 % interval over clips by jackknife where there is one.
+def years(systems: Mapping[str, Mapping[str, dict]], score: str, method: str = "jackknife") -> go.Figure:
+    """One score by the measure of each year, a dot a system, with its 95 % interval over clips by ``method`` where there is one.
 
     systems: ``Evaluation.scores``, {measure: {score: value, "intervals": ...}}; F and LR are drawn in %, LE in degrees. Of each
     system there are two traces: the dots, whose ``customdata`` is the measure, and the intervals. ValueError on another score.
@@ -526,7 +526,7 @@ def years(systems: Mapping[str, Mapping[str, dict]], score: str) -> go.Figure:
     measures = list(dict.fromkeys(m for scores in systems.values() for m in scores))
     figure = _figure(1, 250, legend=LEGEND_PIXELS * (len(systems) > 1))
     for system in _systems(systems):
-        figure.add_traces(_year_dots(system, measures, score))
+        figure.add_traces(_year_dots(system, measures, score, method))
     names = [m.removeprefix("dcase") for m in measures]
     figure.update_xaxes(tickvals=np.arange(len(names)), ticktext=names, range=[-0.6, len(names) - 0.4])
     figure.update_xaxes(title_text="measure of the year", showgrid=False)
@@ -534,11 +534,11 @@ def years(systems: Mapping[str, Mapping[str, dict]], score: str) -> go.Figure:
     return figure.update_yaxes(title_text=texts.title(score), range=_span(figure, score))
 
 
-def _year_dots(system: _System, measures: list[str], score: str) -> list[go.Scatter]:
+def _year_dots(system: _System, measures: list[str], score: str, method: str) -> list[go.Scatter]:
     scale = texts.scale(score)
     scores = [system.data.get(m, {}) for m in measures]
     values = [_or_nan(s.get(score)) for s in scores]
-    bounds = [_interval(s, score) for s in scores]
+    bounds = [_interval(s, score, method) for s in scores]
     x = np.arange(len(measures)) + 0.7 * BETWEEN_SYSTEMS * system.shift
     gaps = [np.nan] * len(measures)
     return [
@@ -567,9 +567,9 @@ def _year_dots(system: _System, measures: list[str], score: str) -> list[go.Scat
     ]
 
 
-def _interval(scores: dict, score: str) -> tuple[float, float]:
-    """The jackknife's, NaN where there is none."""
-    low, high = scores.get("intervals", {}).get("jackknife", {}).get(score, (None, None))
+def _interval(scores: dict, score: str, method: str) -> tuple[float, float]:
+    """NaN where there is none."""
+    low, high = scores.get("intervals", {}).get(method, {}).get(score, (None, None))
     return _or_nan(low), _or_nan(high)
 
 

@@ -339,8 +339,7 @@ def kept(table: pd.DataFrame, prediction: Prediction, classes: list[str], tracks
 
 
 def choose_decoding(shown: Shown) -> tuple[Decoding, list[str], list[int]]:
-    left, middle, right = st.columns([3, 1, 1], vertical_alignment="bottom")
-    threshold = left.slider(
+    threshold = st.slider(
         "Threshold (class probability)",
         0.05,
         0.95,
@@ -350,7 +349,8 @@ def choose_decoding(shown: Shown) -> tuple[Decoding, list[str], list[int]]:
         bind="query-params",
         help="A track is active in a frame of 100 ms where its largest class probability is above this.",
     )
-    with middle.popover("Detections", width="stretch", icon=":material/tune:"):
+    left, right = st.columns(2)
+    with left.popover("Detections", width="stretch", icon=":material/tune:"):
         median = st.slider("Median over frames", 1, 15, 1, 2, key="median", help="Of the probabilities, over time.")
         minimum = st.slider("Shortest event (s)", 0.1, 2.0, 0.1, 0.1, key="minimum")
         gap = st.slider("Bridge gaps up to (s)", 0.0, 1.0, 0.0, 0.1, key="gap")
@@ -424,14 +424,14 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
 
 def choose_view(shown: Shown) -> tuple[str, str, bool]:
     """(way of listening, panel at the top, chunk borders)."""
-    left, middle, right = st.columns(3, vertical_alignment="bottom")
+    left, right = st.columns(2)
     way = left.selectbox(
         "Listen to", clip_tabs.ways(shown), key="way", help="A beam along a track lets you hear what is there."
     )
-    panel = middle.selectbox(
+    panel = right.selectbox(
         "Top panel", list(PANELS), key="panel", help="A channel, the waveform, or the intensity features."
     )
-    chunks = right.toggle(
+    chunks = st.toggle(
         "Chunk borders", key="chunks", help=f"The network works on {inference.CHUNK_SECONDS} s at a time."
     )
     return way, panel, chunks
