@@ -138,7 +138,7 @@ def listen_in(page):
 
 
 def heard_hz(page):
-    """The loudest frequency of the last 0.1 s that were put out, and where the cursor stood meanwhile."""
+    """The loudest frequency of the last 0.1 s that were put out (None: silence), and where the cursor stood meanwhile."""
     found = page.evaluate(
         f"""() => {{
             const bins = new Float32Array(analyser.frequencyBinCount);
@@ -146,11 +146,11 @@ def heard_hz(page):
             const top = bins.indexOf(Math.max(...bins));
             const gd = document.querySelector('{CHART}'), axis = gd._fullLayout.xaxis;
             const box = gd.querySelector('.einv2-cursor').getBoundingClientRect();
-            return {{hz: top * analyser.context.sampleRate / analyser.fftSize, level: bins[top],
+            const loud = bins[top] > -60;  // not yet so right after a start: the tap is filled by and by
+            return {{hz: loud ? top * analyser.context.sampleRate / analyser.fftSize : null,
                      cursor: axis.p2d(box.left + box.width / 2 - gd.getBoundingClientRect().left - axis._offset)}};
         }}"""
     )
-    assert found["level"] > -60, "nothing is heard"
     return found["hz"], found["cursor"]
 
 
@@ -159,13 +159,13 @@ def assert_heard_under_cursor(page, first_hz=FIRST_HZ, times=4):
     checked = 0
     for _ in range(200):
         hz, at = heard_hz(page)
-        if 0.35 < at % 1 < 0.85:
+        if hz is not None and 0.35 < at % 1 < 0.85:
             assert hz == pytest.approx(first_hz + STEP_HZ * int(at), abs=30), at
             checked += 1
             if checked == times:
                 return
         page.wait_for_timeout(60)
-    raise AssertionError("the cursor does not move")
+    raise AssertionError("nothing is heard, or the cursor does not move")
 
 
 def test_a_scene_is_sorted_and_joins_the_class_lists():
