@@ -5,7 +5,7 @@ import io
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,11 @@ from einv2.metrics import dcase, errors
 
 SAMPLE_RATE = audio.SAMPLE_RATE  # of what is shown and heard; each network is fed at its own
 WINDOW_SECONDS = 600  # of a clip on a page at once: a longer one is seen through a window
-KEPT_ANALYSES = 8  # in a session: clips, and networks on them
+KEPT_ANALYSES = 16  # in a session: clips, and networks on them
 KEPT_SOUNDS = 2
 MAX_LANES = 8  # of simultaneous reference events drawn; all are scored
 DISPLAY_MELS = 96
-MAX_SPHERES = 600  # maps of the sphere: they are sent again with every change of the detections
+MAX_SPHERES = 600  # maps of the sphere that are sent
 DISPLAY_FRAMES = 2  # feature frames of 25 ms in a column of the pictures
 Progress = Callable[[float, str], None]
 
@@ -100,13 +100,15 @@ def opened(source: Source) -> Iterator[Path]:
 
 def _blocks(source: Source, path: Path, sample_rate: int) -> Iterator[np.ndarray]:
     """The window of the clip in blocks of 4 s, mended as the user chose."""
-    first = int(source.start) // inference.CHUNK_SECONDS
-    last = first + WINDOW_SECONDS // inference.CHUNK_SECONDS
-    for n, block in enumerate(audio.stream(path, sample_rate, inference.CHUNK_SECONDS, name=source.name)):
-        if n >= last:
-            return
-        if n >= first:
-            yield block if source.fix is None else source.fix.apply(block)
+    blocks = audio.stream(path, sample_rate, inference.CHUNK_SECONDS, source.name, int(source.start))
+    for block in itertools.islice(blocks, WINDOW_SECONDS // inference.CHUNK_SECONDS):
+        yield block if source.fix is None else source.fix.apply(block)
+
+
+def block(source: Source, start: float, sample_rate: int) -> np.ndarray:
+    """The 4 s (4, S) of a clip, mended as the user chose, from a whole second on; fewer at its end."""
+    with opened(source) as path:
+        return next(_blocks(replace(source, start=start), path, sample_rate))
 
 
 def _hear(source: Source, progress: Progress) -> Hearing:

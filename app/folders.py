@@ -5,11 +5,13 @@ No other folder can be read: what a page asks for is a path relative to this roo
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 
 MAX_DEPTH = 4
 MAX_FOLDERS = 2000  # looked into
+MAX_FILES = 5000  # offered
 KINDS = {"tables": (".csv",), "recordings": (".wav", ".flac", ".ogg")}
 
 
@@ -32,6 +34,26 @@ def folders_with(root: Path, kind: str) -> list[str]:
         if seen >= MAX_FOLDERS:
             break
     return [p.as_posix() for p in sorted(found)]
+
+
+def recordings(root: Path) -> list[str]:
+    """The recordings below ``root``, relative to it: at most ``MAX_FILES``, none behind a link that leads out."""
+    found = []
+    for folder in folders_with(root, "recordings"):
+        for path in sorted((root / folder).iterdir()):
+            if path.suffix.lower() in KINDS["recordings"] and path.is_file() and path.resolve().is_relative_to(root):
+                found.append(path.relative_to(root).as_posix())
+    return found[:MAX_FILES]
+
+
+def truth_of(root: Path, recording: str) -> Path | None:
+    """The metadata of a recording: beside it, or in metadata_dev where it lies in foa_dev or mic_dev, and so with _eval."""
+    beside = Path(recording).with_suffix(".csv")
+    parts = [re.sub(r"^(foa|mic)_(dev|eval)$", r"metadata_\2", part) for part in beside.parts]
+    for path in (root / beside, root.joinpath(*parts)):
+        if path.is_file() and path.resolve().is_relative_to(root):
+            return path
+    return None
 
 
 def inside(root: Path, relative: str) -> Path:

@@ -18,7 +18,8 @@ FIX = "fix"  # (name of the clip, the Remedy that the user chose for it)
 SEEK = "seek"  # what the player is asked to play
 SOUNDS = "sounds"  # clips as they are listened to
 ANALYSES = "analyses"
-UPLOAD = "upload"  # (the uploader's ids of clip and ground truth, the Source made of them)
+CLOSED = "closed"  # how many clips were closed
+WINDOW = "window"  # minute from which a long clip is looked at
 FIGURE = "figure"  # the last figure drawn, with what it was drawn from
 JOB = "job"  # what the Evaluate page scores
 RESULTS = "results"  # what came of it
@@ -44,7 +45,10 @@ class Source:
     @cached_property
     def digest(self) -> str:
         if isinstance(self.data, Path):
-            found = self.data.stat()
+            try:
+                found = self.data.stat()
+            except OSError:
+                return f"{self.data} has gone"
             return f"{self.data} {found.st_mtime_ns} {found.st_size}"
         return hashlib.sha256(self.data).hexdigest()
 

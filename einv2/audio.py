@@ -45,11 +45,11 @@ class ClipInfo:
     subtype: str  # of the samples: "PCM_16", "FLOAT", "VORBIS", ...
 
 
-def probe(path, name: str | None = None, max_seconds: float | None = None) -> ClipInfo:
+def probe(path, name: str | None = None, max_seconds: float | None = None, channels: int = 4) -> ClipInfo:
     """What a clip is, from its header. name: the file name used in messages, if not that of ``path``.
 
-    AudioError unless it is a readable WAV, FLAC or OGG file with 4 channels, a rate from 8 to 192 kHz, a length from 0.2 s
-    to ``max_seconds``, and not visibly cut off. Damage inside the samples shows only in ``stream``.
+    AudioError unless it is a readable WAV, FLAC or OGG file with 4 channels (1: a mono sound), a rate from 8 to 192 kHz, a
+    length from 0.2 s to ``max_seconds``, and not visibly cut off. Damage inside the samples shows only in ``stream``.
     """
     path = Path(path)
     name = name or path.name
@@ -65,27 +65,35 @@ def probe(path, name: str | None = None, max_seconds: float | None = None) -> Cl
             format=file.format,
             subtype=file.subtype,
         )
-    _require_foa(info)
+    _require_channels(info, channels)
     _require_complete(path, info)
     _require_length(info, max_seconds)
     return info
 
 
 def stream(
-    path, sample_rate: int = SAMPLE_RATE, block_seconds: float = BLOCK_SECONDS, name: str | None = None
+    path,
+    sample_rate: int = SAMPLE_RATE,
+    block_seconds: float = BLOCK_SECONDS,
+    name: str | None = None,
+    start_seconds: int = 0,
 ) -> Iterator[np.ndarray]:
     """The clip in float32 blocks (4, S) at ``sample_rate``: S is the same for all blocks but the last, which may be shorter.
 
     Resampled by soxr without seams: the blocks joined are what resampling the whole clip at once gives. The header is
     checked at once, as by ``probe``; while iterating, AudioError on samples that are NaN or infinite and on a file that
-    cannot be decoded to the end that its header promises.
+    cannot be decoded to the end that its header promises. What lies before ``start_seconds`` is skipped, not read; ValueError
+    if that is all there is.
     """
     block = round(block_seconds * sample_rate)
     if block < 1:
         raise ValueError(f"block_seconds {block_seconds} is shorter than a sample at {sample_rate} Hz")
     info = probe(path, name)
-    chunks = _resampled(_decoded(info), info, sample_rate)
-    return _recut(chunks, block, resampled_length(info.frames, info.sample_rate, sample_rate))
+    start = start_seconds * info.sample_rate
+    if not 0 <= start < info.frames:
+        raise ValueError(f"start_seconds must lie in the {info.seconds:.1f} s of {info.name}, not be {start_seconds}")
+    chunks = _resampled(_decoded(info, start), info, sample_rate)
+    return _recut(chunks, block, resampled_length(info.frames - start, info.sample_rate, sample_rate))
 
 
 def load(path, sample_rate: int = SAMPLE_RATE, max_seconds: float | None = 3600, name: str | None = None) -> np.ndarray:
@@ -100,6 +108,14 @@ def load(path, sample_rate: int = SAMPLE_RATE, max_seconds: float | None = 3600,
         audio[:, start : start + block.shape[1]] = block
         start += block.shape[1]
     return audio
+
+
+def load_mono(path, max_seconds: float, sample_rate: int = SAMPLE_RATE, name: str | None = None) -> np.ndarray:
+    """A mono sound, float32 (S,), at ``sample_rate``. AudioError as ``probe`` of one channel, and ``stream``."""
+    info = probe(path, name, max_seconds, channels=1)
+    samples = np.concatenate(list(_resampled(_decoded(info), info, sample_rate)))[:, 0]
+    length = resampled_length(info.frames, info.sample_rate, sample_rate)
+    return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
 def write_flac(path, audio: np.ndarray, sample_rate: int) -> None:
@@ -184,10 +200,11 @@ def _what_is(path: Path) -> str:
     return "is not audio in a known format"
 
 
-def _require_foa(info: ClipInfo) -> None:
-    if info.channels != 4:
+def _require_channels(info: ClipInfo, channels: int) -> None:
+    if info.channels != channels:
         count = "1 channel" if info.channels == 1 else f"{info.channels} channels"
-        raise AudioError(f"{info.name}: has {count}; first-order ambisonics has 4: W, Y, Z, X")
+        expected = "first-order ambisonics has 4: W, Y, Z, X" if channels == 4 else "expected a mono sound, of 1"
+        raise AudioError(f"{info.name}: has {count}; {expected}")
     if not MIN_RATE <= info.sample_rate <= MAX_RATE:
         raise AudioError(
             f"{info.name}: has a sample rate of {info.sample_rate} Hz; expected from {MIN_RATE} to {MAX_RATE} Hz"
@@ -257,10 +274,11 @@ def _lacks_ogg_end(path: Path) -> bool:
 # The samples
 
 
-def _decoded(info: ClipInfo) -> Iterator[np.ndarray]:
-    """The samples as float32 blocks (S, 4) at the file's rate, checked: finite, and as many as the header says."""
-    done = 0
+def _decoded(info: ClipInfo, start: int = 0) -> Iterator[np.ndarray]:
+    """The samples from ``start`` on as float32 blocks (S, 4) at the file's rate: finite, and as many as the header says."""
+    done = start
     with _opened(Path(info.path), info.name) as file:
+        _go_to(file, start, info)
         while done < info.frames:
             try:
                 block = file.read(min(_READ_FRAMES, info.frames - done), dtype="float32", always_2d=True)
@@ -273,6 +291,14 @@ def _decoded(info: ClipInfo) -> Iterator[np.ndarray]:
             yield block
     if done < info.frames:
         raise AudioError(_cut_off(info, done, "ends"))
+
+
+def _go_to(file: soundfile.SoundFile, start: int, info: ClipInfo) -> None:
+    try:
+        if start:
+            file.seek(start)
+    except soundfile.LibsndfileError:
+        raise AudioError(f"{info.name}: cannot be read from {start / info.sample_rate:.1f} s on") from None
 
 
 def _cut_off(info: ClipInfo, done: int, what: str) -> str:

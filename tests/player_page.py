@@ -54,9 +54,10 @@ def maps():
 def figure():
     rng = np.random.default_rng(5)
     spectrogram = rng.normal(-60, 6, (SECONDS * 20, 64)).clip(-120, 0).astype(np.int8)
-    return timeline.timeline(
+    made = timeline.timeline(
         spectrogram, 0.05, np.linspace(50, 11500, 64), SECONDS, TRACKS, tables()[1].assign(track=0), CLASSES
     )
+    return made.update_layout(meta={"energy": maps()})
 
 
 def seek(t: float, end: float | None) -> None:
@@ -83,7 +84,7 @@ if mounted:
         "timeline",
         "listen",
         SECONDS,
-        scene(shown, truth, CLASSES, CLASSES, TRACKS, maps() if "energy" in st.query_params else None),
+        scene(shown, truth, CLASSES, CLASSES, TRACKS),
         timeline.detection_arrays(shown, CLASSES, TRACKS),
         f"at {threshold}",
         st.session_state.get("seek"),

@@ -47,6 +47,54 @@ def test_a_long_clip_is_seen_through_a_window():
     assert app.session_state[state.PREPARED][3].start == 60
 
 
+@pytest.fixture
+def data_root(tmp_path, monkeypatch):
+    for folder in ("set/foa_dev", "set/metadata_dev"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "set/foa_dev/clip.wav").write_bytes(encoded(noise()))
+    (tmp_path / "set/metadata_dev/clip.csv").write_text("3,1,0,10,0\n")
+    (tmp_path / "alone.wav").write_bytes(encoded(noise(3.0)))
+    monkeypatch.setattr(sys, "argv", ["main.py", "--data-root", str(tmp_path)])
+    return tmp_path
+
+
+def test_a_recording_of_the_data_root_comes_with_its_metadata(data_root):
+    app = start()
+    assert app.selectbox(key="clip_in_root").options == ["alone.wav", "set/foa_dev/clip.wav"]
+    fine(app.selectbox(key="clip_in_root").set_value("set/foa_dev/clip.wav").run())
+    assert "truth" in names(app) and any("clip.wav, with clip.csv" in shown(c.value) for c in app.caption)
+    fine(app.selectbox(key="clip_in_root").set_value("alone.wav").run())
+    assert "truth" not in names(app) and figure(app)["layout"]["xaxis"]["range"] == [0, 3.0]
+    next(b for b in app.button if b.label == "Close clip").click().run()
+    assert app.selectbox[0].value is None and "example_moving_dog" in [b.key for b in app.button]
+
+
+def test_a_recording_that_has_gone_is_said(data_root):
+    app = start()
+    app.selectbox(key="clip_in_root").set_value("alone.wav")
+    (data_root / "alone.wav").unlink()
+    assert "alone.wav" in shown(app.run().error[0].value) and not app.exception
+
+
+def test_an_hour_of_the_data_root_is_seen_through_a_window(data_root):
+    hour = np.zeros((8000 * 3600, 4), np.int16)
+    hour[::, 0], hour[-8000 * 30 :, 1] = 50, 40
+    soundfile.write(data_root / "hour.flac", hour, 8000)
+    app = fine(start().selectbox(key="clip_in_root").set_value("hour.flac").run())
+    app.slider(key="window").set_value(50)
+    assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 600.0]
+    assert app.session_state[state.PREPARED][3].start == 3000
+
+
+def test_a_ground_truth_can_follow_its_clip_and_leave_it():
+    app = upload("clip.wav", encoded(noise()))
+    assert "truth" not in names(app)
+    app.file_uploader(key="truth_upload").upload("clip.csv", b"3,1,0,10,0\n", "text/csv").run()
+    assert "truth" in names(fine(app))
+    app.file_uploader(key="truth_upload").clear().run()
+    assert "truth" not in names(fine(app))
+
+
 def test_the_truth_of_a_window_counts_from_its_start():
     truth = b"5,0,0,10,0\n605,1,0,20,0\n"
     source = state.Source("clip.wav", b"", "clip.csv", truth, start=60.0)

@@ -82,6 +82,18 @@ def test_blocks_are_the_whole_clip_cut(tmp_path, rate, block_seconds):
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), audio.load(path))
 
 
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
+@pytest.mark.parametrize("rate", [24000, 44100])
+def test_a_start_skips_what_is_before_it(tmp_path, kind, rate):
+    path = wav(tmp_path / f"clip.{kind}", noise(5 * rate + 11), rate)
+    whole, late = audio.load(path), np.concatenate(list(audio.stream(path, block_seconds=1, start_seconds=3)), axis=1)
+    assert late.shape[1] == audio.resampled_length(2 * rate + 11, rate)
+    edge = 0 if rate == 24000 else 100  # of the resampler
+    np.testing.assert_allclose(late[:, edge:40000], whole[:, 72000 + edge : 112000], atol=1e-4)
+    with pytest.raises(ValueError, match="start_seconds must lie in the 5.0 s of clip"):
+        audio.stream(path, start_seconds=6)
+
+
 def test_blocks_are_not_overwritten(tmp_path):
     path = wav(tmp_path / "clip.wav", noise(24000))
     blocks = audio.stream(path, block_seconds=0.25)

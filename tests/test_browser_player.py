@@ -484,7 +484,7 @@ def test_unmounting_leaves_nothing(open_player):
 @pytest.mark.parametrize("view", ["Map", "Sphere"])
 @pytest.mark.parametrize("width", [500, 800, 1300])
 def test_nothing_sticks_out(open_player, width, view):
-    page = open_player("?energy=1", viewport={"width": width, "height": 900})
+    page = open_player(viewport={"width": width, "height": 900})
     page.get_by_role("button", name=view).click()
     for _ in range(4):
         page.keyboard.press("ArrowRight")  # to where two sounds are

@@ -70,12 +70,11 @@ def scene(
     classes: Sequence[str],
     truth_classes: Sequence[str],
     track_names: Sequence[str],
-    energy: dict | None = None,
 ) -> dict:
     """What sounds when and from where, as the player takes it.
 
     estimate: frame table with confidence, its classes indices into ``classes``; truth: frame table whose track is the
-    reference lane, its classes indices into ``truth_classes``, or None. energy: from ``energy_maps``, or None.
+    reference lane, its classes indices into ``truth_classes``, or None.
     """
     names = list(dict.fromkeys([*classes, *truth_classes]))
     return {
@@ -86,12 +85,11 @@ def scene(
         | {"p": [None if math.isnan(p) else round(p, 2) for p in _by_frame(estimate)["confidence"].astype(float)]},
         "truth": None if truth is None else _columns(truth, [names.index(c) for c in truth_classes]),
         "frame_seconds": 1 / LABEL_FRAMES_PER_SECOND,
-        "energy": energy,
     }
 
 
 def energy_maps(maps: np.ndarray, step: int) -> dict:
-    """Energy by direction for ``scene``.
+    """Energy by direction, which the player looks for in the figure's ``layout.meta["energy"]``: there it is sent only once.
 
     maps: (N, rows, columns) uint8, rows from elevation +90 downwards, columns from azimuth +180 falling to -180 degrees; map i
     is of the label frames from i * step up to (i + 1) * step.

@@ -46,7 +46,6 @@ class Scene {
     this.data = data;
     this.estimate = byFrame(data.estimate);
     this.truth = byFrame(data.truth);
-    this.energy = data.energy && { ...data.energy, bytes: Uint8Array.from(atob(data.energy.data), (c) => c.charCodeAt(0)) };
   }
 
   frameAt(seconds) { return Math.floor(seconds / this.data.frame_seconds + 1e-6); }
@@ -54,14 +53,21 @@ class Scene {
   colour(row) { return this.data.classes[row.class][1]; }
   symbol(row) { return this.data.symbols?.[row.track] ?? "circle"; }
   trackName(row) { return this.data.tracks[row.track] ?? `track ${row.track + 1}`; }
+}
 
-  /** The bytes of the energy map of a frame, row by row, or null. */
-  energyAt(frame) {
-    if (!this.energy) return null;
-    const { bytes, rows, columns, step } = this.energy;
+/** Maps of energy over the sphere, one after the other: what the figure carries in `layout.meta.energy`. */
+class Energy {
+  constructor(data) {
+    this.data = data;
+    this.bytes = Uint8Array.from(atob(data.data), (c) => c.charCodeAt(0));
+  }
+
+  /** The map of a frame: values row by row. */
+  at(frame) {
+    const { rows, columns, step } = this.data;
     const size = rows * columns;
-    const index = clamp(Math.floor(frame / step), 0, bytes.length / size - 1);
-    return bytes.subarray(index * size, (index + 1) * size);
+    const index = clamp(Math.floor(frame / step), 0, this.bytes.length / size - 1);
+    return { rows, columns, values: this.bytes.subarray(index * size, (index + 1) * size) };
   }
 }
 
@@ -417,6 +423,14 @@ class Chart {
     this.gd = this.onDrawn = null;
   }
 
+  /** What the figure says of the energy over the sphere, or null. */
+  get energy() {
+    const data = this.gd?.layout?.meta?.energy;
+    if (!data) return null;
+    if (this.energyOfFigure?.data.data !== data.data) this.energyOfFigure = new Energy(data);
+    return this.energyOfFigure;
+  }
+
   // Arrays of Python
 
   /** Indices in the figure of the dots of the tracks, with the opacity that each should have. */
@@ -759,16 +773,17 @@ class Directions {
     if (!this.width) return;
     const { scene, front } = this.player;
     const frame = scene.frameAt(time);
+    const { energy } = this.player.chart;
     const state = [frame, front, this.colours];
-    if (this.scene === scene && this.drawn === String(state)) return;
-    this.scene = scene;
+    if (this.scene === scene && this.energy === energy && this.drawn === String(state)) return;
+    Object.assign(this, { scene, energy });
     this.drawn = String(state);
     const context = this.canvas.getContext("2d");
     const scale = window.devicePixelRatio || 1;
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
     const projection = this.view === "map" ? new MapProjection(this) : new SphereProjection(this);
-    projection.shade(context, scene.energyAt(frame));
+    if (energy) projection.shade(context, energy.at(frame));
     projection.grid(context);
     this.drawTrails(context, projection, frame);
     this.drawSounds(context, projection, frame);
@@ -906,10 +921,8 @@ class MapProjection {
 
   points({ azimuth, elevation }) { return [this.at(azimuth, elevation)]; }
 
-  shade(context, energy) {
-    if (!energy) return;
-    const { rows, columns } = this.scene.energy;
-    const image = energyImage(this.colours[0], columns, rows, (i) => energy[i]);
+  shade(context, { rows, columns, values }) {
+    const image = energyImage(this.colours[0], columns, rows, (i) => values[i]);
     context.imageSmoothingQuality = "high";
     context.drawImage(image, this.box.x, this.box.y, this.box.width, this.box.height);
   }
@@ -964,7 +977,6 @@ class SphereProjection {
   }
 
   shade(context, energy) {
-    if (!energy) return;
     const size = 48;
     [0, 1].forEach((part) => {
       const [x, y] = this.centres[part];
@@ -990,13 +1002,12 @@ class SphereProjection {
   }
 
   /** Between the four cells around a direction, across +-180 degrees too. */
-  energyTowards(energy, front, left, up) {
-    const { rows, columns } = this.scene.energy;
+  energyTowards({ rows, columns, values }, front, left, up) {
     const azimuth = Math.atan2(left, front) / Math.PI, elevation = Math.asin(clamp(up, -1, 1)) / Math.PI;
     const y = clamp((0.5 - elevation) * rows - 0.5, 0, rows - 1), x = (1 - azimuth) / 2 * columns - 0.5 + columns;
     const [top, first] = [Math.floor(y), Math.floor(x)];
     const row = (r) => {
-      const cell = (c) => energy[Math.min(r, rows - 1) * columns + c % columns];
+      const cell = (c) => values[Math.min(r, rows - 1) * columns + c % columns];
       return cell(first) + (x - first) * (cell(first + 1) - cell(first));
     };
     return row(top) + (y - top) * (row(top + 1) - row(top));

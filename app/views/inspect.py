@@ -1,13 +1,12 @@
 """Inspect: one clip through one network or several, seen and heard over time."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import clip_tabs, compute, state, widgets
+from app import clip, clip_tabs, compute, state, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import timeline
@@ -17,7 +16,6 @@ from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.decode import Decoding
 from einv2.inference import Prediction
 
-AUDIO_TYPES = ["wav", "flac", "ogg"]
 AUDIO_KEY = "listen"
 AROUND_SECONDS = 2.0  # shown before and after an event that another page leads to
 MAX_NETWORKS = 3
@@ -84,11 +82,11 @@ def page() -> None:
     if source is None:
         welcome()
         return
-    source = prepared(source)
-    found = analyse(source, networks)
+    source = clip.prepared(source)
+    found = clip.analyse(source, networks)
     if found is not None:
         hearing, predictions = found
-        truth = read_truth(source, predictions, hearing, truth_choice)
+        truth = clip.read_truth(source, predictions, hearing, truth_choice)
         show(Shown(source, hearing, predictions, truth))
 
 
@@ -100,25 +98,11 @@ def choose() -> tuple[Source | None, tuple[tuple[str, ...], ...], tuple[str, ...
     place = st.empty()
     with st.sidebar:
         st.subheader("Clip")
-        clip = st.file_uploader(
-            "FOA recording",
-            AUDIO_TYPES,
-            key="clip_upload",
-            on_change=forget_example,
-            help="4 channels W, Y, Z, X (ACN/SN3D), any rate, from 0.2 s. It stays on this machine.",
-        )
-        truth = st.file_uploader(
-            "Ground truth (optional)", ["csv"], key="truth_upload", help="DCASE metadata CSV of 2019 to 2024."
-        )
-        if truth and not clip:
-            st.caption("The ground truth is used once its recording is uploaded, too.")
-        source = opened(clip, truth)
+        source = clip.choose()
         st.subheader("Network")
         networks, classes = choose_networks(place), None
         if networks and source is not None and source.truth is not None:
             classes = widgets.choose_truth_classes(compute.load_model(networks[0][0]).classes)
-        if source is not None and clip is None:
-            st.button("Close clip", on_click=close, icon=":material/close:")
     return source, networks, classes
 
 
@@ -162,47 +146,6 @@ def load_model(name: str, place) -> inference.Model | None:
         return None
 
 
-def forget_example() -> None:
-    for key in (state.CLIP, state.MOMENT, state.FIX, state.SEEK):
-        st.session_state.pop(key, None)
-    st.query_params.pop("example", None)
-
-
-def close() -> None:
-    forget_example()
-    for key in (state.ANALYSES, state.SOUNDS, state.FIGURE, state.PREPARED):
-        st.session_state.pop(key, None)
-
-
-def opened(clip, truth) -> Source | None:
-    """An upload, with the ground truth uploaded beside it, wins over an example. The same upload is the same object."""
-    if clip is None:
-        st.session_state.pop(state.UPLOAD, None)
-        if state.CLIP not in st.session_state:
-            widgets.open_example_of_link()
-        return st.session_state.get(state.CLIP)
-    ids = (clip.file_id, truth and truth.file_id)
-    kept = st.session_state.get(state.UPLOAD)
-    if kept is None or kept[0] != ids:
-        with_truth = (truth.name, truth.getvalue()) if truth else ()
-        kept = st.session_state[state.UPLOAD] = (ids, Source(clip.name, clip.getvalue(), *with_truth))
-    return kept[1]
-
-
-def prepared(source: Source) -> Source:
-    """The clip with its channels set right as the user chose, and from where it is looked at. The same choice is the same object."""
-    name, fix = st.session_state.get(state.FIX, (None, None))
-    fix = fix if name == source.name else None
-    kept = st.session_state.get(state.PREPARED)
-    if kept is None or kept[0] is not source:
-        st.session_state.pop("window", None)  # it was that of another clip
-    start = 60.0 * st.session_state.get("window", 0)
-    if kept is None or kept[0] is not source or kept[1:3] != (fix, start):
-        new = dataclasses.replace(source, fix=fix, start=start)
-        kept = st.session_state[state.PREPARED] = (source, fix, start, new)
-    return kept[3]
-
-
 def welcome() -> None:
     st.title("See what a SELD network hears")
     st.markdown(
@@ -215,68 +158,6 @@ def welcome() -> None:
         "Channels are W, Y, Z, X in SN3D, as in the DCASE data sets. Azimuth grows counter-clockwise from the front: "
         "90° is left. Nothing you open leaves this machine."
     )
-
-
-# Computation
-
-
-def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hearing, dict[str, Prediction]] | None:
-    """With progress and a way to stop; None, and one sentence on the page, if the clip cannot be used."""
-    if st.session_state.get(state.STOPPED) == source.digest:
-        st.info(f"Stopped before {widgets.plain(source.name)} was through.")
-        st.button("Start again", on_click=st.session_state.pop, args=(state.STOPPED,), icon=":material/refresh:")
-        return None
-    place = st.empty()
-    bar = None
-
-    def progress(share: float, text: str) -> None:
-        nonlocal bar
-        if bar is None:
-            with place.container():
-                bar = st.progress(0.0)
-                st.button("Stop", on_click=stop, args=(source.digest,), icon=":material/stop:")
-        bar.progress(min(share, 1.0), text=widgets.plain(text))
-
-    try:
-        hearing = compute.hear(source, progress)
-        predictions = {" + ".join(names): compute.predict(source, names, progress) for names in networks}
-    except (ValueError, OSError) as error:
-        # an OSError would name a temporary file
-        what = f"{source.name} could not be kept for reading: {error.strerror}" if isinstance(error, OSError) else error
-        with place.container():
-            widgets.error(what)
-            st.caption("Remove the file in the sidebar, or drop another one there.")
-        return None
-    place.empty()
-    return hearing, predictions
-
-
-def stop(digest: str) -> None:
-    """Runs at the start of the next run, which the click begins; the run at work ends at its next sign of progress."""
-    st.session_state[state.STOPPED] = digest
-
-
-def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hearing, classes) -> Truth | None:
-    first = next(iter(predictions.values()))
-    try:
-        truth = compute.read_truth(source, classes or first.classes, len(first.sed))
-    except ValueError as error:
-        widgets.error(f"{error}. The clip is shown without ground truth.")
-        return None
-    if truth is not None and truth.frames_beyond:
-        seconds = truth.frames_beyond / LABEL_FRAMES_PER_SECOND
-        widgets.warning(
-            f"{truth.name} goes on for {seconds:.1f} s of labelled sound beyond the end of {source.name}; "
-            "that part is not shown and not scored."
-        )
-    if truth is not None and truth.rows_hidden:
-        widgets.warning(
-            f"{truth.name} has more than {compute.MAX_LANES} events at a time; {truth.rows_hidden} of its rows are scored, "
-            "but not drawn."
-        )
-    if truth is not None and Path(truth.name).stem != source.stem:
-        widgets.warning(f"The ground truth is named {truth.name}, the clip {source.name}: do they belong together?")
-    return truth
 
 
 # The page
@@ -310,7 +191,7 @@ def choose_window(seconds: float) -> None:
         f"Window of {minutes} minutes, from minute",
         0,
         last,
-        key="window",
+        key=state.WINDOW,
         help="A long clip is seen, heard and scored through a window; times on the page count from its start.",
     )
 
@@ -391,7 +272,6 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
             shown.classes,
             () if shown.truth is None else shown.truth.classes,
             shown.lanes,
-            energy_maps(shown.hearing.sphere, shown.hearing.sphere_step),
         ),
         arrays(shown, tables),
         f"{shown.source.key} {'/'.join(tables)} {choices}",
@@ -456,7 +336,9 @@ def standing_figure(shown: Shown, panel: str, chunks: bool):
     kept = st.session_state.get(state.FIGURE)
     if kept is None or kept[0] != key:
         # the truth is kept with it, so that its id stays its own
-        kept = st.session_state[state.FIGURE] = (key, make_figure(shown, panel, chunks, moment), shown.truth)
+        figure = make_figure(shown, panel, chunks, moment)
+        figure.update_layout(meta={"energy": energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)})
+        kept = st.session_state[state.FIGURE] = (key, figure, shown.truth)
     return kept[1]
 
 
