@@ -1,17 +1,11 @@
-import contextlib
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from app.bench import ARGUMENTS, CHROMIUM, serving
 from einv2 import checkpoint, foa, labels, models
 from einv2.config import FeatureConfig, ModelConfig
 from einv2.simulate import SceneConfig, SourceBank, write_scenes
@@ -19,8 +13,6 @@ from einv2.simulate import SceneConfig, SourceBank, write_scenes
 torch.set_num_threads(1)  # the networks here are too small for more
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WAIT_MS = 60_000
 
 
@@ -99,35 +91,8 @@ def tiny_checkpoint(tiny_model, tiny_features):
 @pytest.fixture(scope="session")
 def address():
     """The app, served from a process of its own."""
-    with serving("app/main.py") as url:
+    with serving() as (url, _):
         yield url
-
-
-@contextlib.contextmanager
-def serving(script):
-    """The address at which Streamlit serves a script."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--server.port", str(port), "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", script, *options]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_until_up(f"http://127.0.0.1:{port}/_stcore/health")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def _wait_until_up(url):
-    for _ in range(300):
-        try:
-            if urllib.request.urlopen(url, timeout=1).status == 200:
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(url)
 
 
 @pytest.fixture(scope="session")

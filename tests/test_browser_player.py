@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def page_address():
-    with serving("tests/player_page.py") as url:
+    with serving("tests/player_page.py") as (url, _):
         yield url
 
 

@@ -153,6 +153,7 @@ def test_a_waveform_is_drawn_between_its_extremes():
     assert upper.fill == "tonexty" and (upper.x0, upper.dx) == (0.025, 0.05)
     np.testing.assert_allclose(lower.y, -0.5)
     np.testing.assert_allclose(upper.y, np.arange(20) * 0.5 / 127, atol=1e-4)
+    np.testing.assert_allclose(figure.data[2].z[0], 0.5)  # the peaks, told wherever the mouse is
     assert figure.layout.yaxis.range == (-0.525, 0.525) and figure.layout.yaxis.type != "category"
 
 

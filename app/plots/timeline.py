@@ -40,6 +40,7 @@ INTENSITY_COLOURS = (
 WAVEFORM_COLOUR = "#3C9AA8"
 LEAST_NAMED_PERCENT = 5  # the class of a smaller probability is not told
 _STRIP_COLOURS = ((0, "rgba(118,131,143,0)"), (1, "rgba(118,131,143,0.65)"))  # of theme.NEUTRAL
+_CLEAR = ((0, "rgba(0,0,0,0)"), (1, "rgba(0,0,0,0)"))
 _ENERGY_COLOURS = ((0, "rgba(108,128,176,0)"), (0.2, "rgba(108,128,176,0.05)"), (1, "rgba(108,128,176,0.85)"))
 
 
@@ -97,9 +98,9 @@ def timeline(
     if energy is not None:
         figure.add_trace(_energy_map(energy, energy_azimuths), 3, 1)
     if truth_lanes:
-        figure.add_trace(_truth_bars(truth, truth_classes), 2, 1)
+        figure.add_trace(truth_bars(truth, truth_classes), 2, 1)
         for row, column in ((3, "azimuth"), (4, "elevation")):
-            figure.add_traces(_truth_lines(truth, truth_classes, column), row, 1)
+            figure.add_traces(truth_lines(truth, truth_classes, column), row, 1)
     for trace, row in empty_detections(track_names, systems):
         figure.add_trace(trace, row, 1)
     _style(figure, inner, lanes, seconds)
@@ -159,14 +160,25 @@ def _band_names(mel_hz: np.ndarray) -> list[str]:
     return [f"{hz:.0f} Hz" for hz in mel_hz]
 
 
-def _waveform(extremes: np.ndarray, column_seconds: float, full_scale: float) -> list[go.Scatter]:
+def _waveform(extremes: np.ndarray, column_seconds: float, full_scale: float) -> list:
+    """The band between the least and the largest samples, under a clear map that tells the peak wherever the mouse is."""
     least, largest = (np.float32(full_scale / 127) * extremes.T.astype(np.float32)).round(4)
     line = dict(mode="lines", line=dict(color=WAVEFORM_COLOUR, width=1), x0=column_seconds / 2, dx=column_seconds)
-    lower = go.Scatter(y=least, hoverinfo="skip", name="waveform, least", **line)
-    hover = "%{x:.2f} s<br>from %{customdata:.3f} to %{y:.3f}<extra></extra>"
+    peaks = go.Heatmap(
+        z=np.maximum(np.abs(least), np.abs(largest))[None],
+        x0=column_seconds / 2,
+        dx=column_seconds,
+        y0=0,
+        dy=2.1 * full_scale,
+        colorscale=_CLEAR,
+        showscale=False,
+        hovertemplate="%{x:.2f} s<br>peak %{z:.3f}<extra></extra>",
+        name="peaks",
+    )
     return [
-        lower,
-        go.Scatter(y=largest, customdata=least, fill="tonexty", hovertemplate=hover, name="waveform", **line),
+        go.Scatter(y=least, hoverinfo="skip", name="waveform, least", **line),
+        go.Scatter(y=largest, fill="tonexty", hoverinfo="skip", name="waveform", **line),
+        peaks,
     ]
 
 
@@ -289,7 +301,8 @@ def segments(table: pd.DataFrame) -> pd.DataFrame:
     return labels.frames_to_events(table)[["track", "class", "onset", "offset"]]
 
 
-def _truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
+def truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
+    """The events of a reference, whose ``track`` is its lane, as outlines on the lanes "truth 1", "truth 2" and so on."""
     runs = segments(truth)
     colours = [theme.class_colour(classes[c]) for c in runs["class"]]
     return go.Bar(
@@ -317,8 +330,9 @@ def _faded(colour: str) -> str:
     return f"rgba({r},{g},{b},0.16)"
 
 
-def _truth_lines(truth: pd.DataFrame, classes: tuple[str, ...], column: str) -> list[go.Scatter]:
-    """A thin line per class, broken between events and where the azimuth jumps across +-180 degrees."""
+def truth_lines(truth: pd.DataFrame, classes: tuple[str, ...], column: str) -> list[go.Scatter]:
+    """The azimuths or elevations of a reference over time: a thin line per class, broken between events and where the azimuth
+    jumps across +-180 degrees."""
     traces = []
     for class_index, rows in truth.sort_values(["class", "track", "frame"]).groupby("class"):
         x, y = break_lines(rows["frame"].to_numpy(), rows["track"].to_numpy(), rows[column].to_numpy(float))

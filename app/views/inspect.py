@@ -220,7 +220,8 @@ def kept(table: pd.DataFrame, prediction: Prediction, classes: list[str], tracks
 
 
 def choose_decoding(shown: Shown) -> tuple[Decoding, list[str], list[int]]:
-    threshold = st.slider(
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    threshold = row.slider(
         "Threshold (class probability)",
         0.05,
         0.95,
@@ -230,13 +231,12 @@ def choose_decoding(shown: Shown) -> tuple[Decoding, list[str], list[int]]:
         bind="query-params",
         help="A track is active in a frame of 100 ms where its largest class probability is above this.",
     )
-    left, right = st.columns(2)
-    with left.popover("Detections", width="stretch", icon=":material/tune:"):
+    with row.popover("Detections", icon=":material/tune:"):
         median = st.slider("Median over frames", 1, 15, 1, 2, key="median", help="Of the probabilities, over time.")
         minimum = st.slider("Shortest event (s)", 0.1, 2.0, 0.1, 0.1, key="minimum")
         gap = st.slider("Bridge gaps up to (s)", 0.0, 1.0, 0.0, 0.1, key="gap")
         own = choose_class_thresholds(shown.classes, threshold)
-    with right.popover("Show only", width="stretch", icon=":material/filter_alt:"):
+    with row.popover("Show only", icon=":material/filter_alt:"):
         classes = st.multiselect("Classes", shown.classes, key="only_classes", placeholder="all")
         n_tracks = max((p.sed.shape[1] for p in shown.predictions.values() if not p.class_wise), default=0)
         tracks = (
@@ -304,14 +304,14 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
 
 def choose_view(shown: Shown) -> tuple[str, str, bool]:
     """(way of listening, panel at the top, chunk borders)."""
-    left, right = st.columns(2)
-    way = left.selectbox(
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    way = row.selectbox(
         "Listen to", clip_tabs.ways(shown), key="way", help="A beam along a track lets you hear what is there."
     )
-    panel = right.selectbox(
+    panel = row.selectbox(
         "Top panel", list(PANELS), key="panel", help="A channel, the waveform, or the intensity features."
     )
-    chunks = st.toggle(
+    chunks = row.toggle(
         "Chunk borders", key="chunks", help=f"The network works on {inference.CHUNK_SECONDS} s at a time."
     )
     return way, panel, chunks
