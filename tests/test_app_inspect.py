@@ -203,11 +203,18 @@ def test_a_link_opens_the_example_with_its_settings():
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT)
     app.query_params["example"] = "moving_dog"
     app.query_params["threshold"] = "0.8"
+    app.query_params["median"] = "5"
+    app.query_params["only_classes"] = "piano"
+    app.query_params["panel"] = "Waveform of W"
     fine(app.run())
     assert any("moving" in shown(m.value) for m in app.markdown) and app.slider(key="threshold").value == 0.8
+    assert app.slider(key="median").value == 5 and app.multiselect(key="only_classes").value == ["piano"]
+    assert app.selectbox(key="panel").value == "Waveform of W"
 
 
-@pytest.mark.parametrize("parameter, value", [("networks", "nothing"), ("threshold", "high"), ("example", "../secret")])
+@pytest.mark.parametrize(
+    "parameter, value", [("networks", "nothing"), ("threshold", "high"), ("median", "-3"), ("example", "../secret")]
+)
 def test_a_broken_link_does_no_harm(parameter, value):
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT)
     app.query_params[parameter] = value

@@ -19,6 +19,7 @@ from einv2.inference import Prediction
 AUDIO_KEY = "listen"
 AROUND_SECONDS = 2.0  # shown before and after an event that another page leads to
 MAX_NETWORKS = 3
+LINK = "query-params"  # a choice that the address holds, so that a link opens the same
 PANELS = {
     "W, all": ("level", 0),
     "Y, left": ("level", 1),
@@ -120,7 +121,7 @@ def choose_networks(place) -> tuple[tuple[str, ...], ...]:
         key="networks",
         max_selections=MAX_NETWORKS,
         help="The checkpoints in the folder pretrained/. Several stand under one another.",
-        bind="query-params",
+        bind=LINK,
     )
     if not names:
         with place:
@@ -131,7 +132,7 @@ def choose_networks(place) -> tuple[tuple[str, ...], ...]:
         st.warning(f"Not shown, for its class list is not that of {usable[0]}: {', '.join(left)}.")
     usable = alike
     if len(usable) > 1 and st.toggle(
-        "As one ensemble", key="ensemble", help="Their tracks are aligned, then averaged."
+        "As one ensemble", key="ensemble", bind=LINK, help="Their tracks are aligned, then averaged."
     ):
         return (usable,)
     return tuple((name,) for name in usable)
@@ -228,16 +229,18 @@ def choose_decoding(shown: Shown) -> tuple[Decoding, list[str], list[int]]:
         0.5,
         0.05,
         key="threshold",
-        bind="query-params",
+        bind=LINK,
         help="A track is active in a frame of 100 ms where its largest class probability is above this.",
     )
     with row.popover("Detections", icon=":material/tune:"):
-        median = st.slider("Median over frames", 1, 15, 1, 2, key="median", help="Of the probabilities, over time.")
-        minimum = st.slider("Shortest event (s)", 0.1, 2.0, 0.1, 0.1, key="minimum")
-        gap = st.slider("Bridge gaps up to (s)", 0.0, 1.0, 0.0, 0.1, key="gap")
+        median = st.slider(
+            "Median over frames", 1, 15, 1, 2, key="median", bind=LINK, help="Of the probabilities, over time."
+        )
+        minimum = st.slider("Shortest event (s)", 0.1, 2.0, 0.1, 0.1, key="minimum", bind=LINK)
+        gap = st.slider("Bridge gaps up to (s)", 0.0, 1.0, 0.0, 0.1, key="gap", bind=LINK)
         own = choose_class_thresholds(shown.classes, threshold)
     with row.popover("Show only", icon=":material/filter_alt:"):
-        classes = st.multiselect("Classes", shown.classes, key="only_classes", placeholder="all")
+        classes = st.multiselect("Classes", shown.classes, key="only_classes", bind=LINK, placeholder="all")
         n_tracks = max((p.sed.shape[1] for p in shown.predictions.values() if not p.class_wise), default=0)
         tracks = (
             st.multiselect("Tracks", range(1, n_tracks + 1), key="only_tracks", placeholder="all") if n_tracks else []
@@ -309,10 +312,10 @@ def choose_view(shown: Shown) -> tuple[str, str, bool]:
         "Listen to", clip_tabs.ways(shown), key="way", help="A beam along a track lets you hear what is there."
     )
     panel = row.selectbox(
-        "Top panel", list(PANELS), key="panel", help="A channel, the waveform, or the intensity features."
+        "Top panel", list(PANELS), key="panel", bind=LINK, help="A channel, the waveform, or the intensity features."
     )
     chunks = row.toggle(
-        "Chunk borders", key="chunks", help=f"The network works on {inference.CHUNK_SECONDS} s at a time."
+        "Chunk borders", key="chunks", bind=LINK, help=f"The network works on {inference.CHUNK_SECONDS} s at a time."
     )
     return way, panel, chunks
 
