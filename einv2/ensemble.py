@@ -89,7 +89,7 @@ class Turned(Model):
     """A model that hears the scene turned or mirrored by one of the 16 patterns of FOA and tells directions turned back."""
 
     def __init__(self, model: Model, pattern: int):
-        super().__init__(model.checkpoint, model.device)
+        vars(self).update(vars(model))  # the same network, not a copy of it
         self.matrix = torch.from_numpy(pattern_matrix(pattern)).float().to(model.device)
 
     def turn(self, x: torch.Tensor) -> torch.Tensor:

@@ -31,9 +31,13 @@ class LogMelIntensity(nn.Module):
         if audio.ndim != 3 or audio.shape[1] != 4:
             raise ValueError(f"audio must have the shape (batch, 4, samples), not {tuple(audio.shape)}")
         spectrum = self.spectrum(audio)
-        power = spectrum.real.square() + spectrum.imag.square()
+        real, imaginary = (
+            spectrum.real.contiguous(),
+            spectrum.imag.contiguous(),
+        )  # interleaved, all below takes twice as long
+        power = torch.addcmul(real.square(), imaginary, imaginary)
         logmel = 10 * torch.log10((power @ self.mel).clamp(min=POWER_FLOOR))
-        return torch.cat([logmel, intensity(spectrum) @ self.mel], dim=1)
+        return torch.cat([logmel, intensity(real, imaginary) @ self.mel], dim=1)
 
     def spectrum(self, audio: torch.Tensor) -> torch.Tensor:
         """Complex short-time spectrum (B, 4, T, n_fft / 2 + 1)."""
@@ -50,11 +54,15 @@ class LogMelIntensity(nn.Module):
         return spectrum.unflatten(0, (batch, channels)).transpose(2, 3)
 
 
-def intensity(spectrum: torch.Tensor) -> torch.Tensor:
-    """Active intensity Re(conj(W) (Y, Z, X)) per bin as a vector of length at most 1: (B, 4, T, bins) -> (B, 3, T, bins)."""
-    w, directional = spectrum[:, :1], spectrum[:, 1:]
-    vector = w.real * directional.real + w.imag * directional.imag
-    return vector / (vector.norm(dim=1, keepdim=True) + INTENSITY_FLOOR)
+def intensity(real: torch.Tensor, imaginary: torch.Tensor) -> torch.Tensor:
+    """Active intensity Re(conj(W) (Y, Z, X)) per bin as a vector of length at most 1, from both parts of a spectrum:
+    (B, 4, T, bins) -> (B, 3, T, bins)."""
+    vector = torch.addcmul(real[:, :1] * real[:, 1:], imaginary[:, :1], imaginary[:, 1:])
+    y, z, x = vector.unbind(1)
+    length = torch.addcmul(
+        torch.addcmul(y.square(), z, z), x, x
+    ).sqrt_()  # over so few, vector.norm() takes ten times as long
+    return vector / (length + INTENSITY_FLOOR).unsqueeze(1)
 
 
 def mel_filters(config: FeatureConfig) -> torch.Tensor:

@@ -8,15 +8,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from . import audio, checkpoint, labels
+from . import audio, checkpoint, fast, labels
+from .background import ahead
 from .checkpoint import Checkpoint
 from .config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
 from .decode import Decoding, as_tracks, decode
 from .features import LogMelIntensity
+from .models import Output
 
 CHUNK_SECONDS = 4
 CHUNK_FRAMES = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND
-BATCH_CHUNKS = 8
+BATCH_CHUNKS = 8  # at a time, of a network so wide that
+BATCH_MAPS = 2**17  # its first maps, of this many numbers a frame, stay near the processor; a wider one takes fewer
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 
 
@@ -48,9 +51,18 @@ class Prediction:
 
 
 class Model:
-    """A checkpoint ready to run on the CPU or a GPU. ValueError if its network has one branch only (Table 2 of the paper)."""
+    """A checkpoint ready to run on the CPU or a GPU, by the network that ``fast.for_inference`` makes of its own.
 
-    def __init__(self, loaded: Checkpoint, device: str | torch.device = "cpu", name: str = "the network"):
+    ValueError if the network has one branch only (Table 2 of the paper), or on a precision that ``fast.PRECISIONS`` lacks.
+    """
+
+    def __init__(
+        self,
+        loaded: Checkpoint,
+        device: str | torch.device = "cpu",
+        name: str = "the network",
+        precision: str = "float32",
+    ):
         if loaded.model.task != "seld":
             what = {"sed": "activities", "doa": "directions"}[loaded.model.task]
             raise ValueError(
@@ -58,7 +70,8 @@ class Model:
             )
         self.checkpoint = loaded
         self.device = torch.device(device)
-        self.network = loaded.network.to(self.device).eval()
+        self.precision = precision
+        self.network = fast.for_inference(loaded.network.to(self.device), precision)
         self.extract = LogMelIntensity(loaded.features).to(self.device)
         self.mean, self.std = loaded.feature_mean.to(self.device), loaded.feature_std.to(self.device)
 
@@ -70,11 +83,19 @@ class Model:
     def sample_rate(self) -> int:
         return self.checkpoint.features.sample_rate
 
+    @property
+    def batch_chunks(self) -> int:
+        """How many chunks go through the network at a time."""
+        maps = self.checkpoint.model.channels[0] * self.checkpoint.features.n_mels
+        return max(1, min(BATCH_CHUNKS, BATCH_MAPS // (8 * maps)))
+
     @torch.inference_mode()
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Audio chunks (B, 4, S) float32 -> probabilities (B, T, M, K) and directions (B, T, M, 3)."""
         x = self.extract(torch.from_numpy(chunks).to(self.device))
-        sed, doa = as_tracks(self.network((self.turn(x) - self.mean) / self.std), self.checkpoint.model)
+        x = ((self.turn(x) - self.mean) / self.std).to(getattr(torch, self.precision))
+        output = Output(*(None if y is None else y.float() for y in self.network(x)))
+        sed, doa = as_tracks(output, self.checkpoint.model)
         return sed.cpu().numpy(), self.turn_back(doa).cpu().numpy()
 
     def turn(self, x: torch.Tensor) -> torch.Tensor:
@@ -104,7 +125,7 @@ class Model:
     ) -> Prediction:
         """Run over blocks (4, S) of 4 s at the model's sample rate; the last may be shorter."""
         sed, doa, n_samples = _Rows(), _Rows(), 0
-        for batch, samples in _batches(blocks, CHUNK_SECONDS * self.sample_rate):
+        for batch, samples in ahead(_batches(blocks, CHUNK_SECONDS * self.sample_rate, self.batch_chunks)):
             n_samples += samples
             probabilities, directions = self.run(batch)
             sed.extend(probabilities.reshape(-1, *probabilities.shape[2:]))
@@ -137,13 +158,13 @@ class _Rows:
         return self.array[: self.length]
 
 
-def _batches(blocks: Iterator[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks in batches (B, 4, size), the last block filled with silence, and the number of true samples in each batch."""
+def _batches(blocks: Iterator[np.ndarray], size: int, n: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Blocks in batches (n, 4, size), the last block filled with silence, and the number of true samples in each batch."""
     batch, samples = [], 0
     for block in blocks:
         batch.append(np.pad(block, ((0, 0), (0, size - block.shape[1]))).astype(np.float32, copy=False))
         samples += block.shape[1]
-        if len(batch) == BATCH_CHUNKS:
+        if len(batch) == n:
             yield np.stack(batch), samples
             batch, samples = [], 0
     if batch:
@@ -167,7 +188,7 @@ def resolve(name_or_file: str | Path) -> Path:
     raise ValueError(f"there is no model {str(name_or_file)!r}: give the path of a .safetensors file{names}.")
 
 
-def load(name_or_file: str | Path = "einv2", device: str | torch.device = "cpu") -> Model:
-    """The model of a name in pretrained/ or of a checkpoint file."""
+def load(name_or_file: str | Path = "einv2", device: str | torch.device = "cpu", precision: str = "float32") -> Model:
+    """The model of a name in pretrained/ or of a checkpoint file; precision: of ``fast.PRECISIONS``."""
     path = resolve(name_or_file)
-    return Model(checkpoint.load(path), device, path.name)
+    return Model(checkpoint.load(path), device, path.name, precision)

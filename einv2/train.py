@@ -16,8 +16,7 @@ import json
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from . import augment, checkpoint, data, datasets, distributed, labels, models
+from .background import ahead
 from .checkpoint import Checkpoint
 from .config import FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
 from .decode import as_tracks, decode
@@ -264,7 +264,7 @@ def _train_epoch(run: Run, training: data.ChunkSet, should_stop) -> dict | None:
     rng = np.random.default_rng([config.seed, run.epoch])
     torch.manual_seed((config.seed * 1000 + run.epoch) * fabric.world_size + fabric.global_rank)
     plans = _batches(training.plan(rng), config.batch_size)
-    mine = _ahead(training.batch(plan[distributed.share(fabric, len(plan))]) for plan in plans)
+    mine = ahead(training.batch(plan[distributed.share(fabric, len(plan))]) for plan in plans)
     bar = _bar(fabric, f"epoch {run.epoch + 1}/{config.epochs}", len(plans))(mine)
     totals = np.zeros(3)
     run.forward.train()
@@ -280,16 +280,6 @@ def _train_epoch(run: Run, training: data.ChunkSet, should_stop) -> dict | None:
 def _batches(plan: list, size: int) -> list[list]:
     """The plan in batches. An incomplete last one is left out, unless it is the only one."""
     return [plan[i : i + size] for i in range(0, max(len(plan) - size, 0) + 1, size)]
-
-
-def _ahead(items: Iterable) -> Iterator:
-    """The same items in their order; while one is used, the next is made in the background."""
-    items = iter(items)
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
 
 
 def train_step(run: Run, batch: augment.Sample, rng: np.random.Generator, n: int | None = None) -> list[float]:
@@ -343,7 +333,7 @@ def validate(run: Run, chunks: data.ChunkSet) -> dict:
     plan, size = chunks.plan(None), run.train.batch_size
     plans = [plan[i : i + size] for i in range(0, len(plan), size)]
     mine = plans[run.fabric.global_rank :: run.fabric.world_size]
-    results = [_predict(run, batch) for batch in _ahead(map(chunks.batch, mine))]
+    results = [_predict(run, batch) for batch in ahead(map(chunks.batch, mine))]
     losses, sed, doa = zip(*distributed.gather(run.fabric, results))
     _require_finite(run, loss := float(np.mean(losses)))
     sed = None if run.model.task == "doa" else np.concatenate(sed)

@@ -246,7 +246,7 @@ def test_blocks_report_and_can_be_stopped(tiny_checkpoint):
     taken.clear()
     with pytest.raises(KeyError, match="stopped"):
         both.predict_blocks(blocks(30), stop)
-    assert len(taken) == inference.BATCH_CHUNKS
+    assert len(taken) <= 2 * inference.BATCH_CHUNKS  # one batch used, and one read ahead
     with pytest.raises(ValueError, match="0 samples"):
         both.predict_blocks(iter(()))
 

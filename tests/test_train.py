@@ -310,14 +310,6 @@ def test_batches_leave_out_an_incomplete_last_one():
     assert train._batches([1], 2) == [[1]]
 
 
-def test_what_is_made_ahead_keeps_its_order_and_its_errors():
-    assert list(train._ahead(range(5))) == [0, 1, 2, 3, 4] and list(train._ahead([])) == []
-    ahead = train._ahead(1 // x for x in (1, 0))
-    assert next(ahead) == 1
-    with pytest.raises(ZeroDivisionError):
-        next(ahead)
-
-
 def test_one_cycle():
     assert train.one_cycle(0, 0.2) == pytest.approx(0.04)
     assert train.one_cycle(0.1, 0.2) == pytest.approx(0.52)
