@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from app import compute, folders, state, widgets
@@ -112,7 +113,7 @@ def forget() -> None:
 
 def close() -> None:
     forget()
-    for key in (state.ANALYSES, state.SOUNDS, state.FIGURE, state.PREPARED):
+    for key in (state.ANALYSES, state.SOUNDS, state.FIGURE, state.PREPARED, state.TRACKING, state.RIBBONS):
         st.session_state.pop(key, None)
     st.session_state[state.CLOSED] = st.session_state.get(state.CLOSED, 0) + 1
 
@@ -129,6 +130,18 @@ def prepared(source: Source) -> Source:
         new = dataclasses.replace(source, fix=fix, start=start)
         kept = st.session_state[state.PREPARED] = (source, fix, start, new)
     return kept[3]
+
+
+def choose_window(seconds: float) -> None:
+    minutes = compute.WINDOW_SECONDS // 60
+    last = max(int(np.ceil((seconds - compute.WINDOW_SECONDS) / 60)), 1)
+    st.slider(
+        f"Window of {minutes} minutes, from minute",
+        0,
+        last,
+        key=state.WINDOW,
+        help="A long clip is seen, heard and scored through a window; times on the page count from its start.",
+    )
 
 
 # Analysis

@@ -14,6 +14,7 @@ import soundfile
 import streamlit as st
 import torch
 
+from app import shelf
 from app.state import ANALYSES, SOUNDS, Source
 from einv2 import audio, ensemble, features, foa, inference, inputcheck, labels, listening
 from einv2.config import LABEL_FRAMES_PER_SECOND, FeatureConfig
@@ -54,9 +55,15 @@ class Hearing:
     findings: list
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
 def load_model(name: str) -> inference.Model:
-    return inference.load(name)
+    """A network of the shelf. Read again if its file is another than before; ValueError, one sentence, if it is not there."""
+    entry = shelf.find(name)
+    return _load(entry, entry.stamp)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _load(_entry: shelf.Entry, stamp: tuple) -> inference.Model:
+    return shelf.load(_entry)
 
 
 def hear(source: Source, progress: Progress) -> Hearing:
@@ -69,7 +76,8 @@ def predict(source: Source, names: tuple[str, ...], progress: Progress) -> infer
     each = []
     for n, name in enumerate(names):
         part = _part(progress, n / len(names), (n + 1) / len(names))
-        each.append(_kept((source.key, name), lambda name=name, part=part: _predict(source, name, part)))
+        key = (source.key, shelf.stamp(name))
+        each.append(_kept(key, lambda name=name, part=part: _predict(source, name, part)))
     return each[0] if len(each) == 1 else ensemble.combine(each)
 
 

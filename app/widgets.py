@@ -35,8 +35,10 @@ MODELS_MISSING = (
 SAME_CLASSES = "as the network"
 
 
-def choose_truth_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Which class list the indices of a ground-truth CSV mean."""
+def choose_truth_classes(
+    classes: tuple[str, ...], label: str = "Classes of the ground truth", key: str = "truth_classes"
+) -> tuple[str, ...]:
+    """Which class list the indices of a CSV mean."""
     options = {
         SAME_CLASSES: classes,
         "DCASE 2019": labels.DCASE2019_CLASSES,
@@ -45,9 +47,9 @@ def choose_truth_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
         "DCASE 2022 to 2024": labels.DCASE2022_CLASSES,
     }
     chosen = st.selectbox(
-        "Classes of the ground truth",
+        label,
         list(options),
-        key="truth_classes",
+        key=key,
         help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
     )
     return options[chosen]
@@ -93,3 +95,8 @@ def class_chips(names: list[str]) -> None:
         for name in names
     )
     st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.3em 1.2em;font-size:.9rem">{chips}</div>')
+
+
+def plot(figure, key: str) -> None:
+    """A figure that is only looked at."""
+    st.plotly_chart(figure, key=key, config={"displaylogo": False})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import clip, clip_tabs, compute, state, widgets
+from app import clip, clip_tabs, compute, shelf, state, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import timeline
@@ -109,7 +109,7 @@ def choose() -> tuple[Source | None, tuple[tuple[str, ...], ...], tuple[str, ...
 
 def choose_networks(place) -> tuple[tuple[str, ...], ...]:
     """Each network on its own, or all as one ensemble."""
-    available = list(inference.available_models())
+    available = shelf.names()
     if not available:
         with place:
             st.error(widgets.MODELS_MISSING)
@@ -120,7 +120,7 @@ def choose_networks(place) -> tuple[tuple[str, ...], ...]:
         available[:1],
         key="networks",
         max_selections=MAX_NETWORKS,
-        help="The checkpoints in the folder pretrained/. Several stand under one another.",
+        help="Those of the Models page. Several stand under one another.",
         bind=LINK,
     )
     if not names:
@@ -182,19 +182,7 @@ def header(shown: Shown) -> None:
     )
     clip_tabs.show_remedies(source, findings)
     if info.seconds > compute.WINDOW_SECONDS:
-        choose_window(info.seconds)
-
-
-def choose_window(seconds: float) -> None:
-    minutes = compute.WINDOW_SECONDS // 60
-    last = max(int(np.ceil((seconds - compute.WINDOW_SECONDS) / 60)), 1)
-    st.slider(
-        f"Window of {minutes} minutes, from minute",
-        0,
-        last,
-        key=state.WINDOW,
-        help="A long clip is seen, heard and scored through a window; times on the page count from its start.",
-    )
+        clip.choose_window(info.seconds)
 
 
 @st.fragment
@@ -335,7 +323,8 @@ def arrays(shown: Shown, tables: dict[str, pd.DataFrame]) -> list[dict]:
 def standing_figure(shown: Shown, panel: str, chunks: bool):
     """The figure without detections. The last one is kept in the session: a slider needs the same one again."""
     moment = st.session_state.get(state.MOMENT)
-    key = (shown.source.key, tuple(shown.predictions), id(shown.truth), panel, chunks, moment)
+    networks = tuple((name, shelf.stamp(name)) for name in shown.predictions)
+    key = (shown.source.key, networks, id(shown.truth), panel, chunks, moment)
     kept = st.session_state.get(state.FIGURE)
     if kept is None or kept[0] != key:
         # the truth is kept with it, so that its id stays its own

@@ -168,7 +168,7 @@ def identity_by_clip(estimate: pd.DataFrame, reference: pd.DataFrame, n_clips: i
     """The counts of each clip, 0 to n_clips - 1. Tables and errors as in ``identity_counts``; ValueError on a clip beyond."""
     if (last := _last_clip(estimate, reference)) >= n_clips:
         raise ValueError(f"clip {last} in the table, but n_clips is {n_clips}")
-    rows = _by_event(reference)
+    rows = by_event(reference)
     found, doubled = _found(estimate, rows)
     events = _events(rows, found, doubled)
     each = events[["frames", "found", "swaps", "fragments", "duplicates"]]
@@ -183,7 +183,7 @@ def identity_events(estimate: pd.DataFrame, reference: pd.DataFrame) -> pd.DataF
     clip, class, track; onset, offset (s); frames, found, swaps, fragments, duplicates as in ``IdentityCounts``; tracks: the
     output tracks it is found on, each once, in the order in which they are first used, a tuple of int.
     """
-    rows = _by_event(reference)
+    rows = by_event(reference)
     found, doubled = _found(estimate, rows)
     events = _events(rows, found, doubled)
     events = events.assign(tracks=_tracks_used(found, len(events)))
@@ -194,7 +194,7 @@ def _last_clip(*tables: pd.DataFrame) -> int:
     return max(int(matching.clip_of(t).max(initial=0)) for t in tables)
 
 
-def _by_event(reference: pd.DataFrame) -> pd.DataFrame:
+def by_event(reference: pd.DataFrame) -> pd.DataFrame:
     """The reference's rows in order of clip, class, track and frame, with the number of their event from 0 in ``event``."""
     names = ("frame", "class", "track", "azimuth", "elevation")
     rows = {"clip": matching.clip_of(reference), **{c: reference[c].to_numpy() for c in names}}
@@ -227,6 +227,19 @@ def _found(estimate: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, np
 
     A found frame: clip, event, frame, output (the track it is found on) and run (of that output track).
     """
+    (row, matched), (doubled, _) = match_events(estimate, rows)
+    track = estimate["track"].to_numpy()
+    _, run = _runs(matching.clip_of(estimate), track, estimate["frame"].to_numpy())
+    found = rows[["clip", "event", "frame"]].iloc[row]
+    return found.assign(output=track[matched], run=run[matched]), doubled
+
+
+def match_events(estimate: pd.DataFrame, rows: pd.DataFrame) -> tuple[tuple, tuple]:
+    """Pairs (rows of the reference, rows of the estimate), (N,) positions each: those found, and those left over.
+
+    rows: from ``by_event``. Found as in ``IdentityCounts``, in order of the reference's rows. An estimate left over: matched with
+    nothing, but of the class of rows of its frame at most 20 degrees away; it is paired with the nearest.
+    """
     keys = matching.keys(("frame", "class"), rows, estimate)
     i, j = matching.pairs_within(*keys)
     reference_doa, doa = (
@@ -236,19 +249,17 @@ def _found(estimate: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, np
     cost = np.where(distance <= MATCH_DEGREES + ROUNDING_DEGREES, distance, np.inf)
     row, matched, _ = matching.least_cost(i, j, keys[0][i], cost)
     order = np.argsort(row)
-    track = estimate["track"].to_numpy()
-    _, run = _runs(matching.clip_of(estimate), track, estimate["frame"].to_numpy())
-    found = rows[["clip", "event", "frame"]].iloc[row[order]]
-    return found.assign(output=track[matched[order]], run=run[matched[order]]), _left_over(i, j, cost, matched)
+    return (row[order], matched[order]), _left_over(i, j, cost, matched)
 
 
-def _left_over(i: np.ndarray, j: np.ndarray, cost: np.ndarray, matched: np.ndarray) -> np.ndarray:
-    """The nearest row of each estimate that has rows within reach, finite ``cost`` of a pair (i, j), but is not matched."""
+def _left_over(i: np.ndarray, j: np.ndarray, cost: np.ndarray, matched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(nearest row, estimate) of each estimate that has rows within reach, finite ``cost`` of a pair (i, j), but is not matched."""
     taken = np.zeros(1 + j.max(initial=0), bool)
     taken[matched] = True
     spare = np.flatnonzero(np.isfinite(cost) & ~taken[j])
     spare = spare[np.lexsort([cost[spare], j[spare]])]
-    return i[spare[np.unique(j[spare], return_index=True)[1]]]
+    nearest = spare[np.unique(j[spare], return_index=True)[1]]
+    return i[nearest], j[nearest]
 
 
 def _events(rows: pd.DataFrame, found: pd.DataFrame, doubled: np.ndarray) -> pd.DataFrame:

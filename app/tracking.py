@@ -1,0 +1,201 @@
+"""What the Tracks page compares: systems on one clip, brought to one list of classes, and what is computed of each."""
+
+import dataclasses
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import compute, state
+from app.plots.ribbons import Block, Ribbons
+from app.state import Source
+from einv2 import introspect, labels
+from einv2.config import LABEL_FRAMES_PER_SECOND
+from einv2.decode import Decoding
+from einv2.inference import CHUNK_SECONDS, Prediction
+from einv2.metrics import following
+from einv2.metrics.agreement import Agreement, agreement, differences
+from einv2.metrics.following import Assignment, Following
+from einv2.metrics.identity import IdentityCounts, identity_counts
+
+KEPT = 48
+MAX_LANES = 24  # of one system that are drawn; all are measured
+
+
+@dataclass(frozen=True)
+class System:
+    """What one system says of the clip.
+
+    table: frame table with ``confidence`` (NaN where it is not known), whose ``track`` counts ``lanes``, the names of its output
+    tracks, and whose ``class`` counts ``classes``. key: equal where the same is said.
+    """
+
+    name: str
+    table: pd.DataFrame
+    lanes: tuple[str, ...]
+    classes: tuple[str, ...]
+    key: tuple
+
+    @property
+    def block(self) -> Block:
+        return Block(self.name, self.lanes[:MAX_LANES])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Systems, and the reference's frame table or None, all with indices into ``classes``. key: of the reference and the classes."""
+
+    systems: dict[str, System]
+    reference: pd.DataFrame | None
+    classes: tuple[str, ...]
+    key: tuple
+
+    @property
+    def events(self) -> pd.DataFrame | None:
+        """The reference's events in order of onset, as ``Following.events``; None without a reference."""
+        if self.reference is None:
+            return None
+        return next(iter(tracked(self).values())).following.events
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A system against the reference; without one every segment follows nothing."""
+
+    system: System
+    following: Following
+    ribbons: Ribbons
+
+    @property
+    def assignment(self) -> Assignment:
+        return following.assignment(self.following, self.system.table, len(self.system.lanes))
+
+
+def kept(key: tuple, make: Callable):
+    """From the session if it was made before; the longest unused goes first."""
+    store: dict = st.session_state.setdefault(state.TRACKING, {})
+    store[key] = store.pop(key) if key in store else make()
+    for old in list(store)[:-KEPT]:
+        del store[old]
+    return store[key]
+
+
+# Systems
+
+
+def of_network(source: Source, name: str, prediction: Prediction, decoding: Decoding) -> System:
+    """The detections of a network or an ensemble. Class-wise, each class that is heard has a lane."""
+    key = (source.key, name, decoding)
+    table = kept(("frames", key), lambda: prediction.frames(decoding=decoding))
+    if prediction.class_wise:
+        table, lanes = _lane_by_class(table, prediction.classes)
+    else:
+        lanes = prediction.track_names
+    return System(name, table, lanes, prediction.classes, key)
+
+
+def of_csv(source: Source, name: str, data: bytes, classes: tuple[str, ...], n_frames: int) -> tuple[System, int]:
+    """The detections in a CSV of any DCASE year, and how many of its rows lie beyond the end of the clip.
+
+    Where no two rows share frame and track, a track is an output track; otherwise it numbers the instances of a class, and each
+    instance of each class has a lane. ValueError, one sentence, if it cannot be read with these classes.
+    """
+    key = ("csv", hash(data), classes, source.start, n_frames, name)
+    return kept(key, lambda: _of_csv(source, name, data, classes, n_frames, key))
+
+
+def _of_csv(source: Source, name: str, data: bytes, classes: tuple[str, ...], n_frames: int, key: tuple):
+    table = labels.read_csv(io.BytesIO(data), classes, name=name)
+    first = int(source.start * LABEL_FRAMES_PER_SECOND)
+    table = table[table["frame"] >= first]
+    table = table.assign(frame=table["frame"] - first, confidence=np.nan)
+    inside = table[table["frame"] < n_frames].reset_index(drop=True)
+    if inside.duplicated(["frame", "track"]).any():
+        inside, lanes = _lane_by_class(inside, classes)
+    else:
+        numbers, track = np.unique(inside["track"].to_numpy(), return_inverse=True)
+        inside, lanes = inside.assign(track=track), tuple(f"track {n + 1}" for n in numbers)
+    return System(name, inside, lanes or ("track 1",), classes, key), len(table) - len(inside)
+
+
+def _lane_by_class(table: pd.DataFrame, classes: Sequence[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table with a lane for each instance of each class in it, and their names."""
+    table = labels.distinct_instances(table)
+    pairs = table[["class", "track"]].drop_duplicates().sort_values(["class", "track"], ignore_index=True)
+    instance = pairs.groupby("class").cumcount()
+    names = tuple(classes[c] if n == 0 else f"{classes[c]} {n + 1}" for c, n in zip(pairs["class"], instance))
+    lane = pd.Series(pairs.index, index=pd.MultiIndex.from_frame(pairs))
+    track = lane.reindex(pd.MultiIndex.from_frame(table[["class", "track"]])).to_numpy(int)
+    return table.assign(track=track), names or ("all classes",)
+
+
+def compare(systems: Sequence[System], truth: compute.Truth | None, truth_key: tuple) -> Comparison:
+    """All with one list of classes: those of every side, by name."""
+    lists = [s.classes for s in systems] + ([truth.classes] if truth else [])
+    classes = tuple(dict.fromkeys(name for names in lists for name in names))
+    reference = None if truth is None else _renumbered(truth.table, truth.classes, classes)
+    same = {
+        s.name: dataclasses.replace(s, table=_renumbered(s.table, s.classes, classes), classes=classes) for s in systems
+    }
+    return Comparison(same, reference, classes, (truth_key, classes))
+
+
+def _renumbered(table: pd.DataFrame, old: Sequence[str], new: Sequence[str]) -> pd.DataFrame:
+    if tuple(old) == tuple(new):
+        return table
+    number = np.array([new.index(name) for name in old])
+    return table.assign(**{"class": number[table["class"].to_numpy()]})
+
+
+# What is computed
+
+
+def tracked(comparison: Comparison) -> dict[str, Tracked]:
+    """Every system against the reference."""
+    return {
+        name: kept(("tracked", system.key, comparison.key), lambda system=system: _track(system, comparison))
+        for name, system in comparison.systems.items()
+    }
+
+
+def _track(system: System, comparison: Comparison) -> Tracked:
+    reference = labels.empty_table() if comparison.reference is None else comparison.reference
+    found = following.follow(system.table, reference)
+    return Tracked(system, found, Ribbons(following.segments(found, system.table), found.marks))
+
+
+def counts(comparison: Comparison) -> dict[str, IdentityCounts]:
+    """The identity of every system's tracks; there must be a reference."""
+    return {
+        name: kept(
+            ("counts", system.key, comparison.key),
+            lambda system=system: identity_counts(system.table, comparison.reference),
+        )
+        for name, system in comparison.systems.items()
+    }
+
+
+def compared(comparison: Comparison, first: str, second: str) -> pd.DataFrame:
+    """Where one of two systems is right and the other not; see ``agreement.differences``."""
+    a, b = comparison.systems[first], comparison.systems[second]
+    key = ("differences", a.key, b.key, comparison.key)
+    return kept(key, lambda: differences(a.table, b.table, comparison.reference))
+
+
+def agreed(comparison: Comparison, first: str, second: str) -> Agreement:
+    a, b = comparison.systems[first], comparison.systems[second]
+    key = ("agreement", a.key, b.key, comparison.classes)
+    return kept(key, lambda: agreement(a.table, b.table, len(a.lanes), len(b.lanes)))
+
+
+def look(source: Source, name: str, chunk: int) -> introspect.Look:
+    """What happens inside a network in the chunk-th 4 s of the clip as it is shown."""
+    return kept(("look", source.key, name, chunk), lambda: _look(source, name, chunk))
+
+
+def _look(source: Source, name: str, chunk: int) -> introspect.Look:
+    model = compute.load_model(name)
+    return introspect.look(model, compute.block(source, source.start + chunk * CHUNK_SECONDS, model.sample_rate))

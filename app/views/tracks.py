@@ -1,0 +1,283 @@
+"""Tracks: any number of systems on one clip, and which event each of their output tracks follows."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import clip, compute, state, tracking, tracks_tabs, widgets
+from app.compute import Hearing, Truth
+from app.player import energy_maps, player, scene
+from app.plots import ribbons
+from app.state import Source
+from app.tracking import Comparison, System
+from einv2 import inference, labels
+from einv2.config import LABEL_FRAMES_PER_SECOND
+from einv2.decode import Decoding
+from einv2.inference import Prediction
+
+AUDIO_KEY = "tracks_listen"
+AT_FIRST = ("einv2-tpit", "einv2-cpit", "einv2-nopit")  # where they are there
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What the page is about. predictions: by the names of the networks joined by " + ", of several an ensemble; tables: CSVs."""
+
+    source: Source
+    hearing: Hearing
+    predictions: dict[str, Prediction]
+    tables: tuple[System, ...]
+    truth: Truth | None
+
+    @property
+    def networks(self) -> list[str]:
+        names = list(inference.available_models())
+        return [name for name in self.predictions if name in names]
+
+    def comparison(self, decoding: Decoding) -> Comparison:
+        found = [tracking.of_network(self.source, name, p, decoding) for name, p in self.predictions.items()]
+        truth_key = () if self.truth is None else (self.source.key, hash(self.source.truth), self.truth.classes)
+        return tracking.compare([*found, *self.tables], self.truth, truth_key)
+
+
+def page() -> None:
+    place = st.empty()
+    with st.sidebar:
+        st.subheader("Clip")
+        source = clip.choose()
+        st.subheader("Systems")
+        networks, files, classes = choose_systems(place, source)
+    if source is None:
+        welcome()
+        return
+    if not networks and not files:
+        st.info("Choose a network in the sidebar, or add predictions as CSV files.")
+        return
+    source = clip.prepared(source)
+    found = clip.analyse(source, networks)
+    if found is not None:
+        show(assemble(source, *found, files, classes))
+
+
+# Choices
+
+
+def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...], ...], list, dict]:
+    """(networks as ``clip.analyse`` takes them, uploaded CSVs, the class lists of "truth" and "csv")."""
+    available = list(inference.available_models())
+    at_first = [name for name in AT_FIRST if name in available] or available[:1]
+    names = st.multiselect(
+        "Networks",
+        available,
+        at_first,
+        key="tracks_networks",
+        placeholder="none",
+        help="The checkpoints in the folder pretrained/. Each stands on its own.",
+    )
+    usable = tuple(name for name in names if load_model(name, place))
+    networks = tuple((name,) for name in usable)
+    if len(usable) > 1 and st.toggle(
+        "Add their ensemble", key="tracks_ensemble", help="Their tracks are aligned in every frame, then averaged."
+    ):
+        networks += (usable,)
+    files = st.file_uploader(
+        "Predictions of other systems",
+        ["csv"],
+        accept_multiple_files=True,
+        key="tracks_csv",
+        help="For this clip, in the CSV format of any DCASE year, 2019 to 2024. Ground truth can stand here, too.",
+    )
+    return networks, files or [], choose_classes(source, usable, bool(files))
+
+
+def choose_classes(source: Source | None, networks: tuple[str, ...], with_files: bool) -> dict:
+    classes = compute.load_model(networks[0]).classes if networks else labels.DCASE2020_CLASSES
+    chosen = {"truth": classes, "csv": classes}
+    if source is not None and source.truth is not None:
+        chosen["truth"] = widgets.choose_truth_classes(classes)
+    if with_files:
+        chosen["csv"] = widgets.choose_truth_classes(classes, "Classes of the predictions", "tracks_classes")
+    return chosen
+
+
+def load_model(name: str, place) -> inference.Model | None:
+    try:
+        return compute.load_model(name)
+    except (ValueError, OSError) as error:
+        with place:
+            widgets.error(error)
+        return None
+
+
+def welcome() -> None:
+    st.title("Which event does each output track follow?")
+    st.markdown(
+        "A trackwise network has a few output tracks, and nothing says which of two sounds comes out on which. Trained with "
+        "frame-level PIT the order is free in every frame, so an event may jump from track to track: a **swap**. Trained with "
+        "chunk-level PIT it should stay. Without PIT the network cannot tell two sounds of one class apart. Here you see it: "
+        "each track is a ribbon in the colour of the event that it follows, and a swap is a change of colour that you can click "
+        "and hear."
+    )
+    widgets.choose_example(state.examples())
+    st.caption(
+        "Or open your own clip in the sidebar, and add what other systems said of it as CSV files. With ground truth you see "
+        "swaps, duplicates and fragments; without it, where systems agree. “Two of a kind” shows the most. Nothing you open leaves "
+        "this machine."
+    )
+
+
+# Computation
+
+
+def assemble(source: Source, hearing: Hearing, predictions: dict[str, Prediction], files: list, classes: dict) -> Shown:
+    n_frames = max([len(p.sed) for p in predictions.values()], default=round(hearing.seconds * LABEL_FRAMES_PER_SECOND))
+    silent = Prediction(np.zeros((n_frames, 0, 0)), np.zeros((n_frames, 0, 3)), classes["truth"])
+    truth = clip.read_truth(source, {"": silent}, hearing, classes["truth"])
+    tables, taken = [], set(predictions)
+    for file in files:
+        if system := read_table(source, file, unlike(file.name, taken), classes["csv"], n_frames):
+            tables.append(system)
+            taken.add(system.name)
+    return Shown(source, hearing, predictions, tuple(tables), truth)
+
+
+def unlike(name: str, taken: set[str]) -> str:
+    """The name, numbered if it is taken: predictions of several systems are often named as the clip."""
+    return next(n for n in (name, *(f"{name} ({k})" for k in range(2, 1000))) if n not in taken)
+
+
+def read_table(source: Source, file, name: str, classes: tuple[str, ...], n_frames: int) -> System | None:
+    try:
+        system, beyond = tracking.of_csv(source, name, file.getvalue(), classes, n_frames)
+    except ValueError as error:
+        widgets.error(f"{error}. It is left out.")
+        return None
+    if beyond:
+        widgets.warning(
+            f"{name} has {beyond} rows beyond the end of {source.name}; they are left out. Does it belong to this clip?"
+        )
+    if len(system.lanes) > tracking.MAX_LANES:
+        widgets.warning(
+            f"{name} has {len(system.lanes)} tracks; the first {tracking.MAX_LANES} are drawn, all are measured."
+        )
+    return system
+
+
+# The page
+
+
+def show(shown: Shown) -> None:
+    st.markdown(f"#### {widgets.plain(shown.source.name)}")
+    if shown.hearing.info.seconds > compute.WINDOW_SECONDS:
+        clip.choose_window(shown.hearing.info.seconds)
+    if not shown.predictions and not shown.tables:
+        st.info("None of the predictions could be read. Choose a network in the sidebar, or other files.")
+        return
+    results(shown)
+
+
+@st.fragment
+def results(shown: Shown) -> None:
+    """All that depends on the threshold and on what is chosen; moving them runs this part only."""
+    left, right = st.columns(2)
+    threshold = 0.5
+    if shown.predictions:
+        threshold = left.slider(
+            "Threshold (class probability)",
+            0.05,
+            0.95,
+            0.5,
+            0.05,
+            key="tracks_threshold",
+            help="A track is active in a frame of 100 ms where its largest class probability is above this. CSVs stay as they are.",
+        )
+    way = right.selectbox("Listen to", list(compute.WAYS), format_func=compute.WAYS.get, key="tracks_way")
+    comparison = shown.comparison(Decoding(threshold))
+    draw(shown, comparison, way, threshold)
+    tracks_tabs.show(shown, comparison)
+
+
+def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> None:
+    """The player, the standing figure, and what the player puts into it."""
+    tracked = tracking.tracked(comparison)
+    blocks = [system.block for system in comparison.systems.values()]
+    with st.container(key=AUDIO_KEY):
+        st.audio(compute.listen(shown.source, way), format="audio/flac")
+    arrays = ribbons.ribbon_arrays(comparison.events, comparison.classes, blocks, [t.ribbons for t in tracked.values()])
+    player(
+        tracks_tabs.FIGURE_KEY,
+        AUDIO_KEY,
+        shown.hearing.seconds,
+        scene_of(shown, comparison),
+        arrays,
+        f"{shown.source.key} {[s.key for s in comparison.systems.values()]} {comparison.key}",
+        st.session_state.get(state.SEEK),
+        key="tracks_player",
+        clip=f"{shown.source.key}",
+    )
+    if comparison.reference is None:
+        widgets.class_chips(
+            sorted({comparison.classes[c] for s in comparison.systems.values() for c in s.table["class"]})
+        )
+    else:
+        st.html(ribbons.legend())
+    st.plotly_chart(
+        standing_figure(shown, comparison, blocks),
+        key=tracks_tabs.FIGURE_KEY,
+        on_select=hear_mark,
+        selection_mode="points",
+        config={"displaylogo": False, "doubleClick": "reset"},
+    )
+    st.caption(caption(comparison.reference is not None))
+
+
+def standing_figure(shown: Shown, comparison: Comparison, blocks: list[ribbons.Block]):
+    """The figure without ribbons. The last one is kept in the session: a slider needs the same one again."""
+    key = (shown.source.key, comparison.key, blocks)
+    kept = st.session_state.get(state.RIBBONS)
+    if kept is None or kept[0] != key:
+        figure = ribbons.ribbons(shown.hearing.seconds, comparison.events, comparison.classes, blocks)
+        figure.update_layout(meta={"energy": energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)})
+        kept = st.session_state[state.RIBBONS] = (key, figure)
+    return kept[1]
+
+
+def caption(with_truth: bool) -> str:
+    keys = (
+        "Click anywhere to play from there, drag to zoom, shift-drag to loop, double-click to reset; space plays, arrows go a second, "
+        "comma and full stop a frame."
+    )
+    if not with_truth:
+        return (
+            "There is no ground truth, so ribbons have the colours of their classes; see Agreement for how far the systems say "
+            f"the same. {keys}"
+        )
+    return (
+        "Events of one class have different shades. A track follows an event while it says its class at most 20° from it; where the "
+        f"colour changes track, that is a swap. **Click a mark to hear it.** {keys}"
+    )
+
+
+def scene_of(shown: Shown, comparison: Comparison) -> dict:
+    """The directions of all systems, ``track`` counting through their lanes."""
+    systems = comparison.systems.values()
+    before = np.cumsum([0, *(len(s.lanes) for s in systems)])
+    table = pd.concat([s.table.assign(track=s.table["track"] + n) for s, n in zip(systems, before)])
+    names = [f"{s.name} {lane}" if len(systems) > 1 else lane for s in systems for lane in s.lanes]
+    truth = shown.truth
+    return scene(
+        table, None if truth is None else truth.lanes, comparison.classes, () if truth is None else truth.classes, names
+    )
+
+
+def hear_mark() -> None:
+    """Runs before the page: the player gets its order in the same run."""
+    points = st.session_state[tracks_tabs.FIGURE_KEY].selection.points
+    data = points[0].get("customdata") if points else None
+    if isinstance(data, (list, tuple)) and len(data) == 3:
+        st.session_state[state.SEEK] = state.seek(data[0], data[1])
+
+
+page()
