@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def predict(options) -> int:
     """Write the detections of each clip as CSV, and with --arrays the network's output as NPZ."""
-    loaded = in_rotations([inference.load(name) for name in options.model], options.rotations)
+    loaded = in_rotations(
+        [inference.load(name, precision=options.precision) for name in options.model], options.rotations
+    )
     model = Ensemble(loaded) if len(loaded) > 1 else loaded[0]
     _require_unique_stems(options.clips)
     out = Path(options.out)
@@ -43,6 +45,7 @@ def predict(options) -> int:
     report = {
         "model": " + ".join(options.model),
         "rotations": options.rotations,
+        "precision": options.precision,
         "threshold": options.threshold,
         "clips": [],
     }
@@ -314,6 +317,10 @@ def simulate(options) -> int:
     """Write scenes: audio as FLAC, ground truth as DCASE 2020 CSV, the drawn scene as JSON."""
     from .simulate import SceneConfig, SoundFolder, SourceBank, write_scenes
 
+    if options.specification:
+        return _simulate_specified(options)
+    if options.scenes is None or options.seed is None:
+        raise ValueError("simulate needs --scenes and --seed, or the --specification of a scene.")
     classes = labels.DCASE2020_CLASSES
     folder = SoundFolder.scan(options.sources, classes) if options.sources else None
     if folder is not None and options.part != "all":
@@ -324,6 +331,21 @@ def simulate(options) -> int:
     for _ in _bar(stems, "scenes", options.scenes):
         pass
     print(f"{options.scenes} scenes of {config.seconds} s in {options.out}")
+    return 0
+
+
+def _simulate_specified(options) -> int:
+    """Write the scenes that were specified, each under the name of its file."""
+    from .simulate import specification
+
+    if options.scenes is not None or options.seed is not None:
+        raise ValueError("--specification says all of a scene: leave --scenes and --seed out.")
+    _require_unique_stems(options.specification)
+    for file in _bar([Path(file) for file in options.specification], "scenes"):
+        specified = specification.from_text(file.read_bytes(), file.name)
+        sounds = specification.find_sounds(specified, options.sources)
+        specification.write(specified, sounds, Path(options.out), file.stem)
+        print(f"{file.stem}: {len(specified.sources)} sources in {specified.seconds} s, in {options.out}")
     return 0
 
 

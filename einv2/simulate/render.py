@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -25,19 +25,27 @@ SHORTEST_SAMPLES = FRAME_SAMPLES  # a shorter sound would have no label frame
 
 
 def render(scene: Scene, bank: SourceBank) -> tuple[np.ndarray, pd.DataFrame]:
-    """The audio (4, S) float32 in [-1, 1] at 24 kHz and the frame table of a scene."""
+    """The audio (4, S) float32 in [-1, 1] at 24 kHz and the frame table of a scene, its sounds drawn from a bank."""
+    return render_sounds(scene, (_drawn_sound(event, bank) for event in scene.events))
+
+
+def render_sounds(
+    scene: Scene, sounds: Iterable[np.ndarray], progress: Callable[[int], None] = lambda done: None
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """As ``render``, with the dry sound (S0,) of each event given, in their order. progress is told how many are done."""
     n_samples = scene.seconds * SAMPLE_RATE
     room = Room(scene.room_m, scene.receiver_m, scene.rt60_s, SAMPLE_RATE)
     rng = np.random.default_rng(scene.seed)
     mix = np.zeros((4, n_samples))
     active = np.zeros(n_samples, bool)
     tables = []
-    for instance, event in enumerate(scene.events):
-        dry = _dry_sound(event, bank)
+    for instance, (event, sound) in enumerate(zip(scene.events, sounds)):
+        dry = _dry_sound(event, sound)
         onset = round(event.onset * SAMPLE_RATE)
         _add(mix, onset, render_event(event, dry, room, rng))
         active[onset : onset + len(dry)] = True
         tables.append(_label(event, onset, len(dry), scene.seconds * LABEL_FRAMES_PER_SECOND, instance))
+        progress(instance + 1)
     noise = diffuse_noise(n_samples, SAMPLE_RATE, rng)
     power = np.mean(mix[0, active] ** 2) if active.any() else 1e-3
     mix += noise * np.sqrt(power * 10 ** (-scene.snr_db / 10))
@@ -73,10 +81,14 @@ def _convolve_moving(dry: np.ndarray, responses: np.ndarray) -> np.ndarray:
     return out[:, hop : hop + len(dry) + length - 1]
 
 
-def _dry_sound(event: SceneEvent, bank: SourceBank) -> np.ndarray:
+def _drawn_sound(event: SceneEvent, bank: SourceBank) -> np.ndarray:
     rng = np.random.default_rng(event.seed)
-    dry, _ = bank.draw(bank.classes[event.class_index], rng, event.max_seconds)
-    dry = dry[: int(event.max_seconds * SAMPLE_RATE)].astype(float)
+    return bank.draw(bank.classes[event.class_index], rng, event.max_seconds)[0]
+
+
+def _dry_sound(event: SceneEvent, sound: np.ndarray) -> np.ndarray:
+    """The sound (S0,) at most as long as the event, with a faded end and at the event's level."""
+    dry = sound[: int(event.max_seconds * SAMPLE_RATE)].astype(float)
     if len(dry) < SHORTEST_SAMPLES:
         dry = np.pad(dry, (0, SHORTEST_SAMPLES - len(dry)))
     fade = min(240, len(dry) // 4)

@@ -144,12 +144,13 @@ def _fill_lane(events, config, n_classes, room, receiver, rng) -> None:
         sounding = [e.class_index for e in others if e.onset <= time < e.onset + e.max_seconds]
         same = sounding and rng.random() < config.same_class_share
         class_index = sounding[0] if same else int(rng.integers(n_classes))
-        events.append(_sample_event(config, class_index, time, length, room, receiver, rng))
+        events.append(sample_event(config, class_index, time, length, room, receiver, rng))
         # the next event starts at least one whole label frame later, so that a lane never holds two in one frame
         time += length + LABEL_FRAME_SECONDS + rng.exponential(config.gap_seconds)
 
 
-def _sample_event(config, class_index, onset, length, room, receiver, rng) -> SceneEvent:
+def sample_event(config, class_index, onset, length, room, receiver, rng) -> SceneEvent:
+    """Draw the path, level and distance of an event of a class at an onset and of a length (s), inside of a room (m)."""
     moving = rng.random() < config.moving_share
     elevation, end_elevation = rng.uniform(-config.max_elevation, config.max_elevation, 2)
     rates = _rates(config, elevation, end_elevation, length, rng) if moving else (0.0, 0.0)

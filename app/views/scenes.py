@@ -1,0 +1,634 @@
+"""Scenes: compose a scene of sources on their ways, hear and open it, or make a training set of random ones."""
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from app import composing, compute, state, userdata, widgets
+from app.composing import BUILT_IN, Batch, Rendered, SetConfig, Upload
+from app.plots import scene_map
+from einv2 import labels
+from einv2.simulate import specification as scenes
+from einv2.simulate.specification import Noise, Problem, Sound, Specification, SpecifiedRoom
+from einv2.simulate.synthesis import PROCEDURAL_CLASSES
+
+AUDIO_TYPES = ["wav", "flac", "ogg"]
+ROOMS = {
+    "Free field": SpecifiedRoom((7.0, 6.0, 3.0), 0.0),
+    "Small room": SpecifiedRoom((4.0, 3.5, 2.6), 0.3),
+    "Medium room": SpecifiedRoom((7.0, 6.0, 3.0), 0.4),
+    "Large hall": SpecifiedRoom((14.0, 11.0, 5.0), 1.0),
+}
+OWN_ROOM = "Size of your own"
+CLASS_LISTS = {
+    "dcase2020": "DCASE 2020",
+    "dcase2021": "DCASE 2021",
+    "dcase2022": "DCASE 2022 to 2024",
+    "dcase2019": "DCASE 2019",
+}
+VIEWS = ("One scene", "Training set")
+PAGES = {  # where a rendered scene can be opened
+    "Inspect": ("views/inspect.py", ":material/graphic_eq:"),
+    "Tracks": ("views/tracks.py", ":material/timeline:"),
+    "PIT lab": ("views/pit_lab.py", ":material/science:"),
+}
+# session keys, beside those of the widgets
+TABLE = "scenes_table"  # the rows that the editor began with
+VERSION = "scenes_version"  # of the editor: another one begins with the rows of TABLE
+EDITED = "scenes_edited"  # the rows as they are now
+REQUIRED = "scenes_required"  # name to Sound, of the files that an opened specification needs
+WRONG = "scenes_wrong"  # the sentence that says why the last order was refused
+ASKED = "scenes_asked"  # the Specification that is to be rendered
+STOPPED = "scenes_stopped"
+SHOWN = "scenes_shown"  # the Specification that was rendered last
+BATCH = "scenes_batch"
+FILES = "scenes_files"  # ids of what is in the uploader
+FORGOTTEN = "scenes_forgotten"  # how often all sounds were forgotten: each time there is a new uploader
+
+
+def page() -> None:
+    begin()
+    st.title("Compose scenes, and know the truth about them")
+    view = st.segmented_control(
+        "What to make", VIEWS, default=VIEWS[0], key="scenes_view", required=True, label_visibility="collapsed"
+    )
+    if wrong := st.session_state.pop(WRONG, None):
+        widgets.error(wrong)
+    if view == VIEWS[0]:
+        one_scene()
+    else:
+        training_sets()
+
+
+def begin() -> None:
+    """The first visit begins with a small scene; a later one goes on where the user left."""
+    if EDITED not in st.session_state:
+        put(composing.first_scene())
+    elif editor_key() not in st.session_state:
+        put_rows(st.session_state[EDITED])
+
+
+def put(specification: Specification) -> None:
+    """Everything on the page becomes that of a specification."""
+    room = next((name for name, room in ROOMS.items() if room == specification.room), OWN_ROOM)
+    noise = specification.noise
+    values = {
+        "scene_seconds": specification.seconds,
+        "scene_classes": specification.class_list,
+        "scene_room": room,
+        "scene_rt60": specification.room.rt60_s,
+        "scene_noise": noise is not None,
+        "scene_snr": noise.snr_db if noise else 20.0,
+        "scene_peak": specification.peak_db,
+        "scene_seed": specification.seed,
+    } | {f"scene_size_{axis}": side for axis, side in zip("xyz", specification.room.size_m)}
+    st.session_state.update(values)
+    st.session_state[REQUIRED] = {sound.name: sound for sound in specification.files.values()}
+    put_rows(composing.to_rows(specification.sources))
+
+
+def put_rows(rows: pd.DataFrame) -> None:
+    st.session_state[TABLE] = st.session_state[EDITED] = rows.reset_index(drop=True)
+    st.session_state[VERSION] = st.session_state.get(VERSION, 0) + 1
+
+
+def editor_key() -> str:
+    return f"scene_sources_{st.session_state.get(VERSION, 0)}"
+
+
+# One scene
+
+
+def one_scene() -> None:
+    st.markdown(
+        "Say which sounds start when, for how long, and on which way around you; every direction of the annotation is then exact. "
+        "Draw a random scene to begin with, change the table, and render it."
+    )
+    uploads = choose_beginnings()
+    sounds = {name: upload.sound for name, upload in uploads.items()} | st.session_state[REQUIRED]
+    rows = edit_sources(sounds)
+    left, right = st.columns([3, 2], gap="medium")
+    with right:
+        settings = choose_settings()
+    with left:
+        show_map(rows)
+    sources, missing = composing.from_rows(rows, sounds)
+    specification = Specification(sources=sources, **settings)
+    found = missing or scenes.problems(specification, {u.sound.sha256: u.samples for u in uploads.values()})
+    show_problems(found)
+    order(specification, possible=not found)
+    result = render(specification, uploads)
+    if result is not None:
+        show(result, specification)
+
+
+def choose_beginnings() -> dict[str, Upload]:
+    """A random scene, sounds of the user's own, and a specification to open."""
+    first, second, third = st.columns(3)
+    with first.popover("Random scene", icon=":material/casino:", width="stretch"):
+        choose_random()
+    with second.popover("Sounds of your own", icon=":material/upload:", width="stretch"):
+        uploads = choose_uploads()
+    with third.popover("Open a specification", icon=":material/folder_open:", width="stretch"):
+        st.file_uploader(
+            "JSON of a scene",
+            ["json"],
+            key="scene_file",
+            on_change=open_specification,
+            help="As this page writes it. It replaces what is on the page.",
+        )
+    return uploads
+
+
+def choose_random() -> None:
+    for key, value in (("random_seed", 1), ("random_overlap", 2), ("random_events", 6)):
+        st.session_state.setdefault(key, value)
+    st.number_input("Seed", 0, 10**9, key="random_seed", help="The same seed draws the same scene.", **KEEP)
+    st.number_input("Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="random_overlap", **KEEP)
+    st.number_input("Events", 1, scenes.MAX_SOURCES, key="random_events", **KEEP)
+    st.button("Draw", on_click=draw, type="primary", icon=":material/casino:", width="stretch")
+    st.caption("Length, classes, room and noise are those chosen on the page; the table is replaced.")
+
+
+KEEP = dict(persist_state="session")  # widgets that are found as they were left
+
+
+def draw() -> None:
+    chosen = st.session_state
+    try:
+        drawn = scenes.draw(
+            chosen["random_seed"],
+            chosen["scene_seconds"],
+            chosen["random_events"],
+            chosen["random_overlap"],
+            chosen_room(),
+            Noise(chosen["scene_snr"]) if chosen["scene_noise"] else None,
+            chosen["scene_classes"],
+        )
+    except ValueError as error:
+        chosen[WRONG] = str(error)
+        return
+    put(drawn)
+
+
+def choose_uploads() -> dict[str, Upload]:
+    files = st.file_uploader(
+        "Mono sounds",
+        AUDIO_TYPES,
+        accept_multiple_files=True,
+        key=uploader_key(),
+        on_change=forget_removed,
+        help=f"1 channel, from 0.2 to {scenes.MAX_SOUND_SECONDS:g} s, at most {composing.MAX_UPLOADS} files.",
+    )
+    st.session_state[FILES] = {file.file_id for file in files}
+    composing.read_uploads(files)
+    uploads, wrong = composing.uploads()
+    for said in wrong:
+        widgets.error(said)
+    for name, upload in uploads.items():
+        st.markdown(f"{widgets.plain(name)}: {upload.seconds:.2f} s")
+    if uploads:
+        st.button("Forget all sounds", on_click=forget_all, icon=":material/delete:", width="stretch")
+    st.caption("They stay in this session only. Choose them in the table; each sounds from its beginning.")
+    return uploads
+
+
+def uploader_key() -> str:
+    return f"scene_sounds_{st.session_state.get(FORGOTTEN, 0)}"
+
+
+def forget_removed() -> None:
+    """The files that were taken out of the uploader."""
+    now = {file.file_id for file in st.session_state[uploader_key()]}
+    composing.forget_uploads(st.session_state.get(FILES, set()) - now)
+
+
+def forget_all() -> None:
+    composing.forget_uploads()
+    st.session_state[FORGOTTEN] = st.session_state.get(FORGOTTEN, 0) + 1
+
+
+def open_specification() -> None:
+    file = st.session_state["scene_file"]
+    if file is None:
+        return
+    try:
+        opened = scenes.from_text(file.getvalue(), file.name)
+        if found := scenes.problems(opened):
+            raise ValueError(f"{file.name}: {sentence(found[0])}")
+    except ValueError as error:
+        st.session_state[WRONG] = str(error)
+        return
+    put(opened)
+
+
+def edit_sources(sounds: dict[str, Sound]) -> pd.DataFrame:
+    """The table of sources; the rows as they are now."""
+    classes = labels.CLASS_LISTS[st.session_state["scene_classes"]]
+    shown = st.session_state[EDITED]
+    names = [*dict.fromkeys([BUILT_IN, *sounds, *(s for s in shown["sound"] if isinstance(s, str))])]
+    options = [*dict.fromkeys([*classes, *(c for c in shown["class"] if isinstance(c, str))])]
+    edited = st.data_editor(
+        st.session_state[TABLE],
+        key=editor_key(),
+        num_rows="dynamic",
+        hide_index=True,
+        column_config=columns(options, names),
+        placeholder="",
+    )
+    st.session_state[EDITED] = edited.reset_index(drop=True)
+    st.caption(
+        "Click below the last row to add a source; choose rows at the left to delete them. Azimuth grows to the left: 90° is left, "
+        "±180° behind. A way is straight from the first direction to the last, and counts on past the back: 170° to 190° is "
+        "the short way round; without an end the source stands."
+    )
+    return st.session_state[EDITED]
+
+
+def columns(classes: list[str], sounds: list[str]) -> dict:
+    """How each column is edited: unit, range, and what a new row begins with."""
+    number = st.column_config.NumberColumn
+    seconds, degrees = dict(format="%.2f", step=0.01), dict(format="%.0f")
+    distance = f"How far away, m, from 0.3 to {scenes.FREE_FIELD_M:g}; farther away there is more reverberation, not less level."
+    return {
+        "class": st.column_config.SelectboxColumn("class", options=classes, default=classes[0], width=140),
+        "sound": st.column_config.SelectboxColumn(
+            "sound",
+            options=sounds,
+            default=BUILT_IN,
+            width=100,
+            help="Built-in sounds are computed for the class; or a file of your own.",
+        ),
+        "number": number(
+            "no.", min_value=0, step=1, default=1, width=70, help="Of the built-in sound: another one sounds different."
+        ),
+        "onset": number("onset (s)", min_value=0.0, default=0.0, width=100, help="When it begins.", **seconds),
+        "length": number("length (s)", min_value=0.0, default=2.0, width=100, help="How long it sounds.", **seconds),
+        "azimuth": number("azimuth (°)", min_value=-180.0, max_value=180.0, default=0.0, width=112, **degrees),
+        "elevation": number("elev. (°)", min_value=-90.0, max_value=90.0, default=0.0, width=95, **degrees),
+        "azimuth to": number("to az. (°)", width=100, help="Where it is at its end; empty: it stands.", **degrees),
+        "elevation to": number("to el. (°)", width=100, help="Where it is at its end; empty: it stands.", **degrees),
+        "distance": number("dist. (m)", min_value=0.0, default=1.0, format="%.2f", width=98, help=distance),
+        "level": number("level (dB)", default=0.0, format="%.1f", width=102, help="Against the other sources."),
+    }
+
+
+def choose_settings() -> dict:
+    """Length, room and noise: the fields of a Specification but its sources."""
+    left, right = st.columns(2)
+    seconds = left.number_input("Length (s)", 1, scenes.MAX_SECONDS, key="scene_seconds", **KEEP)
+    classes = right.selectbox(
+        "Classes",
+        list(CLASS_LISTS),
+        format_func=CLASS_LISTS.get,
+        key="scene_classes",
+        help=f"Built-in sounds are there for {len(PROCEDURAL_CLASSES)} classes, those of DCASE 2020.",
+        **KEEP,
+    )
+    st.selectbox("Room", [*ROOMS, OWN_ROOM], key="scene_room", **KEEP)
+    if st.session_state["scene_room"] == OWN_ROOM:
+        choose_room()
+    room = chosen_room()
+    st.caption(room_text(room))
+    noise = st.toggle("Noise", key="scene_noise", help="Diffuse: from everywhere at once.", **KEEP)
+    left, right = st.columns(2)
+    snr = left.number_input(
+        "SNR (dB)",
+        -30.0,
+        120.0,
+        step=1.0,
+        key="scene_snr",
+        disabled=not noise,
+        help="Signal-to-noise ratio: how far the noise is below the mean of all that sounds.",
+        **KEEP,
+    )
+    peak = right.number_input(
+        "Peak (dB)", -60.0, 0.0, step=1.0, key="scene_peak", help="Of the scene, re full scale.", **KEEP
+    )
+    seed = st.number_input(
+        "Seed of noise and reverberation",
+        0,
+        10**9,
+        key="scene_seed",
+        help="The same seed gives the same samples.",
+        **KEEP,
+    )
+    return {
+        "seed": seed,
+        "seconds": seconds,
+        "room": room,
+        "noise": Noise(snr) if noise else None,
+        "peak_db": peak,
+        "class_list": classes,
+    }
+
+
+def choose_room() -> None:
+    limits = zip("xyz", ("Long (m)", "Wide (m)", "High (m)"), (scenes.SIDE_M, scenes.SIDE_M, scenes.HEIGHT_M))
+    for column, (axis, label, (low, high)) in zip(st.columns(3), limits):
+        column.number_input(label, low, high, step=0.1, key=f"scene_size_{axis}", **KEEP)
+    st.number_input(
+        "Reverberation time (s)",
+        0.0,
+        20.0,
+        step=0.1,
+        key="scene_rt60",
+        help="RT60: until 60 dB less. 0: a free field.",
+        **KEEP,
+    )
+
+
+def chosen_room() -> SpecifiedRoom:
+    chosen = st.session_state
+    if chosen["scene_room"] in ROOMS:
+        return ROOMS[chosen["scene_room"]]
+    return SpecifiedRoom(tuple(float(chosen[f"scene_size_{axis}"]) for axis in "xyz"), float(chosen["scene_rt60"]))
+
+
+def room_text(room: SpecifiedRoom) -> str:
+    if not room.rt60_s:
+        return "Direct sound only."
+    return f"{' × '.join(f'{side:g}' for side in room.size_m)} m, reverberation time {room.rt60_s:g} s."
+
+
+# The map
+
+
+def show_map(rows: pd.DataFrame) -> None:
+    """The map, on which a click sets the direction that is chosen above it."""
+    ends = [(n, end) for n in range(len(rows)) for end in ("start", "end")]
+    if st.session_state.get("scene_target") not in [None, *ends]:
+        st.session_state.pop("scene_target")
+    target = st.selectbox(
+        "A click on the map sets",
+        ends,
+        index=None,
+        format_func=lambda t: f"the {t[1]} of source {t[0] + 1} ({rows['class'][t[0]]})",
+        key="scene_target",
+        placeholder="nothing: choose a source",
+    )
+    st.plotly_chart(
+        scene_map.scene_map(rows, None if target is None else target[0]),
+        key=map_key(),
+        on_select=move if target is not None else "ignore",
+        selection_mode="points",
+        config={"displayModeBar": False, "doubleClick": False},
+    )
+
+
+def map_key() -> str:
+    return f"scene_map_{st.session_state[VERSION]}"
+
+
+def move() -> None:
+    """The chosen direction becomes that of the click."""
+    points, target = st.session_state[map_key()]["selection"]["points"], st.session_state.get("scene_target")
+    if not points or target is None:
+        return
+    row, end = target
+    rows = st.session_state[EDITED].copy()
+    azimuth, elevation = float(points[0]["x"]), float(points[0]["y"])
+    where = ("azimuth", "elevation") if end == "start" else ("azimuth to", "elevation to")
+    stands = all(rows.loc[row, c] == rows.loc[row, f"{c} to"] for c in ("azimuth", "elevation"))
+    if end == "start" and stands:
+        rows.loc[row, ["azimuth to", "elevation to"]] = (azimuth, elevation)
+    rows.loc[row, list(where)] = (azimuth, elevation)
+    put_rows(rows)
+
+
+# Rendering
+
+
+def show_problems(found: list[Problem]) -> None:
+    for problem in found[:SHOWN_PROBLEMS]:
+        widgets.error(sentence(problem))
+    if len(found) > SHOWN_PROBLEMS:
+        st.caption(f"… and {len(found) - SHOWN_PROBLEMS} more.")
+
+
+SHOWN_PROBLEMS = 6
+
+
+def sentence(problem: Problem) -> str:
+    if problem.source is None:
+        return problem.text[0].upper() + problem.text[1:]
+    return f"Source {problem.source + 1}: {problem.text}"
+
+
+def order(specification: Specification, possible: bool) -> None:
+    left, right = st.columns(2)
+    left.button(
+        "Render",
+        on_click=ask,
+        args=(specification,),
+        disabled=not possible,
+        type="primary",
+        icon=":material/spatial_audio:",
+        width="stretch",
+        help=None if possible else "Mend first what is said above.",
+    )
+    right.download_button(
+        "Specification (JSON)",
+        scenes.to_text(specification),
+        f"{specification.stem}.json",
+        "application/json",
+        on_click="ignore",
+        disabled=not possible,
+        icon=":material/download:",
+        width="stretch",
+        help="All of the scene; it rebuilds it exactly, here or by `python -m einv2 simulate OUT_DIR --specification FILE.json`.",
+    )
+
+
+def ask(specification: Specification) -> None:
+    st.session_state[ASKED] = specification
+    st.session_state.pop(STOPPED, None)
+
+
+def stop() -> None:
+    """Runs at the start of the next run, which the click begins; the run at work ends at its next sign of progress."""
+    st.session_state[STOPPED] = st.session_state.pop(ASKED, None)
+
+
+def render(specification: Specification, uploads: dict[str, Upload]) -> Rendered | None:
+    """What was asked for, with progress and a way to stop; else what was rendered last."""
+    asked = st.session_state.get(ASKED)
+    if asked is not None and asked == specification:
+        return run(asked, uploads)
+    st.session_state.pop(ASKED, None)  # it was changed before it was through
+    if st.session_state.get(STOPPED) == specification:
+        st.info("Stopped before the scene was rendered.")
+        return None
+    last = st.session_state.get(SHOWN)
+    return None if last is None else composing.rendered(last)
+
+
+def run(specification: Specification, uploads: dict[str, Upload]) -> Rendered | None:
+    place = st.empty()
+    with place.container():
+        bar = st.progress(0.0)
+        st.button("Stop", on_click=stop, icon=":material/stop:")
+    try:
+        result = composing.render(specification, uploads, lambda share, text: bar.progress(min(share, 1.0), text))
+    except ValueError as error:
+        st.session_state.pop(ASKED, None)
+        with place.container():
+            widgets.error(error)
+        return None
+    place.empty()
+    st.session_state.pop(ASKED, None)
+    st.session_state[SHOWN] = specification
+    return result
+
+
+# What came of it
+
+
+def show(result: Rendered, specification: Specification) -> None:
+    """The rendered scene: heard, its truth, opened on other pages, downloaded."""
+    made, clip = result.specification, result.clip
+    st.markdown(f"#### {clip.stem}")
+    if made != specification:
+        st.caption("The page has been changed since; this is the scene as it was rendered last.")
+    st.audio(compute.listen(clip, "stereo"), format="audio/flac")
+    st.caption("Stereo: two cardioids, to the left and to the right.")
+    truth = compute.read_truth(clip, made.classes, made.seconds * labels.LABEL_FRAMES_PER_SECOND)
+    widgets.class_chips(sorted({made.classes[c] for c in truth.lanes["class"]}))
+    st.plotly_chart(
+        scene_map.truth_figure(truth.lanes, made.classes, made.seconds),
+        key="scene_truth",
+        config={"displaylogo": False, "doubleClick": "reset"},
+    )
+    open_elsewhere(clip, made)
+    show_downloads(result)
+
+
+def open_elsewhere(clip: state.Source, made: Specification) -> None:
+    root = Path(__file__).parent.parent
+    there = {name: page for name, page in PAGES.items() if (root / page[0]).is_file()}
+    for column, (name, (path, icon)) in zip(st.columns(len(there)), there.items()):
+        if column.button(f"Open in {name}", key=f"scene_open_{path}", icon=icon, type="primary", width="stretch"):
+            st.session_state[state.CLIP] = clip
+            for key in (state.MOMENT, state.SEEK):
+                st.session_state.pop(key, None)
+            st.switch_page(path)
+    if made.class_list != "dcase2020":
+        st.caption(f"There, choose {CLASS_LISTS[made.class_list]} as the classes of the ground truth.")
+
+
+def show_downloads(result: Rendered) -> None:
+    clip = result.clip
+    files = (
+        ("Clip (FLAC)", clip.data, clip.name, "audio/flac"),
+        ("Truth (CSV)", clip.truth, clip.truth_name, "text/csv"),
+        ("Its specification (JSON)", result.text, f"{clip.stem}.json", "application/json"),
+    )
+    for column, (label, data, name, mime) in zip(st.columns(len(files)), files):
+        column.download_button(
+            label, data, name, mime, on_click="ignore", key=f"scene_{mime}", icon=":material/download:", width="stretch"
+        )
+    st.caption(
+        "The clip has the channels W, Y, Z, X (ACN/SN3D) at 24 kHz; the CSV is that of DCASE 2020: frame of 100 ms, class, instance, "
+        "azimuth and elevation in whole degrees."
+    )
+
+
+# Training sets
+
+
+def training_sets() -> None:
+    st.markdown(
+        "Render many random scenes, each in a room and with noise and ways of its own, as a data set of `foa_dev` and "
+        "`metadata_dev`, from which networks are trained."
+    )
+    st.info(userdata.SHARED, icon=":material/group:")
+    try:
+        batch = st.session_state.get(BATCH)
+        if batch is not None and not batch.outcome:
+            watch(batch)
+        else:
+            show_outcome(batch)
+            choose_set()
+        show_sets()
+    except ValueError as error:
+        widgets.error(error)
+
+
+def choose_set() -> None:
+    for key, value in (
+        ("set_scenes", 100),
+        ("set_seconds", 60),
+        ("set_overlap", 2),
+        ("set_seed", 1),
+        ("set_name", "random-1"),
+    ):
+        st.session_state.setdefault(key, value)
+    first, second, third, fourth = st.columns(4)
+    name = st.text_input("Name", key="set_name", max_chars=64, placeholder="letters, digits, spaces, _ and -", **KEEP)
+    config = SetConfig(
+        name.strip(),
+        first.number_input("Scenes", 1, composing.MAX_SET_SCENES, key="set_scenes", **KEEP),
+        second.number_input("Length of each (s)", 1, composing.MAX_SET_SECONDS, key="set_seconds", **KEEP),
+        third.number_input("Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="set_overlap", **KEEP),
+        fourth.number_input("Seed", 0, 10**9, key="set_seed", help="The same seed gives the same bytes.", **KEEP),
+    )
+    st.caption(
+        f"{config.n_scenes * config.seconds / 60:.1f} minutes, at most {userdata.size_text(config.most_bytes)}. The same as "
+        f"`python -m einv2 simulate OUT_DIR {' '.join(config.arguments)}`"
+    )
+    st.button("Render and keep the set", on_click=begin_set, args=(config,), disabled=not config.name, type="primary")
+
+
+def begin_set(config: SetConfig) -> None:
+    try:
+        st.session_state[BATCH] = composing.begin_set(config)
+    except ValueError as error:
+        st.session_state[WRONG] = str(error)
+
+
+@st.fragment(run_every=1.0)
+def watch(batch: Batch) -> None:
+    """How far the set is; when it is through, the page is drawn anew."""
+    if batch.outcome:
+        st.rerun()
+    done, n = batch.n_done, batch.config.n_scenes
+    st.progress(min(done / n, 1.0), f"{widgets.plain(batch.config.name)}: {done} of {n} scenes")
+    st.button("Stop", on_click=batch.stop, icon=":material/stop:", key="set_stop")
+
+
+def show_outcome(batch: Batch | None) -> None:
+    if batch is not None and batch.is_kept:
+        st.success(widgets.plain(batch.outcome), icon=":material/check:")
+    elif batch is not None:
+        widgets.warning(batch.outcome)
+
+
+def show_sets() -> None:
+    sets = userdata.kept("scenes")
+    st.markdown("#### Kept sets")
+    used, limit = userdata.size_text(userdata.used_bytes()), userdata.size_text(userdata.limit_bytes())
+    st.caption(f"The folder of user data holds {used} of the {limit} that it may.")
+    if not sets:
+        st.markdown("None yet.")
+    for kept in sets:
+        name, size, delete = st.columns([3, 2, 1.5], vertical_alignment="center")
+        name.markdown(f"**{widgets.plain(kept.name)}**")
+        size.markdown(f"{userdata.size_text(kept.n_bytes)}, {kept.n_files} files")
+        with delete.popover("Delete", icon=":material/delete:", width="stretch"):
+            st.markdown(f"Delete {widgets.plain(kept.name)} for everyone? It cannot be brought back.")
+            st.button(
+                "Yes, delete it", on_click=delete_set, args=(kept.name,), key=f"set_delete_{kept.name}", type="primary"
+            )
+
+
+def delete_set(name: str) -> None:
+    try:
+        userdata.remove("scenes", name)
+    except (ValueError, OSError) as error:
+        st.session_state[WRONG] = (
+            f"{name} could not be deleted: {error.strerror}." if isinstance(error, OSError) else str(error)
+        )
+
+
+page()
