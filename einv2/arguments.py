@@ -9,6 +9,7 @@ from pathlib import Path
 from . import datasets, labels
 from .config import FeatureConfig, ModelConfig, TrainConfig, field_help
 from .fast import PRECISIONS
+from .inference import OVERLAP_SECONDS
 from .metrics.dcase import MEASURES
 from .systems import SCALE_NAMES, SYSTEMS, TABLES
 
@@ -80,6 +81,13 @@ def _add_predict(sub) -> None:
         default=1,
         metavar="N",
         help="average over the scene turned and mirrored in so many ways, 1 to 16: more precise, so many times slower",
+    )
+    sub.add_argument(
+        "--overlap",
+        type=float,
+        default=OVERLAP_SECONDS,
+        metavar="S",
+        help="chunks of 4 s overlap by so many seconds, 0 to 2: more precise, up to twice as slow (default: %(default)s)",
     )
     sub.add_argument(
         "--precision",

@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
 def predict(options) -> int:
     """Write the detections of each clip as CSV, and with --arrays the network's output as NPZ."""
     loaded = in_rotations(
-        [inference.load(name, precision=options.precision) for name in options.model], options.rotations
+        [inference.load(name, precision=options.precision, overlap_seconds=options.overlap) for name in options.model],
+        options.rotations,
     )
     model = Ensemble(loaded) if len(loaded) > 1 else loaded[0]
     _require_unique_stems(options.clips)
@@ -45,6 +46,7 @@ def predict(options) -> int:
     report = {
         "model": " + ".join(options.model),
         "rotations": options.rotations,
+        "overlap_seconds": options.overlap,
         "precision": options.precision,
         "threshold": options.threshold,
         "clips": [],

@@ -13,12 +13,11 @@ import numpy as np
 import torch
 
 from . import audio
+from .alignment import EPSILON, agreement, best_order
 from .augment import N_PATTERNS, pattern_matrix, rotate_features
 from .inference import Model, Prediction
-from .losses import best_permutation
 
 _PATTERNS = (0, 6, 3, 5, 8, 14, 11, 13, 1, 7, 2, 4, 9, 15, 10, 12)  # as ``augment.pattern_matrix`` numbers them
-_EPSILON = 1e-6  # gives directions that no model believes in a plain mean
 
 
 class Ensemble:
@@ -72,6 +71,11 @@ class _SideBySide(Model):
 
     def __init__(self, models: Sequence[Model]):
         self.models, self.checkpoint = models, models[0].checkpoint
+        self.overlap_frames = max(model.overlap_frames for model in models)
+
+    @property
+    def groups(self) -> tuple[tuple[int, bool], ...]:
+        return tuple(group for model in self.models for group in model.groups)
 
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sed, doa = zip(*(model.run(chunks) for model in self.models))
@@ -79,10 +83,9 @@ class _SideBySide(Model):
 
     def split(self, prediction: Prediction) -> list[Prediction]:
         """The prediction of each model, from that of all."""
-        by_class = [model.checkpoint.model.output_format != "trackwise" for model in self.models]
-        counts = [len(m.classes) if c else m.checkpoint.model.n_tracks for m, c in zip(self.models, by_class)]
+        counts, trackwise = zip(*self.groups)
         parts = (np.split(array, np.cumsum(counts)[:-1], axis=1) for array in (prediction.sed, prediction.doa))
-        return [replace(prediction, sed=s, doa=d, class_wise=c) for s, d, c in zip(*parts, by_class)]
+        return [replace(prediction, sed=s, doa=d, class_wise=not free) for s, d, free in zip(*parts, trackwise)]
 
 
 class Turned(Model):
@@ -150,7 +153,7 @@ def _align(predictions: Sequence[Prediction], n_tracks: int) -> list[tuple[np.nd
     aligned = []
     for sed, doa in (_with_tracks(p, n_tracks) for p in predictions):
         if aligned:
-            order = best_permutation(torch.from_numpy(-_agreement(*_average(aligned), sed, doa))).numpy()
+            order = best_order(agreement(*_average(aligned), sed, doa))
             sed, doa = _take(sed, order), _take(doa, order)
         aligned.append((sed, doa))
     return aligned
@@ -169,25 +172,10 @@ def _take(array: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.take_along_axis(array, order[..., None], 1)
 
 
-def _agreement(sed_a: np.ndarray, doa_a: np.ndarray, sed_b: np.ndarray, doa_b: np.ndarray) -> np.ndarray:
-    """How well every track of a goes with every track of b, (T, M, M), from 0 to 2.
-
-    Let each track be the vector of its class probabilities p_k and of p_k times its direction. The permutation of least
-    squared distance between these is that of greatest inner products, the sum over k of p_k q_k (1 + cos angle), returned
-    here. A silent track lies near the origin, as far from all others, so where it goes does not weigh.
-    """
-    cosine = np.einsum("tix,tjx->tij", _unit(doa_a), _unit(doa_b))
-    return np.einsum("tik,tjk->tij", sed_a, sed_b) * (1 + cosine)
-
-
-def _unit(doa: np.ndarray) -> np.ndarray:
-    return doa / np.maximum(np.linalg.norm(doa, axis=-1, keepdims=True), _EPSILON)
-
-
 def _average(tracks: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Mean probabilities (T, M, K) and directions (T, M, 3) of aligned tracks."""
     sed, doa = (np.stack(arrays) for arrays in zip(*tracks))
     mean = sed.mean(0)
     winner = mean.argmax(-1)[None, ..., None]
-    weight = np.take_along_axis(sed, winner, -1) + _EPSILON
+    weight = np.take_along_axis(sed, winner, -1) + EPSILON
     return mean, (weight * doa).sum(0) / weight.sum(0)

@@ -1,5 +1,6 @@
 """A clip in, a Prediction out: the network over chunks of 4 s, in memory that does not grow with the clip's samples."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import pandas as pd
 import torch
 
 from . import audio, checkpoint, fast, labels
+from .alignment import Joined
 from .background import ahead
 from .checkpoint import Checkpoint
 from .config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
@@ -20,6 +22,7 @@ CHUNK_SECONDS = 4
 CHUNK_FRAMES = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND
 BATCH_CHUNKS = 8  # at a time, of a network so wide that
 BATCH_MAPS = 2**17  # its first maps, of this many numbers a frame, stay near the processor; a wider one takes fewer
+OVERLAP_SECONDS = 1.0  # of two chunks: F rises by 2 points and more, see the README
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 
 
@@ -53,7 +56,8 @@ class Prediction:
 class Model:
     """A checkpoint ready to run on the CPU or a GPU, by the network that ``fast.for_inference`` makes of its own.
 
-    ValueError if the network has one branch only (Table 2 of the paper), or on a precision that ``fast.PRECISIONS`` lacks.
+    Chunks of 4 s overlap by ``overlap_seconds``, where their outputs are joined (``alignment.Joined``). ValueError if the network
+    has one branch only (Table 2 of the paper), on a precision that ``fast.PRECISIONS`` lacks, or on an impossible overlap.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Model:
         device: str | torch.device = "cpu",
         name: str = "the network",
         precision: str = "float32",
+        overlap_seconds: float = OVERLAP_SECONDS,
     ):
         if loaded.model.task != "seld":
             what = {"sed": "activities", "doa": "directions"}[loaded.model.task]
@@ -71,6 +76,7 @@ class Model:
         self.checkpoint = loaded
         self.device = torch.device(device)
         self.precision = precision
+        self.overlap_frames = _whole_frames(overlap_seconds)
         self.network = fast.for_inference(loaded.network.to(self.device), precision)
         self.extract = LogMelIntensity(loaded.features).to(self.device)
         self.mean, self.std = loaded.feature_mean.to(self.device), loaded.feature_std.to(self.device)
@@ -82,6 +88,12 @@ class Model:
     @property
     def sample_rate(self) -> int:
         return self.checkpoint.features.sample_rate
+
+    @property
+    def groups(self) -> tuple[tuple[int, bool], ...]:
+        """((number of tracks, is their order arbitrary),), as ``alignment.Joined`` takes it."""
+        trackwise = self.checkpoint.model.output_format == "trackwise"
+        return ((self.checkpoint.model.n_tracks if trackwise else len(self.classes), trackwise),)
 
     @property
     def batch_chunks(self) -> int:
@@ -123,52 +135,48 @@ class Model:
     def predict_blocks(
         self, blocks: Iterator[np.ndarray], progress: Callable[[float], None] | None = None
     ) -> Prediction:
-        """Run over blocks (4, S) of 4 s at the model's sample rate; the last may be shorter."""
-        sed, doa, n_samples = _Rows(), _Rows(), 0
-        for batch, samples in ahead(_batches(blocks, CHUNK_SECONDS * self.sample_rate, self.batch_chunks)):
+        """Run over blocks (4, S), of any lengths, at the model's sample rate."""
+        joined, n_samples = Joined(self.overlap_frames, self.groups), 0
+        size = CHUNK_SECONDS * self.sample_rate
+        step = size - self.overlap_frames * self.sample_rate // LABEL_FRAMES_PER_SECOND
+        for batch, samples in ahead(_batches(_windows(blocks, size, step), self.batch_chunks)):
             n_samples += samples
-            probabilities, directions = self.run(batch)
-            sed.extend(probabilities.reshape(-1, *probabilities.shape[2:]))
-            doa.extend(directions.reshape(-1, *directions.shape[2:]))
+            for sed, doa in zip(*self.run(batch)):
+                joined.add(sed, doa)
             if progress:
                 progress(n_samples / self.sample_rate)
         n_frames = audio.label_frames(n_samples, self.sample_rate)
         if not n_samples:
             raise ValueError("there is no audio to run over: the signal has 0 samples")
         class_wise = self.checkpoint.model.output_format != "trackwise"
-        return Prediction(sed.rows[:n_frames], doa.rows[:n_frames], self.classes, class_wise=class_wise)
+        return Prediction(joined.sed[:n_frames], joined.doa[:n_frames], self.classes, class_wise=class_wise)
 
 
-class _Rows:
-    """An array that grows at the end. Pieces kept in a list instead would hold on to the heap around them."""
-
-    def __init__(self):
-        self.array, self.length = None, 0
-
-    def extend(self, rows: np.ndarray) -> None:
-        if self.array is None:
-            self.array = np.empty((2 * len(rows), *rows.shape[1:]), rows.dtype)
-        while self.length + len(rows) > len(self.array):
-            self.array = np.concatenate([self.array, np.empty_like(self.array)])
-        self.array[self.length : self.length + len(rows)] = rows
-        self.length += len(rows)
-
-    @property
-    def rows(self) -> np.ndarray:
-        return self.array[: self.length]
+def _whole_frames(overlap_seconds: float) -> int:
+    frames = round(overlap_seconds * LABEL_FRAMES_PER_SECOND)
+    if not 0 <= 2 * frames <= CHUNK_FRAMES or abs(frames - overlap_seconds * LABEL_FRAMES_PER_SECOND) > 1e-6:
+        raise ValueError(
+            f"chunks of {CHUNK_SECONDS} s overlap by 0 to {CHUNK_SECONDS / 2:g} s in steps of 0.1, not {overlap_seconds}"
+        )
+    return frames
 
 
-def _batches(blocks: Iterator[np.ndarray], size: int, n: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks in batches (n, 4, size), the last block filled with silence, and the number of true samples in each batch."""
-    batch, samples = [], 0
+def _windows(blocks: Iterator[np.ndarray], size: int, step: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Windows (4, size), one every ``step`` samples, the last filled with silence; and how many samples of each are new."""
+    kept, known = np.zeros((4, 0), np.float32), 0
     for block in blocks:
-        batch.append(np.pad(block, ((0, 0), (0, size - block.shape[1]))).astype(np.float32, copy=False))
-        samples += block.shape[1]
-        if len(batch) == n:
-            yield np.stack(batch), samples
-            batch, samples = [], 0
-    if batch:
-        yield np.stack(batch), samples
+        kept = np.concatenate([kept, block], axis=1, dtype=np.float32)
+        while kept.shape[1] >= size:
+            yield kept[:, :size], size - known
+            kept, known = kept[:, step:], size - step
+    if kept.shape[1] > known:
+        yield np.pad(kept, ((0, 0), (0, size - kept.shape[1]))), kept.shape[1] - known
+
+
+def _batches(windows: Iterator[tuple[np.ndarray, int]], n: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Windows in batches (n, 4, size), and the number of new samples in each batch."""
+    while batch := list(itertools.islice(windows, n)):
+        yield np.stack([window for window, _ in batch]), sum(new for _, new in batch)
 
 
 def available_models(folder: str | Path | None = None) -> dict[str, Path]:
@@ -188,7 +196,12 @@ def resolve(name_or_file: str | Path) -> Path:
     raise ValueError(f"there is no model {str(name_or_file)!r}: give the path of a .safetensors file{names}.")
 
 
-def load(name_or_file: str | Path = "einv2", device: str | torch.device = "cpu", precision: str = "float32") -> Model:
-    """The model of a name in pretrained/ or of a checkpoint file; precision: of ``fast.PRECISIONS``."""
+def load(
+    name_or_file: str | Path = "einv2",
+    device: str | torch.device = "cpu",
+    precision: str = "float32",
+    overlap_seconds: float = OVERLAP_SECONDS,
+) -> Model:
+    """The model of a name in pretrained/ or of a checkpoint file; the rest as in ``Model``."""
     path = resolve(name_or_file)
-    return Model(checkpoint.load(path), device, path.name, precision)
+    return Model(checkpoint.load(path), device, path.name, precision, overlap_seconds)

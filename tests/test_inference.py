@@ -45,10 +45,10 @@ def test_frame_counts(model, seconds, n_frames):
     assert prediction.classes == labels.DCASE2020_CLASSES and prediction.frame_seconds == 0.1
 
 
-def test_chunks_are_the_network_run_by_hand(model, tiny_checkpoint):
+def test_chunks_are_the_network_run_by_hand(tiny_checkpoint):
     """9.37 s: two whole chunks, and a third filled up with silence."""
     audio_signal = signal(9.37)
-    prediction = model.predict_audio(audio_signal)
+    prediction = inference.Model(tiny_checkpoint, overlap_seconds=0).predict_audio(audio_signal)
     padded = np.pad(audio_signal, ((0, 0), (0, 12 * RATE - audio_signal.shape[1])))
     for chunk in range(3):
         sed, doa = by_hand(tiny_checkpoint, np.ascontiguousarray(padded[:, 4 * RATE * chunk : 4 * RATE * (chunk + 1)]))
@@ -56,6 +56,42 @@ def test_chunks_are_the_network_run_by_hand(model, tiny_checkpoint):
         np.testing.assert_allclose(prediction.sed[frames], sed[: frames.stop - frames.start], atol=1e-5)
         np.testing.assert_allclose(prediction.doa[frames], doa[: frames.stop - frames.start], atol=1e-5)
     assert np.ptp(prediction.sed, axis=0).max() > 0.01  # a constant output would prove nothing
+
+
+@pytest.mark.parametrize("seconds", [0.2, 3.9, 4.0, 4.1, 6.9, 7.0, 7.1, 10.0, 23.45])
+@pytest.mark.parametrize("overlap", [0, 0.1, 1.0, 2.0])
+def test_every_sample_is_in_a_window_and_counts_once(seconds, overlap):
+    rng = np.random.default_rng(0)
+    clip = rng.standard_normal((4, round(seconds * 100))).astype(np.float32)
+    cuts = np.sort(rng.integers(0, clip.shape[1], 5))
+    size, step = 400, 400 - round(overlap * 100)
+    windows = list(inference._windows(iter(np.split(clip, cuts, axis=1)), size, step))
+    assert sum(new for _, new in windows) == clip.shape[1]
+    padded = np.pad(clip, ((0, 0), (0, size)))
+    for n, (window, _) in enumerate(windows):
+        np.testing.assert_array_equal(window, padded[:, n * step : n * step + size])
+    assert (len(windows) - 1) * step + size >= clip.shape[1] > (len(windows) - 2) * step + size or len(windows) == 1
+
+
+def test_chunks_that_overlap_fade_into_one_another(tiny_checkpoint):
+    """The middle of a chunk is its own; where two overlap the probabilities are a mean of both, on tracks that agree."""
+    clip = signal(7.0)
+    joined = inference.Model(tiny_checkpoint).predict_audio(clip)
+    alone = inference.Model(tiny_checkpoint, overlap_seconds=0)
+    first, second = alone.predict_audio(clip[:, : 4 * RATE]), alone.predict_audio(clip[:, 3 * RATE :])
+    np.testing.assert_allclose(joined.sed[:30], first.sed[:30], atol=1e-5)
+    least, most = (
+        np.minimum(first.sed[30:].min(1), second.sed[:10].min(1)),
+        np.maximum(first.sed[30:].max(1), second.sed[:10].max(1)),
+    )
+    assert (joined.sed[30:40] >= least[:, None] - 1e-5).all() and (joined.sed[30:40] <= most[:, None] + 1e-5).all()
+    np.testing.assert_allclose(np.sort(joined.sed[40:], axis=1), np.sort(second.sed[10:], axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("overlap", [-0.1, 2.1, 0.05])
+def test_an_impossible_overlap_is_refused(tiny_checkpoint, overlap):
+    with pytest.raises(ValueError, match=r"overlap by 0 to 2 s in steps of 0\.1"):
+        inference.Model(tiny_checkpoint, overlap_seconds=overlap)
 
 
 def test_batches_of_chunks_do_not_matter(model, monkeypatch):
@@ -88,7 +124,7 @@ def test_progress_counts_seconds_and_can_stop(model, tmp_path):
     audio.write_flac(path, signal(37.5), RATE)
     seconds = []
     model.predict(path, progress=seconds.append)
-    assert seconds == [32.0, 37.5]
+    assert seconds == [25.0, 37.5]  # 8 chunks of 4 s, which overlap by 1 s
 
     class Stopped(Exception):
         pass
@@ -99,7 +135,7 @@ def test_progress_counts_seconds_and_can_stop(model, tmp_path):
 
     with pytest.raises(Stopped):
         model.predict(path, progress=stop)
-    assert seconds == [32.0, 37.5, 32.0]
+    assert seconds == [25.0, 37.5, 25.0]
 
 
 def test_memory_does_not_grow_with_the_clip(model, monkeypatch):
