@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import soundfile
@@ -34,20 +34,27 @@ SLIDER = "[data-testid=stSlider] input[type=range]"
 
 
 @contextlib.contextmanager
-def serving(script: str | Path = "app/main.py") -> Iterator[tuple[str, int]]:
-    """The address at which Streamlit serves a script, and the server's process; TimeoutError if it does not come up."""
+def serving(script: str | Path = "app/main.py", arguments: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
+    """The address at which Streamlit serves a script, and the server's process; TimeoutError if it does not come up.
+
+    arguments: those of the script, such as --user-data DIR.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--server.port", str(port), "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *options]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *options, "--", *arguments]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_until_up(f"http://127.0.0.1:{port}/_stcore/health")
         yield f"http://127.0.0.1:{port}", server.pid
     finally:
         server.terminate()
-        server.wait(10)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def _wait_until_up(url: str) -> None:

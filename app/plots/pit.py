@@ -1,0 +1,455 @@
+"""The figures of the PIT lab: costs of permutations over time, directions of several systems, curves, directions in a plane."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app import theme
+from app.plots.timeline import break_lines
+from einv2.config import LABEL_FRAME_SECONDS
+
+RULE_NAMES = {"tpit": "tPIT", "cpit": "cPIT", "none": "no PIT"}
+RULE_COLOURS = {"tpit": "#0E9F8E", "cpit": "#4C7FE0", "none": "#E0525F"}
+OTHER_COLOURS = ("#B79F00", "#8C6FE0", "#A06A2C", "#7A8793")  # of systems that are not named after a rule
+PERMUTATION_COLOURS = ("#2C8FC9", "#E58A1F", "#8C6FE0", "#3FA65A", "#B5479B", "#8C9A3B", "#A06A2C", "#7A8793")
+WRONG = "#E0525F"
+MEAN_COLOUR = "#E58A1F"
+FAINT = "rgba(118,131,143,0.28)"
+PANEL_PIXELS = {"cost": 170, "lane": 26, "margin": 90, "azimuth": 190}
+GAP_PIXELS = 30
+MARGIN = dict(l=88, r=16, t=30, b=44)
+FONT = 13
+AZIMUTHS = [-180, -90, 0, 90, 180]
+DOT, HOLLOW = 6, 5
+
+
+def permutation_name(permutation: Sequence[int]) -> str:
+    """ "1→1, 2→2": output track → reference track, counted from 1."""
+    return ", ".join(f"{track + 1}→{reference + 1}" for track, reference in enumerate(permutation))
+
+
+def permutation_colour(index: int) -> str:
+    return PERMUTATION_COLOURS[index % len(PERMUTATION_COLOURS)]
+
+
+# Costs of permutations over time
+
+
+def microscope(
+    seconds: float,
+    permutations: np.ndarray,
+    costs: np.ndarray,
+    chosen: Mapping[str, np.ndarray],
+    pulled: Mapping[str, np.ndarray],
+    margin: np.ndarray,
+    active: np.ndarray,
+    estimate: pd.DataFrame,
+    truth: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    cost_title: str,
+    pulls: pd.DataFrame | None = None,
+    chunk_seconds: float | None = None,
+) -> go.Figure:
+    """Four panels on one axis of time: the cost of every permutation, the permutation each rule takes, the margin, the azimuths.
+
+    permutations (P, M); costs (T, P), named ``cost_title``; chosen and pulled: by rule (a key of ``RULE_NAMES``), (T,) indices into
+    permutations and (T,) bool; margin (T,); active (T,) bool, frames in which nothing sounds are left empty. estimate and truth as
+    in ``azimuths``. pulls: columns frame, azimuth (of a track) and target (azimuth that training pulls it to): a line each.
+    chunk_seconds: dotted lines at the borders of the chunks that training cuts.
+    """
+    heights = [
+        PANEL_PIXELS["cost"],
+        PANEL_PIXELS["lane"] * len(chosen),
+        PANEL_PIXELS["margin"],
+        PANEL_PIXELS["azimuth"],
+    ]
+    figure = _rows(heights)
+    figure.add_traces(_cost_lines(permutations, costs, active), 1, 1)
+    figure.add_trace(_ribbons(permutations, chosen, active), 2, 1)
+    figure.add_trace(_marks(pulled), 2, 1)
+    figure.add_trace(_margin(margin, active), 3, 1)
+    if pulls is not None and len(pulls):
+        figure.add_trace(_pull_lines(pulls), 4, 1)
+    figure.add_traces(_truth_lines(truth, classes) + _dots(estimate, classes), 4, 1)
+    _style_time(figure, heights, seconds)
+    _style_microscope(figure, [RULE_NAMES[rule] for rule in chosen], cost_title)
+    _chunk_lines(figure, seconds, chunk_seconds)
+    return figure
+
+
+def _style_microscope(figure: go.Figure, lanes: list[str], cost_title: str) -> None:
+    figure.update_yaxes(title_text=cost_title, rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(
+        tickvals=list(range(len(lanes))), ticktext=lanes, range=[len(lanes) - 0.5, -0.5], showgrid=False, row=2, col=1
+    )
+    figure.update_yaxes(title_text="margin", rangemode="tozero", row=3, col=1)
+    _azimuth_axis(figure, 4, "azimuth (°)")
+
+
+def _times(frames: np.ndarray) -> np.ndarray:
+    """Centres of label frames, s."""
+    return ((np.asarray(frames) + 0.5) * LABEL_FRAME_SECONDS).round(2)
+
+
+def _cost_lines(permutations: np.ndarray, costs: np.ndarray, active: np.ndarray) -> list[go.Scatter]:
+    x = _times(np.arange(len(costs)))
+    return [
+        go.Scatter(
+            x=x,
+            y=np.where(active, costs[:, p], np.nan).round(4),
+            mode="lines",
+            line=dict(color=permutation_colour(p), width=1.8),
+            hovertemplate=f"{permutation_name(order)}<br>%{{x:.2f}} s<br>cost %{{y:.3f}}<extra></extra>",
+            name=f"cost {permutation_name(order)}",
+        )
+        for p, order in enumerate(permutations)
+    ]
+
+
+def _ribbons(permutations: np.ndarray, chosen: Mapping[str, np.ndarray], active: np.ndarray) -> go.Heatmap:
+    """A lane for each rule, coloured by the permutation it takes."""
+    n = len(permutations)
+    colours = [permutation_colour(p) for p in range(n)]
+    scale = [(edge / n, colours[p]) for p in range(n) for edge in (p, p + 1)]
+    names = np.array([*map(permutation_name, permutations)], object)
+    z = [np.where(active, index, np.nan) for index in chosen.values()]
+    return go.Heatmap(
+        z=[[None if np.isnan(v) else int(v) for v in row] for row in z],
+        text=[names[index].tolist() for index in chosen.values()],
+        x0=LABEL_FRAME_SECONDS / 2,
+        dx=LABEL_FRAME_SECONDS,
+        y=list(range(len(z))),
+        zmin=-0.5,
+        zmax=n - 0.5,
+        colorscale=scale,
+        showscale=False,
+        hoverongaps=False,
+        ygap=6,
+        opacity=0.85,
+        hovertemplate="takes %{text}<br>%{x:.2f} s<extra></extra>",
+        name="chosen",
+    )
+
+
+def _marks(pulled: Mapping[str, np.ndarray]) -> go.Scatter:
+    """A cross on the lane of a rule in every frame in which it pulls the wrong way."""
+    frames = [np.flatnonzero(frames) for frames in pulled.values()]
+    return go.Scatter(
+        x=_times(np.concatenate(frames)) if frames else [],
+        y=np.repeat(np.arange(len(frames)), [len(f) for f in frames]),
+        mode="markers",
+        marker=dict(symbol="x-thin", size=6, line=dict(color="#16232E", width=1.6)),
+        hovertemplate="pulled the wrong way<br>%{x:.2f} s<extra></extra>",
+        name="pulled the wrong way",
+    )
+
+
+def _margin(margin: np.ndarray, active: np.ndarray) -> go.Scatter:
+    return go.Scatter(
+        x=_times(np.arange(len(margin))),
+        y=np.where(active, margin, np.nan).round(4),
+        mode="lines",
+        fill="tozeroy",
+        line=dict(color=theme.NEUTRAL, width=1.4),
+        fillcolor=FAINT,
+        hovertemplate="%{x:.2f} s<br>margin %{y:.3f}<extra></extra>",
+        name="margin",
+    )
+
+
+def _pull_lines(pulls: pd.DataFrame) -> go.Scatter:
+    """From the azimuth of a track the shorter way to that which it is pulled to."""
+    x = np.repeat(_times(pulls["frame"]), 3).astype(float)
+    way = (pulls["target"] - pulls["azimuth"] + 180) % 360 - 180
+    y = np.stack([pulls["azimuth"], pulls["azimuth"] + way, np.full(len(pulls), np.nan)], axis=1).ravel()
+    x[2::3] = np.nan
+    line = dict(color=WRONG, width=1)
+    return go.Scatter(x=x, y=y.round(1), mode="lines", line=line, opacity=0.5, hoverinfo="skip", name="pulls")
+
+
+# Directions over time
+
+
+def azimuths(
+    panels: Mapping[str, pd.DataFrame],
+    truth: pd.DataFrame,
+    classes: Sequence[str],
+    seconds: float,
+    middles: tuple[np.ndarray, np.ndarray] | None = None,
+) -> go.Figure:
+    """A panel of azimuths for each system, over the same thin lines of the truth.
+
+    panels: by title, an estimate: columns frame, class (index into ``classes``), track, azimuth (degrees) and active; what is not
+    active is hollow. truth: frame table, its track a lane. middles: frames and azimuths of the midpoints between two sources.
+    """
+    heights = [PANEL_PIXELS["azimuth"] * (0.8 if len(panels) > 2 else 1)] * max(len(panels), 1)
+    figure = _rows(heights, list(panels))
+    for row, estimate in enumerate(panels.values(), start=1):
+        if middles is not None:
+            figure.add_trace(_middle_line(*middles), row, 1)
+        figure.add_traces(_truth_lines(truth, classes) + _dots(estimate, classes), row, 1)
+    _style_time(figure, heights, seconds)
+    for row in range(1, len(panels) + 1):
+        _azimuth_axis(figure, row, "azimuth (°)")
+    return figure
+
+
+def _middle_line(frames: np.ndarray, degrees: np.ndarray) -> go.Scatter:
+    x, y = break_lines(np.asarray(frames), np.zeros(len(frames)), np.asarray(degrees, float))
+    return go.Scatter(
+        x=x,
+        y=y.round(1),
+        mode="lines",
+        line=dict(color=WRONG, width=1.5, dash="dot"),
+        hovertemplate="midpoint of the sources<br>%{x:.1f} s, %{y:.0f}°<extra></extra>",
+        name="midpoint",
+    )
+
+
+def _truth_lines(truth: pd.DataFrame, classes: Sequence[str]) -> list[go.Scatter]:
+    traces = []
+    for index, rows in truth.sort_values(["class", "track", "frame"]).groupby("class"):
+        x, y = break_lines(*(rows[c].to_numpy() for c in ("frame", "track", "azimuth")))
+        traces.append(
+            go.Scatter(
+                x=x,
+                y=y,
+                mode="lines",
+                line=dict(color=theme.class_colour(classes[index]), width=2.5),
+                opacity=0.6,
+                hovertemplate=f"truth: {escape(classes[index])}<br>%{{x:.1f}} s, %{{y:.0f}}°<extra></extra>",
+                name=f"truth {classes[index]}",
+            )
+        )
+    return traces
+
+
+def _dots(estimate: pd.DataFrame, classes: Sequence[str]) -> list[go.Scatter]:
+    """Two traces a track: filled dots where it is active, hollow ones where it is not."""
+    traces = []
+    for track, rows in estimate.groupby("track"):
+        active = rows["active"].to_numpy(bool)
+        symbol = theme.track_symbol(track)
+        for part, marker in (
+            (rows[~active], dict(size=HOLLOW, symbol=f"{symbol}-open", color=theme.NEUTRAL, opacity=0.75)),
+            (rows[active], dict(size=DOT, symbol=symbol, opacity=0.85)),
+        ):
+            if len(part):
+                traces.append(_track_dots(part, classes, track, marker))
+    return traces
+
+
+def _track_dots(rows: pd.DataFrame, classes: Sequence[str], track: int, marker: dict) -> go.Scatter:
+    colours = {} if "color" in marker else {"color": [theme.class_colour(classes[c]) for c in rows["class"]]}
+    return go.Scatter(
+        x=_times(rows["frame"]),
+        y=rows["azimuth"].round(1),
+        mode="markers",
+        marker=marker | colours,
+        customdata=[escape(classes[c]) for c in rows["class"]],
+        hovertemplate=f"track {track + 1}: %{{customdata}}<br>%{{x:.2f}} s, %{{y:.0f}}°<extra></extra>",
+        name=f"track {track + 1} azimuth",
+    )
+
+
+# Points, curves and pairs
+
+
+def midpoint_points(systems: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure:
+    """For each system, a dot a direction: degrees to the nearer source to the right, degrees to the midpoint upwards.
+
+    Below the diagonal the direction is nearer to the midpoint than to either source.
+    """
+    figure = make_subplots(1, max(len(systems), 1), subplot_titles=list(systems), shared_yaxes=True)
+    for column, (to_source, to_midpoint) in enumerate(systems.values(), start=1):
+        nearer = np.asarray(to_midpoint) < to_source
+        figure.add_scatter(x=[0, 180], y=[0, 180], mode="lines", line=_DIAGONAL, hoverinfo="skip", row=1, col=column)
+        for part, colour, what in ((~nearer, RULE_COLOURS["tpit"], "a source"), (nearer, WRONG, "the midpoint")):
+            figure.add_scatter(
+                x=np.round(to_source[part], 1),
+                y=np.round(to_midpoint[part], 1),
+                mode="markers",
+                marker=dict(color=colour, size=5, opacity=0.6),
+                hovertemplate="%{x:.0f}° to the nearer source<br>%{y:.0f}° to the midpoint<extra></extra>",
+                name=f"nearer to {what}",
+                showlegend=False,
+                row=1,
+                col=column,
+            )
+    figure.update_xaxes(title_text="to the nearer source (°)", row=1, col=(len(systems) + 1) // 2 or 1)
+    figure.update_yaxes(title_text="to the midpoint (°)", row=1, col=1)
+    axis = dict(range=[0, 120], dtick=30, zeroline=False, fixedrange=True)
+    figure.update_xaxes(**axis, title_standoff=6)
+    figure.update_yaxes(**axis)
+    figure.update_layout(height=330, margin=dict(l=70, r=16, t=34, b=52), font_size=FONT, showlegend=False)
+    return _small_titles(figure)
+
+
+_DIAGONAL = dict(color=theme.NEUTRAL, width=1, dash="dot")
+
+
+def curves(systems: Mapping[str, tuple[Sequence, Sequence]], x_title: str, y_title: str, x_last=None) -> go.Figure:
+    """A line for each system through its (x, y); a name that ends in tPIT, cPIT or no PIT has the colour of the rule."""
+    figure = go.Figure()
+    for n, (name, (x, y)) in enumerate(systems.items()):
+        figure.add_scatter(
+            x=list(x),
+            y=list(y),
+            mode="lines+markers",
+            line=dict(color=system_colour(name, n), width=2.5, dash="solid" if _rule_of(name) else "dash"),
+            marker=dict(size=7 if len(x) < 30 else 4),
+            name=escape(name),
+            hovertemplate=f"{escape(name)}<br>%{{x}}: %{{y:.2f}}<extra></extra>",
+        )
+    figure.update_xaxes(title_text=x_title, zeroline=False, showgrid=True, title_standoff=6)
+    if x_last is not None:
+        figure.update_xaxes(range=[-0.02 * x_last, 1.02 * x_last])
+    elif all(len(x) < 30 for x, _ in systems.values()):
+        figure.update_xaxes(dtick=1)
+    figure.update_yaxes(title_text=y_title, rangemode="tozero", zeroline=False)
+    legend = dict(orientation="h", x=0, y=1.02, yanchor="bottom", font_size=FONT)
+    return figure.update_layout(
+        height=340, margin=dict(l=64, r=16, t=56, b=48), legend=legend, font_size=FONT, showlegend=True
+    )
+
+
+def system_colour(name: str, n: int) -> str:
+    """The colour of the rule that a system's name ends in, or one by its place."""
+    rule = _rule_of(name)
+    return RULE_COLOURS[rule] if rule else OTHER_COLOURS[n % len(OTHER_COLOURS)]
+
+
+def _rule_of(name: str) -> str | None:
+    return next((rule for rule, word in RULE_NAMES.items() if name.endswith(word)), None)
+
+
+def paired(rows: Sequence[str], paper: Sequence[float | None], ours: Sequence[float | None], title: str) -> go.Figure:
+    """The paper's figure (hollow) and ours (filled) of each row, joined by a line; None where there is none."""
+    figure = go.Figure()
+    for n, pair in enumerate(zip(paper, ours)):
+        if None not in pair:
+            figure.add_scatter(x=list(pair), y=[n, n], mode="lines", line=dict(color=FAINT, width=4), hoverinfo="skip")
+    for values, name, symbol in ((paper, "the paper", "circle-open"), (ours, "measured here", "circle")):
+        known = [(v, n) for n, v in enumerate(values) if v is not None]
+        figure.add_scatter(
+            x=[v for v, _ in known],
+            y=[n for _, n in known],
+            mode="markers",
+            marker=dict(symbol=symbol, size=11, color=RULE_COLOURS["tpit"], line=dict(width=2.5)),
+            customdata=[escape(rows[n]) for _, n in known],
+            hovertemplate=f"%{{customdata}}<br>{name}: %{{x}}<extra></extra>",
+            name=name,
+        )
+    for trace in figure.data:
+        trace.showlegend = trace.mode == "markers"
+    figure.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=[escape(r) for r in rows],
+        range=[len(rows) - 0.5, -0.5],
+        automargin=True,
+    )
+    figure.update_xaxes(title_text=title, rangemode="tozero", title_standoff=6)
+    legend = dict(orientation="h", x=0, y=1.01, yanchor="bottom")
+    return figure.update_layout(
+        height=30 * len(rows) + 110, margin=dict(l=16, r=16, t=44, b=48), legend=legend, font_size=FONT
+    )
+
+
+def plane(sources: np.ndarray, systems: Mapping[str, np.ndarray]) -> go.Figure:
+    """Directions seen from above, the front up and the left at the left, one disc a system.
+
+    sources (2, 3) unit vectors; systems: by name, (T, M, 3) vectors of any length up to the circle of radius 1.
+    """
+    figure = make_subplots(1, max(len(systems), 1), subplot_titles=list(systems), horizontal_spacing=0.04)
+    for column, (name, doa) in enumerate(systems.items(), start=1):
+        figure.add_traces(_disc(sources, doa, system_colour(name, 0)), rows=1, cols=column)
+    axis = dict(range=[-1.25, 1.25], visible=False, fixedrange=True)
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    for n in range(1, len(systems) + 1):
+        figure.update_yaxes(scaleanchor=f"x{n if n > 1 else ''}", col=n)
+    figure.update_layout(height=330, margin=dict(l=8, r=8, t=36, b=8), font_size=FONT, showlegend=False)
+    return _small_titles(figure)
+
+
+def _disc(sources: np.ndarray, doa: np.ndarray, colour: str) -> list[go.Scatter]:
+    """The horizon, the sources on it, each track's vectors (T, M, 3), and the mean of both sources on top."""
+    circle = np.radians(np.arange(0, 361, 4))
+    edge = dict(x=np.cos(circle), y=np.sin(circle), mode="lines", line=dict(color=FAINT), hoverinfo="skip")
+    ring = dict(symbol="circle-open", size=20, color=theme.NEUTRAL, line_width=3)
+    cross = dict(symbol="x-thin", size=16, line=dict(color=MEAN_COLOUR, width=3.5))
+    marks = [
+        go.Scatter(**_seen(at), mode="markers", marker=marker, hovertemplate=f"{name}<extra></extra>", name=name)
+        for at, marker, name in ((sources, ring, "source"), (sources.mean(0)[None], cross, "mean of both"))
+    ]
+    tracks = [trace for track in range(doa.shape[1]) for trace in _arrow(doa[:, track], track, colour)]
+    return [go.Scatter(**edge), marks[0], *tracks, marks[1]]
+
+
+def _seen(vectors: np.ndarray) -> dict:
+    return {"x": (-vectors[:, 1]).round(3), "y": vectors[:, 0].round(3)}
+
+
+def _arrow(vectors: np.ndarray, track: int, colour: str) -> list[go.Scatter]:
+    """A small dot for each of a track's vectors, and a line from the middle to their mean."""
+    marker = dict(color=colour, symbol=theme.track_symbol(track))
+    look = dict(hovertemplate=f"track {track + 1}<extra></extra>", name=f"track {track + 1}")
+    line = _seen(np.stack([np.zeros(3), vectors.mean(0)]))
+    return [
+        go.Scatter(**_seen(vectors), mode="markers", marker=marker | dict(size=5, opacity=0.5), **look),
+        go.Scatter(
+            **line, mode="lines+markers", line=dict(color=colour, width=2.5), marker=marker | dict(size=[0, 11]), **look
+        ),
+    ]
+
+
+# The look of all
+
+
+def _rows(heights: Sequence[float], titles: Sequence[str] | None = None) -> go.Figure:
+    inner = sum(heights) + (len(heights) - 1) * GAP_PIXELS
+    return make_subplots(
+        len(heights),
+        1,
+        shared_xaxes=True,
+        row_heights=list(heights),
+        vertical_spacing=GAP_PIXELS / inner,
+        subplot_titles=titles and [escape(t) for t in titles],
+    )
+
+
+def _style_time(figure: go.Figure, heights: Sequence[float], seconds: float) -> None:
+    inner = sum(heights) + (len(heights) - 1) * GAP_PIXELS
+    figure.update_layout(
+        height=inner + MARGIN["t"] + MARGIN["b"],
+        margin=MARGIN,
+        showlegend=False,
+        hovermode="closest",
+        dragmode="zoom",
+        font_size=FONT,
+    )
+    figure.update_xaxes(range=[0, seconds], showgrid=True, zeroline=False, minallowed=0, maxallowed=seconds)
+    figure.update_xaxes(title_text="time (s)", title_standoff=6, row=len(heights), col=1)
+    figure.update_yaxes(title_standoff=10, zeroline=False, automargin=False, fixedrange=True)
+    _small_titles(figure)
+
+
+def _small_titles(figure: go.Figure) -> go.Figure:
+    return figure.update_annotations(font_size=FONT)
+
+
+def _azimuth_axis(figure: go.Figure, row: int, title: str) -> None:
+    figure.update_yaxes(title_text=title, range=[-184, 184], tickvals=AZIMUTHS, row=row, col=1)
+
+
+def _chunk_lines(figure: go.Figure, seconds: float, chunk_seconds: float | None) -> None:
+    if chunk_seconds:
+        path = "".join(f"M{t:g},0L{t:g},1" for t in np.arange(chunk_seconds, seconds, chunk_seconds))
+        if path:
+            line = dict(color=theme.NEUTRAL, width=1, dash="dot")
+            figure.add_shape(type="path", path=path, xref="x", yref="paper", line=line, opacity=0.55)
