@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import compute, state
+from app import compute, shelf, state
 from app.plots.ribbons import Block, Ribbons
 from app.state import Source
 from einv2 import introspect, labels
@@ -88,7 +88,7 @@ def kept(key: tuple, make: Callable):
 
 def of_network(source: Source, name: str, prediction: Prediction, decoding: Decoding) -> System:
     """The detections of a network or an ensemble. Class-wise, each class that is heard has a lane."""
-    key = (source.key, name, decoding)
+    key = (source.key, name, shelf.stamp(name), decoding)
     table = kept(("frames", key), lambda: prediction.frames(decoding=decoding))
     if prediction.class_wise:
         table, lanes = _lane_by_class(table, prediction.classes)
@@ -193,7 +193,7 @@ def agreed(comparison: Comparison, first: str, second: str) -> Agreement:
 
 def look(source: Source, name: str, chunk: int) -> introspect.Look:
     """What happens inside a network in the chunk-th 4 s of the clip as it is shown."""
-    return kept(("look", source.key, name, chunk), lambda: _look(source, name, chunk))
+    return kept(("look", source.key, name, shelf.stamp(name), chunk), lambda: _look(source, name, chunk))
 
 
 def _look(source: Source, name: str, chunk: int) -> introspect.Look:

@@ -6,6 +6,7 @@ Nothing is ever unpickled.
 """
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from .files import replacing
 FORMAT_VERSION = 1
 METADATA_KEY = "einv2"
 STATISTICS = ("feature_mean", "feature_std")
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of batch norm: not trained
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64)
 MAX_CLASS_NAME = 60  # characters
 _JSON_NAMES = {dict: "object", list: "list"}
@@ -86,6 +88,13 @@ def read_header(path: str | Path, name: str | None = None) -> dict:
             return _parse_header((file.metadata() or {}).get(METADATA_KEY), name)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(_not_a_checkpoint(name)) from error
+
+
+def count_parameters(path: str | Path) -> int:
+    """How many parameters the network in a checkpoint has, by the shapes in its header."""
+    with safe_open(path, framework="pt") as file:
+        keys = [k for k in file.keys() if k not in STATISTICS and not k.endswith(_BUFFERS)]  # noqa: SIM118 (no iterator)
+        return sum(math.prod(file.get_slice(key).get_shape()) for key in keys)
 
 
 def load(path: str | Path, name: str | None = None) -> Checkpoint:

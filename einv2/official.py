@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from . import features, labels, models
-from .checkpoint import Checkpoint, CheckpointError
+from .checkpoint import DTYPES, Checkpoint, CheckpointError
 from .config import FeatureConfig, ModelConfig
 
 KNOWN_KEYS = {"epoch", "it", "model", "optimizer", "sampler", "rng", "cuda_rng", "random", "np_random"}
@@ -61,15 +61,17 @@ def import_checkpoint(
 
     CheckpointError, one sentence, if the file holds anything but tensors and the known plain state, or another network.
     """
+    name = Path(path).name
     weights = read_weights(path)
-    model = _infer_config(weights, Path(path).name)
+    model = _infer_config(weights, name)
+    renamed = _renamed(weights, model, name)
     if len(classes) != model.n_classes:
         classes = [f"class {k}" for k in range(model.n_classes)]
     mean, std = read_scalar(scalar) if scalar else (torch.zeros(1, features.N_CHANNELS, 1, N_MELS), None)
     std = torch.ones_like(mean) if std is None else std
     network = models.build(model)
-    network.load_state_dict(_renamed(weights, network, Path(path).name))
-    provenance = {"imported_from": Path(path).name, "code": "github.com/yinkalario/EIN-SELD", "scalar": bool(scalar)}
+    network.load_state_dict(renamed)
+    provenance = {"imported_from": name, "code": "github.com/yinkalario/EIN-SELD", "scalar": bool(scalar)}
     return Checkpoint(
         network.eval(), model, FeatureConfig(n_mels=mean.shape[-1]), tuple(classes), mean, std, provenance=provenance
     )
@@ -97,9 +99,21 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
             f"{name} is refused: it holds {', '.join(unknown)}, which the authors' checkpoints do not have."
         )
     weights = content["model"]
-    if not all(isinstance(k, str) and isinstance(t, torch.Tensor) for k, t in weights.items()):
-        raise CheckpointError(f"{name} is refused: its weights are not all tensors.")
+    if not all(isinstance(k, str) and _is_plain(t) for k, t in weights.items()):
+        raise CheckpointError(f"{name} is refused: its weights are not all plain tensors.")
+    if sum(t.numel() * t.element_size() for t in weights.values()) > Path(path).stat().st_size:
+        raise CheckpointError(f"{name} is refused: it describes more weights than it holds.")
     return weights
+
+
+def _is_plain(value) -> bool:
+    """A tensor of numbers in memory: not sparse, quantised, complex, or without data."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and value.dtype in DTYPES
+    )
 
 
 def _allowed() -> list:
@@ -118,18 +132,34 @@ def read_scalar(path: str | Path) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation (1, 7, 1, mels) from the authors' HDF5 file."""
     import h5py
 
+    name = Path(path).name
     try:
         with h5py.File(path, "r") as file:
-            mean, std = (torch.from_numpy(np.asarray(file[key], np.float32)) for key in ("mean", "std"))
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{Path(path).name} is no scalar file: an HDF5 file with `mean` and `std` is expected."
-        ) from error
-    if mean.shape != std.shape or mean.numel() % features.N_CHANNELS or mean.numel() > 7 * 4096:
-        raise CheckpointError(
-            f"{Path(path).name} has mean {tuple(mean.shape)} and std {tuple(std.shape)}; (1, 7, 1, mels) wanted."
-        )
+            datasets = [_own_dataset(file, key) for key in ("mean", "std")]
+            shapes = [tuple(dataset.shape) for dataset in datasets]
+            if shapes[0] != shapes[1] or datasets[0].size % features.N_CHANNELS or datasets[0].size > 7 * 4096:
+                raise CheckpointError(f"{name} has mean {shapes[0]} and std {shapes[1]}; (1, 7, 1, mels) wanted.")
+            mean, std = (torch.from_numpy(np.asarray(dataset, np.float32)) for dataset in datasets)
+    except CheckpointError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{name} is no scalar file: an HDF5 file with `mean` and `std` is expected.") from error
     return tuple(t.reshape(1, features.N_CHANNELS, 1, -1) for t in (mean, std))
+
+
+def _own_dataset(file, key: str):
+    """A data set that lies in the file itself: HDF5 can refer to any file of the machine."""
+    import h5py
+
+    dataset = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
+    if (
+        not isinstance(dataset, h5py.Dataset)
+        or dataset.external
+        or dataset.is_virtual
+        or dataset.dtype.kind not in "fiu"
+    ):
+        raise ValueError(f"{key} is no data set of numbers in the file")
+    return dataset
 
 
 def _infer_config(weights: dict, name: str) -> ModelConfig:
@@ -154,8 +184,13 @@ def _infer_config(weights: dict, name: str) -> ModelConfig:
         ) from error
 
 
-def _renamed(weights: dict, network: torch.nn.Module, name: str) -> dict[str, torch.Tensor]:
-    wanted = network.state_dict()
+def _renamed(weights: dict, model: ModelConfig, name: str) -> dict[str, torch.Tensor]:
+    """Their tensors under our names, if they are all that the network needs. Nothing of its size is made before that is known."""
+    try:
+        with torch.device("meta"):
+            wanted = models.build(model).state_dict()
+    except RuntimeError as error:  # a size beyond 64 bits
+        raise CheckpointError(f"{name} is no EINV2 of the authors' code: it describes too large a network.") from error
     renamed = {ours: weights.get(their_name(ours)) for ours in wanted}
     odd = [ours for ours, t in renamed.items() if t is None or t.shape != wanted[ours].shape]
     if odd or len(wanted) != len(weights):

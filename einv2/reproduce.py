@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import checkpoint, data, datasets, labels, train
+from . import checkpoint, data, datasets, inference, labels, train
 from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig
 from .decode import as_tracks, decode
 from .files import write_json, write_text
@@ -190,17 +190,29 @@ def evaluate(file: Path, folders: Sequence[Path]) -> dict:
 
 
 def clip_outputs(loaded: checkpoint.Checkpoint, folders: Sequence[Path]) -> Iterator[tuple]:
-    """For each clip: sed (T, L, K) probabilities or None, doa (T, L, 3), reference sed (T, M, K) and doa (T, M, 3)."""
+    """For each clip: sed (T, L, K) probabilities or None, doa (T, L, 3), reference sed (T, M, K) and doa (T, M, 3).
+
+    A network with both branches says what ``predict`` says; of one branch, chunks of 4 s stand end to end.
+    """
     clips = datasets.find_clips(*folders)
+    model = inference.Model(loaded) if loaded.model.task == "seld" else None
     chunks = data.ChunkSet(clips, loaded.features, loaded.model.n_tracks, loaded.classes, CHUNK_SECONDS)
-    plan = chunks.plan(None)
-    for index, (_, *reference) in enumerate(chunks.items):
-        batch = chunks.batch([chunk for chunk in plan if chunk[0] == index])
-        x = (batch.features - loaded.feature_mean) / loaded.feature_std
+    for index, (clip, (_, *reference)) in enumerate(zip(clips, chunks.items)):
         n = len(reference[0])
-        output = as_tracks(loaded.network(x), loaded.model)
-        estimate = (None if part is None else part.flatten(0, 1)[:n].numpy() for part in output)
+        if model is not None:
+            prediction = model.predict(clip.audio)
+            estimate = prediction.sed[:n], prediction.doa[:n]
+        else:
+            estimate = (None if part is None else part[:n] for part in _chunk_outputs(loaded, chunks, index))
         yield *estimate, *(part.astype(np.float32) for part in reference)
+
+
+def _chunk_outputs(loaded: checkpoint.Checkpoint, chunks: data.ChunkSet, index: int) -> Iterator[np.ndarray | None]:
+    """sed and doa of one clip, from chunks that do not overlap."""
+    batch = chunks.batch([chunk for chunk in chunks.plan(None) if chunk[0] == index])
+    x = (batch.features - loaded.feature_mean) / loaded.feature_std
+    output = as_tracks(loaded.network(x), loaded.model)
+    return (None if part is None else part.flatten(0, 1).numpy() for part in output)
 
 
 COLUMNS = {"table2": ("F", "LE"), "table3": ("ER", "F", "LE", "LR"), "fig3": ("ER", "F", "LE", "LR")}

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from app import userdata
 from app.bench import ARGUMENTS, CHROMIUM, serving
 from einv2 import checkpoint, foa, labels, models
 from einv2.config import FeatureConfig, ModelConfig
@@ -26,6 +27,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.flaky(reruns=1))
             if not CHROMIUM and not os.environ.get("REQUIRE_BROWSER"):
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
+
+
+@pytest.fixture(autouse=True)
+def _no_user_data(monkeypatch, tmp_path):
+    """What the developer keeps at home is in no test."""
+    monkeypatch.setattr(userdata, "DEFAULT", tmp_path / "home" / ".einv2-studio")
 
 
 @pytest.fixture
@@ -89,9 +96,15 @@ def tiny_checkpoint(tiny_model, tiny_features):
 
 
 @pytest.fixture(scope="session")
-def address():
+def user_data(tmp_path_factory):
+    """The folder of user data of the app that is served."""
+    return tmp_path_factory.mktemp("user_data")
+
+
+@pytest.fixture(scope="session")
+def address(user_data):
     """The app, served from a process of its own."""
-    with serving() as (url, _):
+    with serving(arguments=("--user-data", str(user_data))) as (url, _):
         yield url
 
 

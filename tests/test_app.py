@@ -227,7 +227,6 @@ def test_a_file_name_is_shown_as_text(name):
 def test_a_model_that_is_not_one_is_said_beside_an_example(monkeypatch, tmp_path):
     (tmp_path / "einv2.safetensors").write_text("junk")
     monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
-    compute.load_model.clear()
     app = start()
     assert "einv2.safetensors is not a checkpoint" in only_error(app)
 

@@ -184,9 +184,6 @@ def two_networks(monkeypatch, tmp_path):
     for name in ("einv2", "other"):
         shutil.copy(inference.PRETRAINED / "einv2.safetensors", tmp_path / f"{name}.safetensors")
     monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
-    compute.load_model.clear()
-    yield
-    compute.load_model.clear()
 
 
 def test_two_networks_stand_under_one_another_and_as_an_ensemble(two_networks):

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import folders, results_view, scoring, state, widgets
+from app import folders, results_view, scoring, shelf, state, widgets
 from app.scoring import Job, Results
-from einv2 import inference
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
 CLASS_CHOICES = {"told by the files": "auto"} | {
@@ -126,7 +125,7 @@ def choose_recordings() -> Job | None:
 
 
 def choose_networks(none_at_first: bool = False) -> tuple[tuple[str, ...], float]:
-    names = list(inference.available_models())
+    names = shelf.names()
     if not names:
         st.error(widgets.MODELS_MISSING)
         return (), 0.5
@@ -179,7 +178,7 @@ def welcome() -> None:
         "year exactly as the official code gives them, each with an interval; which classes, directions and overlaps they come "
         "from; every error with its time, to open and hear; and what the scores leave out: track swaps, fragments, duplicates."
     )
-    names = list(inference.available_models())
+    names = shelf.names()
     if names and st.button("Score the examples", type="primary", icon=":material/play_arrow:"):
         begin(example_job(names))
         st.rerun()

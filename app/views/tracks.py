@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import clip, compute, state, tracking, tracks_tabs, widgets
+from app import clip, compute, shelf, state, tracking, tracks_tabs, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import ribbons
@@ -33,7 +33,7 @@ class Shown:
 
     @property
     def networks(self) -> list[str]:
-        names = list(inference.available_models())
+        names = shelf.names()
         return [name for name in self.predictions if name in names]
 
     def comparison(self, decoding: Decoding) -> Comparison:
@@ -66,7 +66,7 @@ def page() -> None:
 
 def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...], ...], list, dict]:
     """(networks as ``clip.analyse`` takes them, uploaded CSVs, the class lists of "truth" and "csv")."""
-    available = list(inference.available_models())
+    available = shelf.names()
     at_first = [name for name in AT_FIRST if name in available] or available[:1]
     names = st.multiselect(
         "Networks",
@@ -74,7 +74,7 @@ def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...],
         at_first,
         key="tracks_networks",
         placeholder="none",
-        help="The checkpoints in the folder pretrained/. Each stands on its own.",
+        help="Those of the Models page. Each stands on its own.",
     )
     usable = tuple(name for name in names if load_model(name, place))
     networks = tuple((name,) for name in usable)
