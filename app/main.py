@@ -13,9 +13,16 @@ st.set_page_config(page_title="EINV2 Studio", page_icon=str(HERE / "icon.svg"), 
 
 st.logo(str(HERE / "logo.svg"), size="large")
 
+st.html("<style>[data-testid=stMainBlockContainer] {padding-top: 4rem; padding-bottom: 3rem}</style>")
+
 PAGES = [
     st.Page("views/inspect.py", title="Inspect", icon=":material/graphic_eq:", url_path="inspect", default=True),
+    st.Page("views/tracks.py", title="Tracks", icon=":material/route:", url_path="tracks"),
+    st.Page("views/pit_lab.py", title="PIT lab", icon=":material/science:", url_path="pit-lab"),
     st.Page("views/evaluate.py", title="Evaluate", icon=":material/analytics:", url_path="evaluate"),
+    st.Page("views/scenes.py", title="Scenes", icon=":material/spatial_audio:", url_path="scenes"),
+    st.Page("views/train.py", title="Train", icon=":material/model_training:", url_path="train"),
+    st.Page("views/models.py", title="Models", icon=":material/deployed_code:", url_path="models"),
 ]
 
 st.navigation(PAGES, position="top").run()

@@ -283,6 +283,9 @@ def _add_export(sub) -> None:
 
 def _add_bench(sub) -> None:
     sub.add_argument("--model", default="einv2", metavar="NAME_OR_FILE", help="a name in pretrained/, or a file")
+    sub.add_argument(
+        "--small", action="store_true", help="leave out the network of the paper's size, which takes a minute"
+    )
     _add_json(sub)
 
 

@@ -1,24 +1,29 @@
 """How fast the library is on this machine: what a user waits for, each measured a few times.
 
-Every figure is the median of several runs in this process, in seconds or as it says; compare within one run.
+Every figure is the median of several runs in this process, in seconds or as it says; compare within one run. The reference
+points are plain: torch's eager forward of the same weights in chunks of batch 1, torch.stft and librosa's of the same clip.
 """
 
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import soundfile
 import torch
 
-from . import audio, evaluation, geometry, inference, inputcheck, labels
-from .config import LABEL_FRAMES_PER_SECOND
+from . import audio, evaluation, fast, geometry, inference, inputcheck, labels, models
+from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig
 from .decode import decode
 from .features import LogMelIntensity
 from .foa import encode
+from .inference import CHUNK_SECONDS
 from .metadata import Clips
+from .simulate import SceneConfig, SourceBank, render, sample_scene
 
 SECONDS = 60
 N_CLIPS = 100
@@ -60,8 +65,62 @@ def measure(function: Callable[[], object], runs: int = 3) -> float:
     return float(np.median(seconds))
 
 
-def run(model: str | Path = "einv2") -> dict[str, float]:
-    """Name, with its unit, to figure. ValueError if there is no such model."""
+def forwards(network: torch.nn.Module, features: FeatureConfig, name: str) -> dict[str, float]:
+    """A forward of 60 s: eager, chunk by chunk; and as ``fast`` has it, in each precision."""
+    frames = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND * features.frames_per_label_frame
+    x = torch.randn(SECONDS // CHUNK_SECONDS, 7, frames, features.n_mels, generator=torch.Generator().manual_seed(0))
+    network = network.eval()
+    found = {}
+    with torch.inference_mode():
+        found[f"{name}_eager_s"] = measure(lambda: [network(chunk[None]) for chunk in x])
+        for precision in fast.PRECISIONS:
+            found[f"{name}_{precision}_s"] = _fitted_seconds(network, x, features.n_mels, precision)
+            found[f"{name}_{precision}_times_faster"] = found[f"{name}_eager_s"] / found[f"{name}_{precision}_s"]
+    return found
+
+
+def _fitted_seconds(network: torch.nn.Module, x: torch.Tensor, n_mels: int, precision: str) -> float:
+    fitted = fast.for_inference(network, precision)
+    batches = x.to(getattr(torch, precision)).split(inference.batch_chunks(network.config.channels[0], n_mels))
+    return measure(lambda: [fitted(batch) for batch in batches])
+
+
+def transforms(loaded: inference.Model, signal: np.ndarray) -> dict[str, float]:
+    """The short-time spectrum alone, by others: the features hold one and more."""
+    from librosa import stft
+
+    config, x = loaded.checkpoint.features, torch.from_numpy(signal)
+    window = torch.hann_window(config.n_fft)
+    return {
+        "torch_stft_60_s_s": measure(
+            lambda: torch.stft(x, config.n_fft, config.hop, window=window, return_complex=True)
+        ),
+        "librosa_stft_60_s_s": measure(lambda: stft(signal, n_fft=config.n_fft, hop_length=config.hop)),
+    }
+
+
+def file_to_csv(loaded: inference.Model, signal: np.ndarray) -> dict[str, float]:
+    """What ``predict`` does with a clip of 60 s, process and model once started."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip, csv = Path(folder) / "clip.wav", Path(folder) / "clip.csv"
+        soundfile.write(clip, signal.T, loaded.sample_rate, subtype="PCM_16")
+        seconds = measure(lambda: labels.write_csv(loaded.predict(clip).frames(), csv))
+    return {"file_to_csv_60_s_s": seconds, "file_to_csv_times_faster_than_sound": SECONDS / seconds}
+
+
+def simulation() -> dict[str, float]:
+    """Scenes of 60 s with two sources that stand still, rendered by one core."""
+    config = SceneConfig(moving_share=0.0, polyphonic_share=1.0)
+    bank, threads = SourceBank(labels.DCASE2020_CLASSES, None, 1.0), torch.get_num_threads()
+    torch.set_num_threads(1)
+    scene = sample_scene(config, len(bank.classes), np.random.default_rng(0))
+    seconds = measure(lambda: render(scene, bank))
+    torch.set_num_threads(threads)
+    return {"simulate_60_s_s": seconds, "simulate_times_faster_than_sound": config.seconds / seconds}
+
+
+def run(model: str | Path = "einv2", paper_size: bool = True) -> dict[str, float]:
+    """Name, with its unit, to figure; paper_size: a network of the paper's size, too. ValueError if there is no such model."""
     path = inference.resolve(model)
     loaded = inference.load(path)
     signal = clip(sample_rate=loaded.sample_rate)
@@ -79,6 +138,10 @@ def run(model: str | Path = "einv2") -> dict[str, float]:
         f"evaluate_{N_CLIPS}_clips_s": measure(lambda: evaluation.evaluate_clips(clips)),
     }
     found["times_faster_than_sound"] = SECONDS / found["predict_60_s_s"]
+    found |= transforms(loaded, signal) | file_to_csv(loaded, signal) | simulation()
+    found |= forwards(loaded.checkpoint.network, loaded.checkpoint.features, "this")
+    features = FeatureConfig(n_mels=256)
+    found |= forwards(models.build(ModelConfig()), features, "paper_size") if paper_size else {}
     found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1 if sys.platform == "darwin" else 1024
     )

@@ -98,8 +98,7 @@ class Model:
     @property
     def batch_chunks(self) -> int:
         """How many chunks go through the network at a time."""
-        maps = self.checkpoint.model.channels[0] * self.checkpoint.features.n_mels
-        return max(1, min(BATCH_CHUNKS, BATCH_MAPS // (8 * maps)))
+        return batch_chunks(self.checkpoint.model.channels[0], self.checkpoint.features.n_mels)
 
     @torch.inference_mode()
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +149,11 @@ class Model:
             raise ValueError("there is no audio to run over: the signal has 0 samples")
         class_wise = self.checkpoint.model.output_format != "trackwise"
         return Prediction(joined.sed[:n_frames], joined.doa[:n_frames], self.classes, class_wise=class_wise)
+
+
+def batch_chunks(n_channels: int, n_mels: int) -> int:
+    """How many chunks at a time, of a network whose first maps have so many channels."""
+    return max(1, min(BATCH_CHUNKS, BATCH_MAPS // (8 * n_channels * n_mels)))
 
 
 def _whole_frames(overlap_seconds: float) -> int:

@@ -1,0 +1,158 @@
+"""From a composed scene to a trained network that hears it, in headless Chromium, through kill -9 of training and server."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from conftest import ROOT, WAIT_MS
+
+pytestmark = pytest.mark.browser
+EPOCHS = 6
+
+
+class Server:
+    """The app with a folder of user data, which can be killed and started again at its address."""
+
+    def __init__(self, data):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.address, self.data = f"http://127.0.0.1:{self.port}", data
+        self.start()
+
+    def start(self) -> None:
+        options = ["--server.port", str(self.port), "--server.headless", "true", "--", "--user-data", str(self.data)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app/main.py", *options],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until(self.is_up)
+
+    def is_up(self) -> bool:
+        with contextlib.suppress(OSError):
+            return urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=1).status == 200
+        return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def until(done: Callable):
+    """What ``done`` gives as soon as it is true."""
+    for _ in range(WAIT_MS // 50):
+        if found := done():
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(done)
+
+
+@pytest.fixture
+def server(tmp_path, scenes):
+    for kind in ("foa_dev", "metadata_dev"):
+        shutil.copytree(scenes / kind, tmp_path / "scenes" / "six" / kind)
+    started = Server(tmp_path)
+    yield started
+    started.kill()
+    with contextlib.suppress(OSError, ValueError):
+        os.killpg(process_of(tmp_path)["pid"], signal.SIGKILL)
+
+
+def process_of(data) -> dict:
+    return json.loads((data / "runs" / "run-1" / "process.json").read_text())
+
+
+def epochs_of(data) -> list[dict]:
+    """Without their time: an epoch whose state was not saved yet when it was killed is trained again, to the same figures."""
+    file = data / "runs" / "run-1" / "metrics.jsonl"
+    records = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in records]
+
+
+@pytest.fixture
+def visit(browser, server):
+    contexts = []
+
+    def open_(**options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.goto(server.address)
+        page.get_by_text("See what a SELD network hears").wait_for()
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def choose(page, label, option):
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option).click()
+
+
+def train(page):
+    """The page of trainings, with a network for a try chosen."""
+    page.get_by_role("link", name="Train").click()
+    page.get_by_role("button", name="Start training").wait_for()
+    choose(page, "Size", "tiny")
+    page.get_by_text("90,398 parameters").wait_for()
+    for label, value in (("Epochs", EPOCHS), ("Batch", 4)):
+        page.get_by_label(label, exact=True).fill(str(value))
+        page.keyboard.press("Enter")
+    page.get_by_text("--batch-size 4").wait_for()
+    page.get_by_role("button", name="Start training").click()
+
+
+def chart(page, key):
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll('.st-key-{key} .js-plotly-plot')].some(c => c._fullLayout && c.offsetParent)"
+    )
+
+
+def test_a_network_is_trained_through_kills_and_hears_a_composed_scene(server, visit):
+    page = visit(viewport={"width": 1400, "height": 1000})
+    train(page)
+    page.locator(".st-key-train_stop_run-1 button").wait_for()
+    until(lambda: epochs_of(server.data))
+    os.kill(process_of(server.data)["pid"], signal.SIGKILL)
+    server.kill()
+    before = epochs_of(server.data)
+    assert 1 <= len(before) < EPOCHS
+    server.start()
+
+    page = visit(viewport={"width": 800, "height": 1000}, color_scheme="dark")
+    page.goto(f"{server.address}/train")
+    page.locator(".st-key-train_view").get_by_text("Runs", exact=True).click()
+    page.get_by_role("tab", name="Open or delete").click()
+    page.get_by_role("button", name="Look at it").click()
+    page.get_by_text("was killed").wait_for()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_text(f"{EPOCHS} of {EPOCHS} epochs").wait_for()
+    chart(page, "train_curves_run-1")
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    after = epochs_of(server.data)
+    assert after[: len(before)] == before and [e["epoch"] for e in after] == list(range(1, EPOCHS + 1))
+
+    page.locator(".st-key-train_open_run-1 button").click()
+    page.get_by_text("run-1 (best)").first.wait_for()
+    page.set_viewport_size({"width": 1400, "height": 1000})
+    page.get_by_role("link", name="Scenes").click()
+    page.get_by_role("button", name="Render", exact=True).click()  # the scene that the page begins with has two sources
+    page.get_by_role("button", name="Open in Inspect").click()
+    page.get_by_text("run-1 (best)").first.wait_for()
+    chart(page, "timeline")
+    assert page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count() == 0
