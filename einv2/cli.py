@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from . import audio, checkpoint, datasets, evaluation, inference, inputcheck, labels, metadata
 from .arguments import parser
@@ -34,9 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def predict(options) -> int:
-    """Write the detections of each clip as CSV, and with --arrays the network's output as NPZ."""
+    """Write the detections of each clip as CSV, and with --arrays the network's output as NPZ.
+
+    Under torchrun every process takes its share of the clips.
+    """
+    fabric = _processes()
+    device = "cpu" if fabric is None else fabric.device
     loaded = in_rotations(
-        [inference.load(name, precision=options.precision, overlap_seconds=options.overlap) for name in options.model],
+        [inference.load(name, device, options.precision, options.overlap) for name in options.model],
         options.rotations,
     )
     model = Ensemble(loaded) if len(loaded) > 1 else loaded[0]
@@ -49,12 +55,26 @@ def predict(options) -> int:
         "overlap_seconds": options.overlap,
         "precision": options.precision,
         "threshold": options.threshold,
-        "clips": [],
     }
-    for clip in options.clips:
-        report["clips"].append(_predict_clip(model, Path(clip), out, options))
-    _write_json(options.json, report)
+    mine = options.clips if fabric is None else options.clips[fabric.global_rank :: fabric.world_size]
+    entries = [_predict_clip(model, Path(clip), out, options) for clip in mine]
+    if fabric is not None:
+        from .distributed import gather
+
+        entries = gather(fabric, entries)
+    report["clips"] = entries
+    if fabric is None or fabric.is_global_zero:
+        _write_json(options.json, report)
     return 1 if any("error" in entry for entry in report["clips"]) else 0
+
+
+def _processes():
+    """The processes that torchrun started, as Fabric joins them; None where it did not start this one."""
+    if not torch.distributed.is_torchelastic_launched():
+        return None
+    from .distributed import launch  # Fabric takes a second to import
+
+    return launch("fp32")
 
 
 def _predict_clip(model, clip: Path, out: Path, options) -> dict:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from einv2 import cli, distributed
+from einv2 import checkpoint, cli, distributed
 
 ROOT = Path(__file__).resolve().parent.parent
 # Batches of 5 are shared as 2 and 3; without dropout, which no two processes draw alike.
@@ -74,3 +74,22 @@ def test_an_error_of_rank_zero_is_one_of_all():
     with pytest.raises(ValueError, match="no room"):
         distributed.on_rank_zero(other, None)
     assert distributed.on_rank_zero(first, lambda: 5) == 5
+
+
+def test_two_processes_share_the_clips(scenes, tiny_checkpoint, tmp_path):
+    model_file = tmp_path / "model.safetensors"
+    checkpoint.save(tiny_checkpoint, model_file)
+    clips = sorted(scenes.glob("foa_dev/*.flac"))
+    for out, run in (("one", lambda *a: cli.main([str(x) for x in a])), ("two", torchrun)):
+        done = run(
+            "predict", *clips, "--model", model_file, "--out", tmp_path / out, "--json", tmp_path / f"{out}.json"
+        )
+        assert done == 0 or done.returncode == 0
+    one, two = (
+        [entry["clip"] for entry in json.loads((tmp_path / f"{n}.json").read_text())["clips"]] for n in ("one", "two")
+    )
+    assert one == two == [str(clip) for clip in clips]
+    for clip in clips:
+        assert (tmp_path / "two" / f"{clip.stem}.csv").read_text() == (
+            tmp_path / "one" / f"{clip.stem}.csv"
+        ).read_text()
