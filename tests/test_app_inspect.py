@@ -37,13 +37,19 @@ def fine(app) -> AppTest:
     return app
 
 
-def test_a_long_clip_is_seen_through_a_window():
+@pytest.fixture
+def minutes(monkeypatch):
+    """Encoded hiss of so many minutes, with a window of one."""
+    monkeypatch.setattr(compute, "WINDOW_SECONDS", 60)
     rng = np.random.default_rng(0)
-    hiss = (300 * rng.standard_normal((4, 8000 * 60 * 11))).astype(np.int16)
-    app = fine(upload("long.flac", encoded(hiss, format="FLAC", rate=8000)))
-    assert figure(app)["layout"]["xaxis"]["range"] == [0, 600.0]
+    return lambda n: encoded((300 * rng.standard_normal((4, 8000 * 60 * n))).astype(np.int16), format="FLAC", rate=8000)
+
+
+def test_a_long_clip_is_seen_through_a_window(minutes):
+    app = fine(upload("long.flac", minutes(2)))
+    assert figure(app)["layout"]["xaxis"]["range"] == [0, 60.0]
     app.slider(key="window").set_value(1)
-    assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 600.0]
+    assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 60.0]
     assert app.session_state[state.PREPARED][3].start == 60
 
 
@@ -76,13 +82,14 @@ def test_a_recording_that_has_gone_is_said(data_root):
     assert "alone.wav" in shown(app.run().error[0].value) and not app.exception
 
 
-def test_an_hour_of_the_data_root_is_seen_through_a_window(data_root):
+def test_an_hour_of_the_data_root_is_seen_through_a_window(data_root, monkeypatch):
+    monkeypatch.setattr(compute, "WINDOW_SECONDS", 60)
     hour = np.zeros((8000 * 3600, 4), np.int16)
     hour[::, 0], hour[-8000 * 30 :, 1] = 50, 40
     soundfile.write(data_root / "hour.flac", hour, 8000)
     app = fine(start().selectbox(key="clip_in_root").set_value("hour.flac").run())
     app.slider(key="window").set_value(50)
-    assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 600.0]
+    assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 60.0]
     assert app.session_state[state.PREPARED][3].start == 3000
 
 
@@ -219,10 +226,8 @@ def test_a_broken_link_does_no_harm(parameter, value):
     assert "example_moving_dog" in [b.key for b in app.button]
 
 
-def test_a_window_does_not_stay_for_the_next_clip():
-    rng = np.random.default_rng(0)
-    hiss = (300 * rng.standard_normal((4, 8000 * 60 * 12))).astype(np.int16)
-    app = fine(upload("long.flac", encoded(hiss, format="FLAC", rate=8000)))
+def test_a_window_does_not_stay_for_the_next_clip(minutes):
+    app = fine(upload("long.flac", minutes(3)))
     app.slider(key="window").set_value(2)
     fine(app.run())
     app.file_uploader(key="clip_upload").clear()
