@@ -10,10 +10,8 @@ ask for at every rerun: headers are read once for each state of a file. Nothing 
 
 import contextlib
 import functools
-import os
 import re
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +19,12 @@ from pathlib import Path
 from app import userdata
 from einv2 import checkpoint, inference, official
 from einv2.checkpoint import Checkpoint, CheckpointError
-from einv2.config import FeatureConfig, ModelConfig, from_json, require_compatible
+from einv2.config import FeatureConfig, ModelConfig
 
 SHIPPED, KEPT, TRAINED = "shipped", "kept", "trained"
 SUFFIX = ".safetensors"
 BEST_AND_LAST = ("best", "last")  # of a run
 MAX_HEADER_BYTES = 4 * 2**20  # of a checkpoint that is listed; that of 100 epochs takes 40 kB
-TRUST = 2  # an archive may unfold to so many times its size
 _CACHED = 256
 
 
@@ -118,8 +115,11 @@ def stamp(name: str) -> tuple:
 
 def load(entry: Entry) -> inference.Model:
     """The network, ready to run. ValueError, one sentence, if it cannot."""
-    _require_small_header(entry.file, entry.file_name)
-    return inference.Model(checkpoint.load(entry.file, entry.file_name), name=entry.file_name)
+    try:
+        _require_small_header(entry.file, entry.file_name)
+        return inference.Model(checkpoint.load(entry.file, entry.file_name), name=entry.file_name)
+    except OSError as error:
+        raise ValueError(f"{entry.name} cannot be read: {error.strerror or error}.") from None
 
 
 def outline(entry: Entry) -> Outline:
@@ -205,11 +205,7 @@ def _sentence_of(function: Callable) -> Callable:
 def _outline(path: Path, name: str) -> Outline:
     _require_small_header(path, name)
     header = checkpoint.read_header(path, name)
-    try:
-        model, features = from_json(ModelConfig, header["model"]), from_json(FeatureConfig, header["features"])
-        require_compatible(model, features)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} has a damaged header: {error}.") from error
+    model, features = checkpoint.configurations(header, name)
     parts = (header[key] for key in ("provenance", "scores", "curve"))
     return Outline(model, features, checkpoint.count_parameters(path), *parts)
 
@@ -263,7 +259,6 @@ def keep_import(name: str, file_name: str, data: bytes, scalar: tuple[str, bytes
     userdata.require_room(len(data))
     with tempfile.TemporaryDirectory() as folder:
         path = _written(Path(folder) / "weights.pth", data)
-        _require_honest_archive(path, file_name)
         scalar_path = scalar and _written(Path(folder) / "scalar.h5", scalar[1])
         try:
             imported = official.import_checkpoint(path, scalar_path)
@@ -356,16 +351,3 @@ def _named(sentence: str, names: dict[str, str]) -> str:
     for path, name in names.items():
         sentence = sentence.replace(path, name)
     return sentence
-
-
-def _require_honest_archive(path: Path, name: str) -> None:
-    """A ``.pth`` is a zip archive whose entries are not compressed: one that unfolds to much more would fill the memory."""
-    if not zipfile.is_zipfile(path):
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unfolded = sum(info.file_size for info in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
-        raise ValueError(f"{name} is refused: its archive is damaged.") from error
-    if unfolded > TRUST * os.path.getsize(path):
-        raise ValueError(f"{name} is refused: it would unfold to {userdata.size_text(unfolded)}.")

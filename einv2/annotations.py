@@ -55,7 +55,7 @@ def raven_table(events: pd.DataFrame, low_hz: float = 0.0, high_hz: float = 1200
     """
     if not 0 <= low_hz < high_hz:
         raise ValueError(f"low_hz and high_hz must be 0 <= low_hz < high_hz, not {low_hz} and {high_hz}")
-    rows = [RAVEN_COLUMNS]
+    rows: list[tuple[str, ...]] = [RAVEN_COLUMNS]
     for number, event in enumerate(_records(events), 1):
         place = (str(number), "Spectrogram 1", "1", _fixed(event["onset"], 3), _fixed(event["offset"], 3))
         name = (f"{low_hz:.1f}", f"{high_hz:.1f}", _one_line(event["name"]), str(event["track"]))

@@ -29,7 +29,7 @@ class _HelpWithDefaults(argparse.HelpFormatter):
     def _get_help_string(self, action) -> str:
         default = action.default
         if isinstance(action, argparse.BooleanOptionalAction):
-            return f"{action.help.partition(' (default')[0]} (default: {'on' if default else 'off'})"
+            return f"{(action.help or '').partition(' (default')[0]} (default: {'on' if default else 'off'})"
         if action.dest in ("n_tracks", "n_classes"):
             return f"{action.help} (default: told by the data)"
         if default in (None, [], (), argparse.SUPPRESS) or action.nargs == 0:
@@ -45,7 +45,7 @@ def parser(functions: Mapping[str, Callable]) -> argparse.ArgumentParser:
     )
     commands = main.add_subparsers(metavar="COMMAND", required=True)
     for name, function in functions.items():
-        summary = function.__doc__.splitlines()[0]
+        summary = (function.__doc__ or name).splitlines()[0]
         sub = commands.add_parser(name, help=summary, description=summary, formatter_class=_HelpWithDefaults)
         sub.set_defaults(command=function)
         _ADDERS[name](sub)

@@ -8,18 +8,23 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
 import soxr
 
-from .config import LABEL_FRAMES_PER_SECOND, MAX_RATE, MIN_RATE
+from .config import LABEL_FRAMES_PER_SECOND, MAX_RATE, MAX_SECONDS, MIN_RATE
 from .files import replacing
 
 SAMPLE_RATE = 24000  # Hz, of the network
 MIN_SECONDS = 0.2
 BLOCK_SECONDS = 10
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG")  # as libsndfile names what it finds in the file
+
+LOUDEST = 1e10  # 200 dB beyond full scale: no recording, and energies of more would not be finite
+LONG_SECONDS = 3600  # beyond it a file must hold this many
+MIN_BYTES_PER_SECOND = 200  # hours of silence take 9 as FLAC, speech at the lowest rate of OGG 700
 
 _READ_FRAMES = 16384
 _STREAMED_SIZES = (0, 0x7FFFF000, 0xFFFFFFFF)  # of a WAV data chunk, from writers that did not know the length
@@ -49,7 +54,8 @@ def probe(path, name: str | None = None, max_seconds: float | None = None, chann
     """What a clip is, from its header. name: the file name used in messages, if not that of ``path``.
 
     AudioError unless it is a readable WAV, FLAC or OGG file with 4 channels (1: a mono sound), a rate from 8 to 192 kHz, a
-    length from 0.2 s to ``max_seconds``, and not visibly cut off. Damage inside the samples shows only in ``stream``.
+    length from 0.2 s to ``max_seconds`` (a week if not given), and not visibly cut off; beyond an hour it must have 200 bytes a
+    second. Damage inside the samples shows only in ``stream``.
     """
     path = Path(path)
     name = name or path.name
@@ -67,7 +73,8 @@ def probe(path, name: str | None = None, max_seconds: float | None = None, chann
         )
     _require_channels(info, channels)
     _require_complete(path, info)
-    _require_length(info, max_seconds)
+    _require_length(info, MAX_SECONDS if max_seconds is None else max_seconds)
+    _require_content(path, info)
     return info
 
 
@@ -81,9 +88,9 @@ def stream(
     """The clip in float32 blocks (4, S) at ``sample_rate``: S is the same for all blocks but the last, which may be shorter.
 
     Resampled by soxr without seams: the blocks joined are what resampling the whole clip at once gives. The header is
-    checked at once, as by ``probe``; while iterating, AudioError on samples that are NaN or infinite and on a file that
-    cannot be decoded to the end that its header promises. What lies before ``start_seconds`` is skipped, not read; ValueError
-    if that is all there is.
+    checked at once, as by ``probe``; while iterating, AudioError on samples that are NaN, infinite or beyond ``LOUDEST`` and on
+    a file that cannot be decoded to the end that its header promises; never more than that is decoded. What lies before
+    ``start_seconds`` is skipped, not read; ValueError if that is all there is.
     """
     block = round(block_seconds * sample_rate)
     if block < 1:
@@ -211,15 +218,27 @@ def _require_channels(info: ClipInfo, channels: int) -> None:
         )
 
 
-def _require_length(info: ClipInfo, max_seconds: float | None) -> None:
+def _require_length(info: ClipInfo, max_seconds: float) -> None:
     if not info.frames:
         raise AudioError(f"{info.name}: holds no samples by its header; expected at least {MIN_SECONDS} s of audio")
     if info.frames >= _UNKNOWN_FRAMES:  # libsndfile cannot read such a stream to its end
-        raise AudioError(f"{info.name}: does not say how long it is (streamed FLAC); expected it re-encoded to a file")
+        raise AudioError(
+            f"{info.name}: does not say how long it is (streamed {info.format}); expected it re-encoded to a file"
+        )
     if info.seconds < MIN_SECONDS:
         raise AudioError(f"{info.name}: lasts {info.seconds:.3f} s; expected at least {MIN_SECONDS} s")
-    if max_seconds is not None and info.seconds > max_seconds:
+    if info.seconds > max_seconds:
         raise AudioError(f"{info.name}: lasts {info.seconds:.1f} s; expected at most {max_seconds:g} s")
+
+
+def _require_content(path: Path, info: ClipInfo) -> None:
+    """AudioError if a small file would unfold to hours: it holds silence at best."""
+    n_bytes = path.stat().st_size
+    if info.seconds > LONG_SECONDS and n_bytes < MIN_BYTES_PER_SECOND * info.seconds:
+        raise AudioError(
+            f"{info.name}: would unfold to {info.seconds / 3600:.1f} hours from {n_bytes} bytes; expected at least "
+            f"{MIN_BYTES_PER_SECOND} bytes a second of a clip longer than {LONG_SECONDS // 3600} hour"
+        )
 
 
 def _require_complete(path: Path, info: ClipInfo) -> None:
@@ -241,7 +260,7 @@ def _wav_data_bytes(path: Path) -> tuple[int, int]:
     with open(path, "rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(0)
-        order = "big" if file.read(12)[:4] == b"RIFX" else "little"
+        order: Literal["big", "little"] = "big" if file.read(12)[:4] == b"RIFX" else "little"
         long_size = None
         while len(header := file.read(8)) == 8:
             kind, size = header[:4], int.from_bytes(header[4:], order)
@@ -286,7 +305,7 @@ def _decoded(info: ClipInfo, start: int = 0) -> Iterator[np.ndarray]:
                 raise AudioError(_cut_off(info, done, "cannot be decoded")) from None
             if not len(block):
                 break
-            _require_finite(block, done, info)
+            _require_usable(block, done, info)
             done += len(block)
             yield block
     if done < info.frames:
@@ -308,12 +327,15 @@ def _cut_off(info: ClipInfo, done: int, what: str) -> str:
     )
 
 
-def _require_finite(block: np.ndarray, done: int, info: ClipInfo) -> None:
-    finite = np.isfinite(block).all(axis=1)
-    if not finite.all():
-        seconds = (done + int(np.argmin(finite))) / info.sample_rate
+def _require_usable(block: np.ndarray, done: int, info: ClipInfo) -> None:
+    usable = (np.abs(block) <= LOUDEST).all(axis=1)
+    if not usable.all():
+        row = int(np.argmin(usable))
+        finite = np.isfinite(block[row]).all()
+        what = f"is beyond {LOUDEST:g}" if finite else "is not a number (NaN or infinite)"
         raise AudioError(
-            f"{info.name}: holds a sample that is not a number (NaN or infinite) at {seconds:.3f} s; expected finite samples"
+            f"{info.name}: holds a sample that {what} at {(done + row) / info.sample_rate:.3f} s; expected finite samples"
+            f"{' around full scale, 1' if finite else ''}"
         )
 
 

@@ -8,7 +8,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,23 +65,24 @@ def measure(function: Callable[[], object], runs: int = 3) -> float:
     return float(np.median(seconds))
 
 
-def forwards(network: torch.nn.Module, features: FeatureConfig, name: str) -> dict[str, float]:
+def forwards(network: torch.nn.Module, model: ModelConfig, features: FeatureConfig, name: str) -> dict[str, float]:
     """A forward of 60 s: eager, chunk by chunk; and as ``fast`` has it, in each precision."""
     frames = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND * features.frames_per_label_frame
     x = torch.randn(SECONDS // CHUNK_SECONDS, 7, frames, features.n_mels, generator=torch.Generator().manual_seed(0))
+    batch_chunks = inference.batch_chunks(model.channels[0], features.n_mels)
     network = network.eval()
     found = {}
     with torch.inference_mode():
         found[f"{name}_eager_s"] = measure(lambda: [network(chunk[None]) for chunk in x])
         for precision in fast.PRECISIONS:
-            found[f"{name}_{precision}_s"] = _fitted_seconds(network, x, features.n_mels, precision)
+            found[f"{name}_{precision}_s"] = _fitted_seconds(network, x.split(batch_chunks), precision)
             found[f"{name}_{precision}_times_faster"] = found[f"{name}_eager_s"] / found[f"{name}_{precision}_s"]
     return found
 
 
-def _fitted_seconds(network: torch.nn.Module, x: torch.Tensor, n_mels: int, precision: str) -> float:
+def _fitted_seconds(network: torch.nn.Module, batches: Sequence[torch.Tensor], precision: str) -> float:
     fitted = fast.for_inference(network, precision)
-    batches = x.to(getattr(torch, precision)).split(inference.batch_chunks(network.config.channels[0], n_mels))
+    batches = [batch.to(getattr(torch, precision)) for batch in batches]
     return measure(lambda: [fitted(batch) for batch in batches])
 
 
@@ -139,9 +140,9 @@ def run(model: str | Path = "einv2", paper_size: bool = True) -> dict[str, float
     }
     found["times_faster_than_sound"] = SECONDS / found["predict_60_s_s"]
     found |= transforms(loaded, signal) | file_to_csv(loaded, signal) | simulation()
-    found |= forwards(loaded.checkpoint.network, loaded.checkpoint.features, "this")
-    features = FeatureConfig(n_mels=256)
-    found |= forwards(models.build(ModelConfig()), features, "paper_size") if paper_size else {}
+    found |= forwards(loaded.checkpoint.network, loaded.checkpoint.model, loaded.checkpoint.features, "this")
+    model, features = ModelConfig(), FeatureConfig(n_mels=256)
+    found |= forwards(models.build(model), model, features, "paper_size") if paper_size else {}
     found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1 if sys.platform == "darwin" else 1024
     )

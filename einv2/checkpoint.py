@@ -7,6 +7,7 @@ Nothing is ever unpickled.
 
 import json
 import math
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from . import features, models
-from .config import FeatureConfig, ModelConfig, from_json, require_compatible, to_json
+from .config import FeatureConfig, ModelConfig, from_json, one_line, require_compatible, to_json
 from .files import replacing
 
 FORMAT_VERSION = 1
@@ -29,7 +30,10 @@ _HEADER_KINDS = {"model": dict, "features": dict, "classes": list, "provenance":
 
 
 class CheckpointError(ValueError):
-    """A file that is not a checkpoint of ours, said in one sentence."""
+    """A file that is not a checkpoint of ours, said in one sentence, whatever the names in the file are."""
+
+    def __init__(self, sentence: str):
+        super().__init__(one_line(sentence))
 
 
 @dataclass
@@ -61,7 +65,7 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
     if half:
         tensors = {name: t.half() if t.is_floating_point() and t.ndim > 1 else t for name, t in tensors.items()}
     tensors |= {name: getattr(checkpoint, name).detach().cpu().contiguous() for name in STATISTICS}
-    _require_finite(tensors, Path(path).name)
+    require_finite(tensors, Path(path).name)
     header = {
         "format": FORMAT_VERSION,
         "model": to_json(checkpoint.model),
@@ -90,6 +94,16 @@ def read_header(path: str | Path, name: str | None = None) -> dict:
         raise CheckpointError(_not_a_checkpoint(name)) from error
 
 
+def configurations(header: dict, name: str) -> tuple[ModelConfig, FeatureConfig]:
+    """Of the network and its features, from a header. CheckpointError if they are not possible, or not together."""
+    try:
+        model, feature_config = from_json(ModelConfig, header["model"]), from_json(FeatureConfig, header["features"])
+        require_compatible(model, feature_config)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{name} has a damaged header: {error}.") from error
+    return model, feature_config
+
+
 def count_parameters(path: str | Path) -> int:
     """How many parameters the network in a checkpoint has, by the shapes in its header."""
     with safe_open(path, framework="pt") as file:
@@ -105,23 +119,20 @@ def load(path: str | Path, name: str | None = None) -> Checkpoint:
     """
     name = name or Path(path).name
     header = read_header(path, name)
-    try:
-        model, feature_config = from_json(ModelConfig, header["model"]), from_json(FeatureConfig, header["features"])
-        require_compatible(model, feature_config)
-        classes = _class_names(header["classes"], model.n_classes)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{name} has a damaged header: {error}.") from error
+    model, feature_config = configurations(header, name)
+    classes = _class_names(header["classes"], model.n_classes, name)
     with safe_open(path, framework="pt") as file:
         _check_size(file, model, name)
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator)
-    _require_finite(tensors, name)
-    statistics = [_statistic(tensors, key, feature_config, name) for key in STATISTICS]
+    require_finite(tensors, name)
+    mean, std = (_statistic(tensors, key, feature_config, name) for key in STATISTICS)
     return Checkpoint(
         _network(model, tensors),
         model,
         feature_config,
         classes,
-        *statistics,
+        mean,
+        std,
         **{key: header[key] for key in ("provenance", "scores", "curve")},
     )
 
@@ -141,19 +152,23 @@ def _parse_header(text: str | None, name: str) -> dict:
     if not isinstance(header, dict) or "format" not in header:
         raise CheckpointError(_not_a_checkpoint(name))
     if header["format"] != FORMAT_VERSION:
-        raise CheckpointError(f"{name} has format {header['format']!r}; this version reads format {FORMAT_VERSION}.")
+        raise CheckpointError(
+            f"{name} has format {reprlib.repr(header['format'])}; this version reads format {FORMAT_VERSION}."
+        )
     for key, kind in _HEADER_KINDS.items():
         if not isinstance(header.get(key), kind):
             raise CheckpointError(f"{name} has a damaged header: {key} is missing or no JSON {_JSON_NAMES[kind]}.")
     return header
 
 
-def _class_names(values, n_classes: int) -> tuple[str, ...]:
+def _class_names(values, n_classes: int, name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values) or len(values) != n_classes:
-        raise ValueError(f"classes must be a list of {n_classes} names")
+        raise CheckpointError(f"{name} has a damaged header: classes must be a list of {n_classes} names.")
     odd = [v for v in values if not v.isprintable() or not 0 < len(v) <= MAX_CLASS_NAME]
     if odd:
-        raise ValueError(f"the class name {odd[0][:MAX_CLASS_NAME]!r} is empty, too long or not printable")
+        raise CheckpointError(
+            f"{name} has a damaged header: the class name {odd[0][:MAX_CLASS_NAME]!r} is empty, too long or not printable."
+        )
     return tuple(values)
 
 
@@ -185,7 +200,9 @@ def _statistic(tensors: dict, key: str, config: FeatureConfig, name: str) -> tor
     return tensors.pop(key).float()
 
 
-def _require_finite(tensors: dict[str, torch.Tensor], name: str) -> None:
+def require_finite(tensors: dict[str, torch.Tensor], name: str) -> None:
+    """CheckpointError if a tensor of the file ``name`` is of no number format of ours, or holds NaN or infinity, or a deviation
+    is not above 0."""
     for key, tensor in tensors.items():
         if tensor.dtype not in DTYPES:
             raise CheckpointError(f"{name} has {key} as {str(tensor.dtype).removeprefix('torch.')}, which is not read.")

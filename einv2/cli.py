@@ -107,7 +107,7 @@ def _write_arrays(path: Path, prediction: inference.Prediction) -> None:
 
 
 def _require_unique_stems(clips: list[str]) -> None:
-    seen = {}
+    seen: dict[str, str] = {}
     for clip in clips:
         other = seen.setdefault(Path(clip).stem, clip)
         if other != clip:
@@ -120,7 +120,8 @@ def check(options) -> int:
         raise ValueError(
             f"--truth {options.truth} is one file; for {len(options.clips)} clips give a folder of CSV files."
         )
-    report, status = [], 0
+    report: list[dict] = []
+    status = 0
     for clip in options.clips:
         try:
             entry, findings = _check_clip(Path(clip), options.truth)
@@ -380,19 +381,21 @@ def train(options) -> int:
         "validation_parts": options.validation_part,
         "cache": None if options.cache is None else Path(options.cache),
     }
-    configs, classes = _fitted_to_data(options, chosen)
+    model, features, config, classes = _fitted_to_data(options, chosen)
     provenance = {
         "code": f"EINV2 Studio {VERSION}",
         "data": options.data_description or [Path(d).name for d in options.data],
         "date": datetime.date.today().isoformat(),
-        "arguments": " ".join(_without_paths(configs)),
+        "arguments": " ".join(_without_paths((model, features, config))),
         **({"init": options.init.name} if options.init else {}),
         "parts": {"training": options.train_part, "validation": options.validation_part},
     }
     run = training.train(
         [Path(d) for d in options.data],
         Path(options.out),
-        *configs,
+        model,
+        features,
+        config,
         classes=classes,
         validation_dirs=[Path(d) for d in options.validation],
         resume=options.resume,
@@ -408,7 +411,7 @@ def train(options) -> int:
     return 0
 
 
-def _fitted_to_data(options, chosen: dict) -> tuple[list, tuple[str, ...]]:
+def _fitted_to_data(options, chosen: dict) -> tuple[ModelConfig, FeatureConfig, TrainConfig, tuple[str, ...]]:
     """The configurations and the class list, where they were not given told by the training clips."""
     model, features, config = (_config_from(cls, options) for cls in (ModelConfig, FeatureConfig, TrainConfig))
     require_compatible(model, features)
@@ -420,7 +423,7 @@ def _fitted_to_data(options, chosen: dict) -> tuple[list, tuple[str, ...]]:
     if options.n_tracks is None:
         events = datasets.largest_overlap(clips, classes)
         model = dataclasses.replace(model, n_tracks=min(max(events, model.n_tracks), MAX_TRACKS))
-    return [model, features, config], classes
+    return model, features, config, classes
 
 
 def _without_paths(configs) -> list[str]:

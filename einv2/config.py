@@ -6,15 +6,18 @@ round trip through JSON is exact; an unknown key or a value of the wrong kind is
 
 import dataclasses
 import math
+import reprlib
 import typing
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 VERSION = "0.1.0"  # of this code, kept in the provenance of what it trains
 LABEL_FRAME_MS = 100  # the time step of every DCASE SELD annotation and of the network's output
 LABEL_FRAMES_PER_SECOND = 1000 // LABEL_FRAME_MS
 LABEL_FRAME_SECONDS = LABEL_FRAME_MS / 1000
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz, of clips and of features
+MAX_SECONDS = 7 * 24 * 3600  # a week, of clips and of annotations
+LONGEST_SENTENCE = 300  # characters, of what is said about a file
 CRNN_BANDS = 2  # that the recurrent layers of the network crnn see, as those of the DCASE 2020 baseline
 
 
@@ -119,7 +122,7 @@ class ModelConfig:
     @classmethod
     def released(cls, **changes) -> "ModelConfig":
         """The network of the authors' released code and weights."""
-        released = dict(
+        released: dict[str, Any] = dict(
             stitch_order="sequential", stitch_tracks=False, track_layer="transformer", positional_encoding=False
         )
         return cls(**(released | changes))
@@ -128,7 +131,8 @@ class ModelConfig:
     def crnn(cls, **changes) -> "ModelConfig":
         """The SELDnet baseline of DCASE 2020."""
         sizes = dict(channels=(64, 64, 64), time_pooling=(4, 1, 1), frequency_pooling=(4, 4, 2), stitch_blocks=())
-        return cls(**(dict(network="crnn", output_format="seldnet", dropout=0.0) | sizes | changes))
+        baseline: dict[str, Any] = dict(network="crnn", output_format="seldnet", dropout=0.0, **sizes)
+        return cls(**(baseline | changes))
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,12 @@ def field_help(cls) -> dict[str, str]:
     return {name: hint.__metadata__[0] for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
 
 
+def one_line(text: str, most: int = LONGEST_SENTENCE) -> str:
+    """Text that may hold anything from a file, as part of a sentence: what cannot be printed is escaped, the end is left out."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: most + 1])
+    return escaped if len(escaped) <= most else escaped[: most - 3] + "..."
+
+
 def to_json(config) -> dict:
     """A configuration as plain JSON values (tuples become lists)."""
     return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
@@ -226,12 +236,14 @@ def _typed(cls, name, kind, value):
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{cls.__name__}.{name} must be a list, not {value!r}")
+            raise ValueError(f"{cls.__name__}.{name} must be a list, not {reprlib.repr(value)}")
         return tuple(_typed(cls, name, item, v) for v in value)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError(f"{cls.__name__}.{name} is too large a number")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:
-        raise ValueError(f"{cls.__name__}.{name} must be of type {kind.__name__}, not {value!r}")
+        raise ValueError(f"{cls.__name__}.{name} must be of type {kind.__name__}, not {reprlib.repr(value)}")
     return value
 
 

@@ -98,7 +98,7 @@ class ChunkSet:
 
     def statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation of the features over all frames of all clips, each (1, 7, 1, F)."""
-        count, total, square = 0, 0.0, 0.0
+        count, total, square = 0, np.zeros(()), np.zeros(())
         for x, _, _ in self.items:
             x = np.asarray(x, np.float32)
             count += x.shape[1]
@@ -106,7 +106,8 @@ class ChunkSet:
             square = square + np.einsum("ctf,ctf->cf", x, x, dtype=np.float64)
         mean = total / count
         std = np.sqrt(np.maximum(square / count - mean**2, 1e-8))
-        return tuple(torch.from_numpy(s[None, :, None]).float() for s in (mean, std))
+        mean, std = (torch.from_numpy(s[None, :, None]).float() for s in (mean, std))
+        return mean, std
 
     def plan(self, rng: np.random.Generator | None) -> list[tuple[int, int]]:
         """(clip, first label frame) of every chunk: shuffled and shifted by a random start, or in order without ``rng``."""

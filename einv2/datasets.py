@@ -150,12 +150,14 @@ def _annotated(root: Path, recordings: list[Path], cache: str | Path | None) -> 
     tables = _tables(root)
     if not tables:
         raise ValueError(f"{root} holds no annotations: a CSV for each clip is expected in {root / 'metadata_dev'}.")
-    clips, lacking, taken = [], [], {}
+    clips, lacking = [], []
+    taken: dict[Path, Path] = {}
     for audio in recordings:
         metadata = _table_of(audio, root, tables)
         if metadata is None:
             lacking.append(audio)
-        elif (other := taken.setdefault(metadata, audio)) != audio:
+            continue
+        if (other := taken.setdefault(metadata, audio)) != audio:
             raise ValueError(
                 f"{other} and {audio} would have the same annotation, {metadata}: rename one of the clips."
             )
@@ -171,12 +173,13 @@ def _annotated(root: Path, recordings: list[Path], cache: str | Path | None) -> 
 
 def _tables(root: Path) -> dict[str, dict[Path | str, list[Path]]]:
     """The CSVs of a data set: for X of each metadata_X, and for ``_ANY`` of them, by the path below it (a Path) and by stem."""
-    tables = defaultdict(lambda: defaultdict(list))
+    tables: dict[str, dict[Path | str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for folder in _folders(root, "metadata"):
         ending = folder.name.removeprefix("metadata")
         for path in sorted(p for p in folder.rglob("*.csv") if not p.name.startswith(".")):
             place = path.relative_to(folder).with_suffix("")
-            for where, key in {(ending, place), (ending, path.stem), (_ANY, path.stem)}:
+            keys: set[tuple[str, Path | str]] = {(ending, place), (ending, path.stem), (_ANY, path.stem)}
+            for where, key in keys:
                 tables[where][key].append(path)
     return tables
 
@@ -185,12 +188,12 @@ def _table_of(audio: Path, root: Path, tables: dict[str, dict[Path | str, list[P
     """The CSV of a recording: at the same place, else of the same stem. ValueError if several would do."""
     ending, place = _below_foa(audio, root)
     there = tables[ending if ending in tables else _ANY]
-    found = there.get(place) or there.get(audio.stem) or [None]
+    found = there.get(place) or there.get(audio.stem) or []
     if len(found) > 1:
         raise ValueError(
             f"{audio} may be annotated by {found[0]} or {found[1]}: give the CSV the same path as the clip."
         )
-    return found[0]
+    return found[0] if found else None
 
 
 def _below_foa(audio: Path, root: Path) -> tuple[str, Path]:
@@ -248,7 +251,8 @@ def guess_classes(clips: Sequence[Clip]) -> str:
     Told by the header of 2019, the distances of 2023 and 2024, the names that each year gives to folders and clips, and the
     largest class index. ValueError, one sentence with the choices, where these do not agree on one list.
     """
-    years, largest = set(), -1
+    years: set[str | None] = set()
+    largest = -1
     for clip in clips:
         if year := _year_at_once(clip):
             years.add(year)
@@ -280,7 +284,7 @@ def class_list_of_metadata(files: Mapping[str, Path | bytes]) -> str | None:
 
 def _fitting_list(years: set[str | None], largest: int) -> str | None:
     """The first year of the one class list of these years (of all, where none is told) that has the index ``largest``."""
-    told = {labels.CLASS_LISTS[year] for year in years - {None}}
+    told = {labels.CLASS_LISTS[year] for year in years if year is not None}
     first_years = {names: year for year, names in reversed(labels.CLASS_LISTS.items())}
     fitting = [first_years[names] for names in told or first_years if len(names) > largest]
     return fitting[0] if len(told) <= 1 and len(fitting) == 1 else None

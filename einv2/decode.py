@@ -69,10 +69,10 @@ def as_tracks(output: Output, model: ModelConfig) -> tuple[torch.Tensor | None, 
     of the vector, at most 1. Without a DoA branch the directions are 0; without an SED branch the probabilities are None.
     """
     sed, doa = output
-    if model.output_format == "accdoa":
-        return doa.norm(dim=-1).clamp(max=1).diag_embed(), doa
     if sed is None:
-        return None, doa
+        assert doa is not None  # a network has at least one branch
+        accdoa = model.output_format == "accdoa"
+        return doa.norm(dim=-1).clamp(max=1).diag_embed() if accdoa else None, doa
     probabilities = sed.sigmoid() if model.output_format == "trackwise" else sed.sigmoid().diag_embed()
     return probabilities, probabilities.new_zeros(*probabilities.shape[:3], 3) if doa is None else doa
 

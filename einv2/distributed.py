@@ -8,11 +8,15 @@ batch.
 import logging
 import os
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import nn
+
+# As Fabric names them.
+_PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def launch(precision: str) -> Fabric:
@@ -34,7 +38,7 @@ def launch(precision: str) -> Fabric:
         strategy="ddp" if world > 1 else "auto",
         devices=local,
         num_nodes=world // local,
-        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[precision],
+        precision=_PRECISIONS[precision],
     )
     fabric.launch()
     return fabric
@@ -82,7 +86,7 @@ def gather(fabric: Fabric, items: list) -> list:
     """On every process all items in their order, of which process r of R holds items[r::R]."""
     if fabric.world_size == 1:
         return items
-    parts = [None] * fabric.world_size
+    parts: list[list] = [[] for _ in range(fabric.world_size)]
     dist.all_gather_object(parts, items)
     return [parts[i % len(parts)][i // len(parts)] for i in range(sum(map(len, parts)))]
 
@@ -99,6 +103,11 @@ def synchronise_batch_norm(network: nn.Module) -> nn.Module:
 
 class _SharedBatchNorm(nn.BatchNorm2d):
     """What nn.SyncBatchNorm does, which knows no CPU: (B, C, T, F) -> (B, C, T, F)."""
+
+    momentum: float  # none of these is None in our networks
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:

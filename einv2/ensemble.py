@@ -48,8 +48,7 @@ class Ensemble:
         seconds = audio.probe(clip, name).seconds
         predictions = []
         for i, model in enumerate(self.models):
-            report = progress and (lambda done, i=i: progress((i * seconds + done) / len(self.models)))
-            predictions.append(model.predict(clip, name, report))
+            predictions.append(model.predict(clip, name, _part(progress, i * seconds, len(self.models))))
         # Models of different rates may count one frame more or less at the end of a clip.
         n = min(len(p.sed) for p in predictions)
         return combine([replace(p, sed=p.sed[:n], doa=p.doa[:n]) for p in predictions])
@@ -64,6 +63,11 @@ class Ensemble:
         self.sample_rate  # noqa: B018 - raises before the first block is taken
         together = _SideBySide(self.models)
         return combine(together.split(together.predict_blocks(blocks, progress)))
+
+
+def _part(progress: Callable[[float], None] | None, before: float, n_models: int) -> Callable[[float], None] | None:
+    """For one of the models: it tells ``progress`` the seconds done of all, of which ``before`` were done before it."""
+    return None if progress is None else lambda done: progress((before + done) / n_models)
 
 
 class _SideBySide(Model):
@@ -150,7 +154,7 @@ def _require_same_classes(class_lists: Sequence[tuple[str, ...]]) -> None:
 
 def _align(predictions: Sequence[Prediction], n_tracks: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """(sed (T, M, K), doa (T, M, 3)) of each, all on the tracks of the first."""
-    aligned = []
+    aligned: list[tuple[np.ndarray, np.ndarray]] = []
     for sed, doa in (_with_tracks(p, n_tracks) for p in predictions):
         if aligned:
             order = best_order(agreement(*_average(aligned), sed, doa))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ class Evaluation:
     def report(self) -> dict:
         """All of it but the lists of events, as plain values for JSON. None where there was nothing to count."""
         classes, probable = self.clips.classes, {}
-        if self.reliability is not None:
+        if self.reliability is not None and self.thresholds is not None:
             probable = {"reliability": _reliability(self.reliability), "thresholds": self.thresholds.report()}
             for name, entry in zip(classes, probable["thresholds"]["per_class"]):
                 entry["class"] = name
@@ -96,17 +97,16 @@ def evaluate(
     reference: pd.DataFrame | str | Path,
     measures: str | Sequence[str] = "dcase2020",
     classes: Sequence[str] = labels.DCASE2020_CLASSES,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The scores of one clip by the measure of one year, as ``metrics.dcase.evaluate`` gives them; of several: {measure: scores}.
 
     estimate, reference: event tables (see ``einv2.labels``; ``Prediction.events`` gives one), frame tables, or CSV files. classes:
     the names that their class indices mean. ValueError on anything else, or an unknown measure.
     """
-    several = not isinstance(measures, str)
-    tables = [_frames(side, classes) for side in (estimate, reference)]
-    found = dcase.tallies(*tables, len(classes), measures if several else (measures,))
+    asked = (measures,) if isinstance(measures, str) else measures
+    found = dcase.tallies(_frames(estimate, classes), _frames(reference, classes), len(classes), asked)
     reports = {measure: dcase.report(tally) for measure, tally in found.items()}
-    return reports if several else reports[measures]
+    return reports[measures] if isinstance(measures, str) else reports
 
 
 def _frames(side: pd.DataFrame | str | Path, classes: Sequence[str]) -> pd.DataFrame:
@@ -216,7 +216,7 @@ def _reliability(counts: probabilities.ReliabilityCounts) -> dict:
 
 def _records(table: pd.DataFrame) -> list[dict]:
     """Rows of a breakdown: whole counts, other figures None where there was nothing to count."""
-    whole = {c for c in table if not np.issubdtype(table[c].dtype, np.floating)}
+    whole = {c for c in table if not pd.api.types.is_float_dtype(table[c])}
     rows = table.reset_index().to_dict("records")
     return [{k: v if k == "group" else int(v) if k in whole else _plain(v) for k, v in row.items()} for row in rows]
 

@@ -6,6 +6,7 @@ Below that precision, where the user chooses it: bfloat16.
 """
 
 import copy
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -50,15 +51,15 @@ def for_inference(network: nn.Module, precision: str = "float32") -> nn.Module:
         _fold(module)
         if precision == "float32" and next(network.parameters()).device.type == "cpu":
             _filter_minimally(module)
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     return network.bfloat16() if precision == "bfloat16" else network
 
 
 def _fold(block: nn.Sequential) -> None:
     """Batch norm into the convolution right before it; nothing stands in its place."""
-    for i in range(len(block) - 1):
-        if isinstance(block[i], nn.Conv2d) and isinstance(block[i + 1], nn.BatchNorm2d):
-            block[i], block[i + 1] = fuse_conv_bn_eval(block[i], block[i + 1]), nn.Identity()
+    for i, (layer, following) in enumerate(itertools.pairwise(block)):
+        if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+            block[i], block[i + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()
 
 
 def _filter_minimally(block: nn.Sequential) -> None:
@@ -73,6 +74,11 @@ class MinimalFiltering(nn.Module):
     36 products where the direct way takes 144, for sums before and after that do not grow with the other side's channels. One
     of the batch at a time, so that what lies between stays in the processor's cache.
     """
+
+    filters: torch.Tensor
+    bias: torch.Tensor | None
+    before: torch.Tensor
+    after: torch.Tensor
 
     def __init__(self, convolution: nn.Conv2d):
         super().__init__()

@@ -20,6 +20,9 @@ INTENSITY_FLOOR = 1.19e-7  # single-precision epsilon, as in the released code
 class LogMelIntensity(nn.Module):
     """Features of a batch of FOA signals. Frames are centred; the ends are padded by reflection."""
 
+    window: torch.Tensor
+    mel: torch.Tensor
+
     def __init__(self, config: FeatureConfig):
         super().__init__()
         self.config = config

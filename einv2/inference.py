@@ -107,6 +107,7 @@ class Model:
         x = ((self.turn(x) - self.mean) / self.std).to(getattr(torch, self.precision))
         output = Output(*(None if y is None else y.float() for y in self.network(x)))
         sed, doa = as_tracks(output, self.checkpoint.model)
+        assert sed is not None  # the task is seld
         return sed.cpu().numpy(), self.turn_back(doa).cpu().numpy()
 
     def turn(self, x: torch.Tensor) -> torch.Tensor:

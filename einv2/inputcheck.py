@@ -63,8 +63,8 @@ class Remedy:
     name: short, for a button. text: what it takes the clip to be.
     """
 
-    order: tuple[int, int, int, int] = (0, 1, 2, 3)
-    gains: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    order: tuple[int, ...] = (0, 1, 2, 3)
+    gains: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     name: str = "ACN/SN3D (AmbiX)"
     text: str = "channels W, Y, Z, X in SN3D, as they are"
 
@@ -355,7 +355,7 @@ def check_against(audio: np.ndarray, sample_rate: int, reference: pd.DataFrame) 
     """
     heard = foa.direction_by_frame(np.asarray(audio)[:, : MAX_SECONDS * sample_rate], sample_rate)
     heard, labelled = _single_frames(heard, reference)
-    evidence = {"frames": len(heard)}
+    evidence: dict[str, float] = {"frames": len(heard)}
     if len(heard) < _MIN_FRAMES or np.linalg.eigvalsh(labelled.T @ labelled / len(heard))[1] < _MIN_SPREAD:
         what = "the labels have too few frames with one event, or too few directions, to compare the channels with"
         return [Finding("not_compared", "ok", what, evidence)]

@@ -103,7 +103,8 @@ def look(model: Model, signal: np.ndarray) -> Look:
         raise ValueError(f"signal must be (4, 1 to {size}), not {signal.shape}")
     watched = copy.copy(model)
     watched.network = _sharing_weights(model.network)
-    attention, taken = {}, {}
+    attention: dict[Place, np.ndarray] = {}
+    taken: dict[str, tuple[float, float]] = {}
     for place, module in _attention_modules(watched.network):
         module.register_forward_pre_hook(_notes_attention(attention, place))
     for name, module in _stitch_modules(watched.network):

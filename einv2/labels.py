@@ -23,17 +23,19 @@ The formats, as the DCASE task pages of each year describe them; only that of 20
 """
 
 import csv
+import functools
 import io
 import math
 import os
 import re
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from . import geometry
-from .config import LABEL_FRAME_MS, LABEL_FRAMES_PER_SECOND
+from .config import LABEL_FRAME_MS, LABEL_FRAMES_PER_SECOND, MAX_SECONDS, one_line
 from .files import replacing
 
 DCASE2019_CLASSES = (
@@ -69,7 +71,8 @@ EVENT_COLUMNS = (
 MOST_CLASSES = 1000  # of a file whose class list is not known yet
 MAX_BYTES = 50_000_000
 MAX_ROWS = 5_000_000
-MAX_FRAME = 7 * 24 * 3600 * LABEL_FRAMES_PER_SECOND  # a week; beyond it a typing error would cost gigabytes downstream
+MAX_EVENT_FRAMES = 1_000_000  # that the events of a file of 2019 last in all: 28 hours, from a few bytes
+MAX_FRAME = MAX_SECONDS * LABEL_FRAMES_PER_SECOND  # beyond it a typing error would cost gigabytes downstream
 
 _DCASE2019_HEADER = ("sound_event_recording", "start_time", "end_time", "ele", "azi", "dist")
 _EXPECTED = (
@@ -85,6 +88,7 @@ _CARTESIAN_COLUMNS = {
     6: ("frame", "class", "track", "x", "y", "z"),
     7: ("frame", "class", "track", "x", "y", "z", "distance"),
 }
+_MAX_COLUMNS = 7
 _WRITE_COLUMNS = {
     "dcase2020": _COLUMNS["dcase2020"],
     "dcase2020_output": _COLUMNS["dcase2020_output"],
@@ -314,6 +318,8 @@ def _is_2019_header(line: str) -> bool:
 
 def _parse_numbers(lines: list[str], numbers: list[int], name: str) -> pd.DataFrame:
     """A table of numbers of 4 to 7 columns, integer columns where no field has a decimal point."""
+    if lines[0].count(",") >= _MAX_COLUMNS:  # the fast parser would take minutes over millions
+        _raise_bad_line(lines, numbers, name)
     text = "\n".join(lines).replace('"', "")
     try:
         raw = pd.read_csv(io.StringIO(text), header=None, quoting=csv.QUOTE_NONE, low_memory=False)
@@ -326,7 +332,7 @@ def _parse_numbers(lines: list[str], numbers: list[int], name: str) -> pd.DataFr
     return raw
 
 
-def _raise_bad_line(lines: list[str], numbers: list[int], name: str) -> None:
+def _raise_bad_line(lines: list[str], numbers: list[int], name: str) -> NoReturn:
     """ValueError for the first line that is not a row of numbers. Slow, so only called once the fast parser failed."""
     first = [field.strip().strip('"') for field in lines[0].split(",")]
     separator = next((s for s in (";", "\t") if len(first) == 1 and len(first[0].split(s)) > 1), None)
@@ -386,7 +392,7 @@ def _with_angles(raw: pd.DataFrame, numbers: list[int], name: str) -> pd.DataFra
     if "x" not in raw:
         return raw
     xyz = raw[["x", "y", "z"]].to_numpy(float)
-    _refuse(~xyz.any(axis=1), numbers, name, lambda i: "x, y, z are all 0", "a vector towards the source")
+    _refuse(np.all(xyz == 0, axis=1), numbers, name, lambda i: "x, y, z are all 0", "a vector towards the source")
     azimuth, elevation = geometry.to_angles(xyz)
     return raw.drop(columns=["x", "y", "z"]).assign(azimuth=azimuth, elevation=elevation)
 
@@ -438,25 +444,30 @@ def _frame_table(columns) -> pd.DataFrame:
 def _read_2019(lines: list[str], numbers: list[int], classes, name: str) -> pd.DataFrame:
     """The frame table of 2019 events. Each becomes an instance of its class, numbered in order of onset."""
     columns = [field.strip().strip('"').lower() for field in lines[0].split(",")]
+    try:
+        rows = list(csv.reader(lines[1:]))
+    except csv.Error:  # a field of more than 131072 characters
+        raise ValueError(f"{name}: is not a table of events; expected {','.join(_DCASE2019_HEADER)}") from None
     events = [
-        _event_2019(dict(zip(columns, fields)), len(fields) == 6, classes, name, number)
-        for number, fields in zip(numbers[1:], csv.reader(lines[1:]))
+        _event_2019(dict(zip(columns, fields)), len(fields) == 6, tuple(classes), name, number)
+        for number, fields in zip(numbers[1:], rows)
     ]
     events = pd.DataFrame(events, columns=["class", "onset", "offset", "elevation", "azimuth", "distance"])
     events = events.drop_duplicates().sort_values("onset", kind="stable")
-    if (total := int((events["offset"] - events["onset"]).sum() * LABEL_FRAMES_PER_SECOND)) > MAX_ROWS:
-        raise ValueError(f"{name}: its events last {total} frames in all, but at most {MAX_ROWS} are read")
+    if (total := int((events["offset"] - events["onset"]).sum() * LABEL_FRAMES_PER_SECOND)) > MAX_EVENT_FRAMES:
+        raise ValueError(f"{name}: its events last {total} frames in all, but at most {MAX_EVENT_FRAMES} are read")
     return events_to_frames(events.assign(track=events.groupby("class").cumcount()))
 
 
-def _event_2019(fields: dict, complete: bool, classes, name: str, number: int) -> tuple:
+def _event_2019(fields: dict, complete: bool, classes: tuple, name: str, number: int) -> tuple:
     """(class, onset, offset, elevation, azimuth, distance in cm) of one row of a 2019 file."""
     if not complete:
         raise ValueError(f"{name}: line {number} has not the 6 columns {','.join(_DCASE2019_HEADER)} of its header")
-    index = {_plain(c): k for k, c in enumerate(classes)}
-    label = fields["sound_event_recording"].strip()
+    index, label = _indices(classes), fields["sound_event_recording"].strip()
     if _plain(label) not in index:
-        raise ValueError(f"{name}: class {_shorten(label)!r} on line {number}; expected one of {', '.join(classes)}")
+        raise ValueError(
+            one_line(f"{name}: class {_shorten(label)!r} on line {number}; expected one of {', '.join(classes)}")
+        )
     for column in _DCASE2019_HEADER[1:]:
         if not _is_number(fields[column]):
             raise ValueError(f"{name}: {column} {_shorten(fields[column])!r} on line {number}; expected a number")
@@ -473,6 +484,11 @@ def _event_2019(fields: dict, complete: bool, classes, name: str, number: int) -
         if bad:
             raise ValueError(f"{name}: {what} on line {number}; expected {expected}")
     return index[_plain(label)], onset, offset, elevation, azimuth, 100 * metres
+
+
+@functools.lru_cache(maxsize=8)
+def _indices(classes: tuple) -> dict[str, int]:
+    return {_plain(name): k for k, name in enumerate(classes)}
 
 
 def _plain(label: str) -> str:

@@ -8,6 +8,7 @@ The class-wise formats have nothing to permute: a class has one activity and one
 one class one is lost. That loss is theirs, and stands in ``class_wise``.
 """
 
+import functools
 from itertools import permutations
 from typing import NamedTuple
 
@@ -49,13 +50,12 @@ def seld_losses(
     if model.output_format == "trackwise":
         return pit_losses(sed, doa, reference_sed, reference_doa, pit, sed_weight)
     activity, direction = class_wise(reference_sed, reference_doa)
-    if model.output_format == "accdoa":
-        return _weighted(None, F.mse_loss(doa, direction), sed_weight)
-    return _weighted(
-        None if sed is None else F.binary_cross_entropy_with_logits(sed, activity),
-        None if doa is None else masked_mse(doa, direction, activity),
-        sed_weight,
-    )
+    sed_loss = None if sed is None else F.binary_cross_entropy_with_logits(sed, activity)
+    if doa is None:
+        return _weighted(sed_loss, None, sed_weight)
+    accdoa = model.output_format == "accdoa"
+    doa_loss = F.mse_loss(doa, direction) if accdoa else masked_mse(doa, direction, activity)
+    return _weighted(sed_loss, doa_loss, sed_weight)
 
 
 def class_wise(reference_sed: torch.Tensor, reference_doa: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -82,11 +82,12 @@ def masked_mse(doa: torch.Tensor, direction: torch.Tensor, activity: torch.Tenso
 
 def _weighted(sed: torch.Tensor | None, doa: torch.Tensor | None, sed_weight: float, permutation=None) -> Losses:
     """Both losses and their weighted sum, or the one there is as the total and 0 for the other."""
-    if sed is None:
-        return Losses(doa, torch.zeros_like(doa), doa, permutation)
-    if doa is None:
+    if sed is not None and doa is not None:
+        return Losses(sed_weight * sed + (1 - sed_weight) * doa, sed, doa, permutation)
+    if sed is not None:
         return Losses(sed, sed, torch.zeros_like(sed), permutation)
-    return Losses(sed_weight * sed + (1 - sed_weight) * doa, sed, doa, permutation)
+    assert doa is not None  # a network has at least one branch
+    return Losses(doa, torch.zeros_like(doa), doa, permutation)
 
 
 def pairwise_bce(logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
@@ -170,7 +171,7 @@ def pit_losses(
     """
     sed_cost = None if logits is None else pairwise_bce(logits, reference_sed)
     doa_cost = None if doa is None else pairwise_mse(doa, reference_doa)
-    cost = sum(c.detach() for c in (sed_cost, doa_cost) if c is not None)
+    cost = functools.reduce(torch.add, (c.detach() for c in (sed_cost, doa_cost) if c is not None))
     permutation = find_permutation(cost, reference_sed.amax((2, 3)) > 0, pit)
     sed_loss, doa_loss = (None if c is None else take(c, permutation).mean() for c in (sed_cost, doa_cost))
     return _weighted(sed_loss, doa_loss, sed_weight, permutation)

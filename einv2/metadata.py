@@ -51,7 +51,7 @@ def csv_files(folder: str | Path) -> dict[str, Path]:
     """Stem to file of all CSVs below a folder. ValueError, one sentence, if there are none, or two with one stem."""
     if not Path(folder).is_dir():
         raise ValueError(f"{folder} is no folder: give the one that the CSV files lie in.")
-    files = {}
+    files: dict[str, Path] = {}
     for path in sorted(Path(folder).rglob("*.csv")):
         if (other := files.setdefault(path.stem, path)) != path:
             raise ValueError(
@@ -87,8 +87,10 @@ def read_clips(
     n_frames = np.zeros(len(stems), np.int64)
     for table in (estimate, reference):
         np.maximum.at(n_frames, clip_of(table), table["frame"].to_numpy() + 1)
-    wrapped = [t.assign(azimuth=geometry.wrap_azimuth(t["azimuth"].to_numpy())) for t in (estimate, reference)]
-    return Clips(tuple(stems), *wrapped, tuple(classes), n_frames, tuple(notes))
+    estimate, reference = (
+        t.assign(azimuth=geometry.wrap_azimuth(t["azimuth"].to_numpy())) for t in (estimate, reference)
+    )
+    return Clips(tuple(stems), estimate, reference, tuple(classes), n_frames, tuple(notes))
 
 
 def largest_class(files: Mapping[str, Path | bytes]) -> int:

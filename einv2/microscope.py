@@ -99,7 +99,8 @@ def look(
     pairwise = _pairwise(logits(sed), doa, reference_sed, reference_doa)
     active = reference_sed.max(axis=(1, 2), initial=0) > 0
     orders = losses.all_permutations(n_tracks).numpy()
-    chosen = {rule: _choose(sum(pairwise.values()), active, rule, chunk_frames, orders) for rule in RULES}
+    total = pairwise["sed"] + pairwise["doa"]
+    chosen = {rule: _choose(total, active, rule, chunk_frames, orders) for rule in RULES}
     costs = {part: losses.permutation_costs(cost).numpy() for part, cost in pairwise.items()}
     return Microscope(orders, costs, chosen, active)
 

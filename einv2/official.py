@@ -2,7 +2,7 @@
 
 Their ``.pth`` is a pickle: the weights under the key ``model``, and beside them the state of optimiser, sampler and random
 generators. It is read by torch's restricted unpickler, which builds tensors, plain containers and the numpy arrays of those
-states, and refuses everything else, so that no code in the file can run.
+states, and refuses everything else, so that no code in the file can run; ``pickles`` refuses before what would not end.
 """
 
 import re
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy._core import multiarray
 
-from . import features, labels, models
-from .checkpoint import DTYPES, Checkpoint, CheckpointError
+from . import features, labels, models, pickles
+from .checkpoint import DTYPES, Checkpoint, CheckpointError, require_finite
 from .config import FeatureConfig, ModelConfig
 
 KNOWN_KEYS = {"epoch", "it", "model", "optimizer", "sampler", "rng", "cuda_rng", "random", "np_random"}
@@ -65,6 +66,7 @@ def import_checkpoint(
     weights = read_weights(path)
     model = _infer_config(weights, name)
     renamed = _renamed(weights, model, name)
+    require_finite(renamed, name)
     if len(classes) != model.n_classes:
         classes = [f"class {k}" for k in range(model.n_classes)]
     mean, std = read_scalar(scalar) if scalar else (torch.zeros(1, features.N_CHANNELS, 1, N_MELS), None)
@@ -83,6 +85,10 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: no such file; expected a .pth checkpoint of the authors' code.")
     try:
+        pickles.require_harmless(path)
+    except ValueError as error:
+        raise CheckpointError(f"{name} is refused: {error}.") from error
+    try:
         with torch.serialization.safe_globals(_allowed()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises many kinds on a damaged or hostile file
@@ -93,7 +99,7 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(
             f"{name} is no checkpoint of the authors' code: it has no dictionary of weights under 'model'."
         )
-    unknown = sorted(map(str, set(content) - KNOWN_KEYS))
+    unknown = sorted(key if isinstance(key, str) else f"a {type(key).__name__}" for key in set(content) - KNOWN_KEYS)
     if unknown:
         raise CheckpointError(
             f"{name} is refused: it holds {', '.join(unknown)}, which the authors' checkpoints do not have."
@@ -118,7 +124,6 @@ def _is_plain(value) -> bool:
 
 def _allowed() -> list:
     """What numpy pickles an array or a number into. None of these runs anything that a file brings along."""
-    multiarray = np._core.multiarray
     named = [
         (getattr(multiarray, function), f"{module}.{function}")
         for module in _NUMPY_NAMES
@@ -144,7 +149,9 @@ def read_scalar(path: str | Path) -> tuple[torch.Tensor, torch.Tensor]:
         raise
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{name} is no scalar file: an HDF5 file with `mean` and `std` is expected.") from error
-    return tuple(t.reshape(1, features.N_CHANNELS, 1, -1) for t in (mean, std))
+    require_finite({"feature_mean": mean, "feature_std": std}, name)
+    mean, std = (t.reshape(1, features.N_CHANNELS, 1, -1) for t in (mean, std))
+    return mean, std
 
 
 def _own_dataset(file, key: str):
@@ -191,8 +198,8 @@ def _renamed(weights: dict, model: ModelConfig, name: str) -> dict[str, torch.Te
             wanted = models.build(model).state_dict()
     except RuntimeError as error:  # a size beyond 64 bits
         raise CheckpointError(f"{name} is no EINV2 of the authors' code: it describes too large a network.") from error
-    renamed = {ours: weights.get(their_name(ours)) for ours in wanted}
-    odd = [ours for ours, t in renamed.items() if t is None or t.shape != wanted[ours].shape]
+    renamed = {ours: weights[their_name(ours)] for ours in wanted if their_name(ours) in weights}
+    odd = [ours for ours, t in wanted.items() if ours not in renamed or renamed[ours].shape != t.shape]
     if odd or len(wanted) != len(weights):
         what = their_name(odd[0]) if odd else "an entry more than the network has"
         raise CheckpointError(f"{name} is no EINV2 of the authors' code: {what} is missing or of another shape.")

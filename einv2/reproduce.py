@@ -13,6 +13,7 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,8 +35,10 @@ THRESHOLD = 0.5
 HELD_OUT_SHARE = 0.2
 SPLIT_SEED = 2020
 # Two events in two thirds of the frames, a third of them of one class: with a small budget tracks are learnt from these.
-DENSE = dict(polyphonic_share=1.0, same_class_share=0.4, gap_seconds=0.1, event_seconds=(1.0, 5.0))
-UNAUGMENTED = dict(rotate=False, time_mask_frames=0, frequency_mask_bins=0, gain_db=0.0, filter_db=0.0, shift_bins=0)
+DENSE: dict[str, Any] = dict(polyphonic_share=1.0, same_class_share=0.4, gap_seconds=0.1, event_seconds=(1.0, 5.0))
+UNAUGMENTED: dict[str, Any] = dict(
+    rotate=False, time_mask_frames=0, frequency_mask_bins=0, gain_db=0.0, filter_db=0.0, shift_bins=0
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def run_row(row: Row, folders: Folders, out: Path, scale: Scale, seeds: Sequence
     """Train and evaluate the systems of a row; {"title", "paper", "ours" (means over seeds), "seeds" (each seed's)}."""
     each = []
     for seed in seeds:
-        results = {}
+        results: dict[str, Any] = {}
         for name in row.systems:
             run = out / f"{name}{'' if row.augmented else '-plain'}-seed{seed}"
             _train(name, row.augmented, folders, run, scale, seed)
@@ -172,7 +175,7 @@ def evaluate(file: Path, folders: Sequence[Path]) -> dict:
             pairs.append((estimate, reference))
             swaps += swap_rate(sed, doa, reference_sed, reference_doa, THRESHOLD)
             overlaps += overlap_recall(estimate, reference)
-    result = {}
+    result: dict[str, Any] = {}
     if task == "seld":
         clips = dcase.tally_pairs(pairs, loaded.model.n_classes)
         result |= {k: float(v) for k, v in clips.sum().scores().items()}

@@ -110,7 +110,8 @@ class Learner:
         """One step of the optimiser; the loss before it."""
         self.network.train()
         output = self.network(torch.from_numpy(batch.features))
-        loss = losses.pit_losses(*output, torch.from_numpy(batch.sed), torch.from_numpy(batch.doa), self.pit).total
+        sed, doa = torch.from_numpy(batch.sed), torch.from_numpy(batch.doa)
+        loss = losses.pit_losses(output.sed, output.doa, sed, doa, self.pit).total
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -123,7 +124,7 @@ class Learner:
         return self.network.eval()(torch.from_numpy(batch.features)).doa.numpy()
 
 
-def scores(doa: np.ndarray, batch: Batch) -> dict[str, float]:
+def scores(doa: np.ndarray, batch: Batch) -> dict[str, float | None]:
     """le: mean degrees from the tracks to the sources, tracks put in the order that fits best (``metrics.tracks.doa_alone``);
     midpoint: share of the directions that are nearer to the midpoint of the sources than to either."""
     sed, reference = batch.sed.reshape(-1, *batch.sed.shape[2:]), batch.doa.reshape(-1, *batch.doa.shape[2:])
@@ -172,7 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
         for line, arrays in train(chosen.steps, chosen.seed):
             if line["done"]:
                 with replacing(chosen.out / EXAMPLES) as temporary, temporary.open("wb") as stream:
-                    np.savez_compressed(stream, **arrays)
+                    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # no array is named allow_pickle
             file.write(json.dumps(line) + "\n")
             file.flush()
 

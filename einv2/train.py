@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -87,13 +88,13 @@ def _rank(record: dict, task: str) -> float:
 
 
 def train(
-    data_dirs: list[Path],
+    data_dirs: Sequence[Path],
     out: Path,
     model: ModelConfig,
     features: FeatureConfig,
     config: TrainConfig,
     classes: tuple[str, ...] = labels.DCASE2020_CLASSES,
-    validation_dirs: list[Path] = (),
+    validation_dirs: Sequence[Path] = (),
     resume: bool = False,
     provenance: dict | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -176,7 +177,7 @@ def fingerprint(clips: Sequence[datasets.Clip]) -> str:
 def _start(fabric, out, model, features, config, classes, training, provenance, settings, init) -> Run:
     """A run as it stands in its folder, or a new one."""
     torch.manual_seed(config.seed)
-    network = models.build(model).to(memory_format=torch.channels_last)
+    network = models.build(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     if fabric.world_size > 1:
         network = distributed.synchronise_batch_norm(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -294,7 +295,7 @@ def train_step(run: Run, batch: augment.Sample, rng: np.random.Generator, n: int
     output = run.forward(x.contiguous(memory_format=torch.channels_last))
     losses = seld_losses(output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight)
     weighted = torch.stack(losses[:3]) * distributed.weight(run.fabric, len(x), n)
-    values = run.fabric.all_reduce(weighted.detach(), reduce_op="mean").tolist()
+    values = cast(torch.Tensor, run.fabric.all_reduce(weighted.detach(), reduce_op="mean")).tolist()
     _require_finite(run, values[0])
     run.optimizer.zero_grad(set_to_none=True)
     run.fabric.backward(weighted[0])
@@ -346,7 +347,8 @@ def _predict(run: Run, batch: augment.Sample) -> tuple[float, np.ndarray | None,
     batch = run.fabric.to_device(batch)
     output = run.network(((batch.features - run.mean) / run.std).contiguous(memory_format=torch.channels_last))
     loss = seld_losses(output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight).total.item()
-    return loss, *(None if x is None else x.cpu().numpy() for x in as_tracks(output, run.model))
+    sed, doa = as_tracks(output, run.model)
+    return loss, None if sed is None else sed.cpu().numpy(), doa.cpu().numpy()
 
 
 def _by_clip(chunks: data.ChunkSet, sed: np.ndarray | None, doa: np.ndarray) -> Iterator[tuple]:
@@ -365,11 +367,11 @@ def _scores(clips: list[tuple], model: ModelConfig) -> dict:
     if model.task == "sed":
         return {"F": sum((sed_alone(c[0], c[2], VALIDATION_THRESHOLD) for c in clips), SedCounts()).f}
     if model.task == "doa":
-        return {"LE": sum((doa_alone(*c[1:], model.output_format) for c in clips), DoaError()).le}
+        return {"LE": sum((doa_alone(c[1], c[2], c[3], model.output_format) for c in clips), DoaError()).le}
     # The reference is what the tracks hold, as the network learns it.
     tables = [(decode(c[0], c[1], VALIDATION_THRESHOLD), decode(c[2], c[3], 0.5)) for c in clips]
     scores = dcase.evaluate(tables, model.n_classes)
-    swaps = sum((swap_rate(*c, VALIDATION_THRESHOLD) for c in clips), SwapCounts()).rate
+    swaps = sum((swap_rate(c[0], c[1], c[2], c[3], VALIDATION_THRESHOLD) for c in clips), SwapCounts()).rate
     return {name: scores[name] for name in SCORES[:-1]} | {"swap_rate": swaps}
 
 
@@ -381,12 +383,13 @@ def _finish_epoch(run: Run, values: dict, seconds: float, log, events: SummaryWr
     distributed.on_rank_zero(run.fabric, lambda: _write(run, log, events))
 
 
-def _write(run: Run, log, events: SummaryWriter) -> None:
+def _write(run: Run, log, events: SummaryWriter | None) -> None:
     """The epoch just finished, to all files of the run. OSError in one sentence if the disk does not take it."""
     record = run.curve[-1]
     better = run.best is record
     try:
-        _add_events(events, record)
+        if events is not None:
+            _add_events(events, record)
         _save(run, better)
         log(
             f"epoch {run.epoch}/{run.train.epochs}  loss {record['loss']:.4f}  validation {record['validation_loss']:.4f}  "

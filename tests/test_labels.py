@@ -220,7 +220,7 @@ def test_bad_2019_rows(row, says):
 def test_2019_events_cannot_fill_the_memory():
     rows = "knock,0,604800,0,{},1\n"
     text = "sound_event_recording,start_time,end_time,ele,azi,dist\n" + "".join(rows.format(i) for i in range(9))
-    with pytest.raises(ValueError, match="at most 5000000"):
+    with pytest.raises(ValueError, match="at most 1000000"):
         read(text, classes=labels.DCASE2019_CLASSES)
 
 

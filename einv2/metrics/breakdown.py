@@ -73,7 +73,7 @@ def by(
         "F": _ratio(correct + of_system[:, CORRECT], reference + system),
         "LE": _ratio(_count(reference_group, len(names), degrees), correct + of_reference[:, WRONG_PLACE]),
     }
-    index = pd.Index(names, dtype=object, name="group")
+    index = pd.Index(list(names), dtype=object, name="group")
     return pd.DataFrame({"reference": reference, "system": system, **kinds, **measures}, index)
 
 
@@ -133,13 +133,15 @@ def motion(reference: pd.DataFrame, outcomes: Outcomes, threshold: float = STATI
 def azimuths(estimate: pd.DataFrame, reference: pd.DataFrame) -> Grouping:
     """By the row's own azimuth: eight sectors, ``AZIMUTHS``, each from 22.5 degrees right of its centre to below 22.5 left of it."""
     sides = (t["azimuth"].to_numpy(float) for t in (reference, estimate))
-    return Grouping(*(np.floor((a + 22.5) / 45).astype(np.int64) % len(AZIMUTHS) for a in sides), AZIMUTHS)
+    of_reference, of_estimate = (np.floor((a + 22.5) / 45).astype(np.int64) % len(AZIMUTHS) for a in sides)
+    return Grouping(of_reference, of_estimate, AZIMUTHS)
 
 
 def elevations(estimate: pd.DataFrame, reference: pd.DataFrame) -> Grouping:
     """By the row's own elevation: ``ELEVATIONS``; -20 and 20 degrees belong to the middle."""
     sides = (t["elevation"].to_numpy(float) for t in (reference, estimate))
-    return Grouping(*(1 + (e > HEIGHT_DEGREES) - (e < -HEIGHT_DEGREES).astype(np.int64) for e in sides), ELEVATIONS)
+    of_reference, of_estimate = (1 + (e > HEIGHT_DEGREES) - (e < -HEIGHT_DEGREES).astype(np.int64) for e in sides)
+    return Grouping(of_reference, of_estimate, ELEVATIONS)
 
 
 def levels(estimate: pd.DataFrame, reference: pd.DataFrame, frame_levels: Sequence[np.ndarray | None]) -> Grouping:
@@ -153,7 +155,7 @@ def levels(estimate: pd.DataFrame, reference: pd.DataFrame, frame_levels: Sequen
     if n_clips > len(frame_levels):
         raise ValueError(f"frame_levels must be given for {n_clips} clips, not {len(frame_levels)}")
     depth = [_below_loudest(level) for level in frame_levels]
-    return Grouping(*(_level_group(t, depth) for t in (reference, estimate)), LEVELS)
+    return Grouping(_level_group(reference, depth), _level_group(estimate, depth), LEVELS)
 
 
 # Which class for which, and how far

@@ -28,6 +28,7 @@ apart; a row written twice is two instances.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -156,7 +157,7 @@ def tallies(
     highest = max((int(t["class"].max()) for t in (estimate, reference) if len(t)), default=0)
     if highest >= n_classes:
         raise ValueError(f"class {highest} in the table, but n_classes is {n_classes}")
-    found = {}
+    found: dict[str, Tally] = {}
     for length, distance, counts in _COUNTED:
         if wanted := [m for m in measures if m in counts]:
             scored = _scored(estimate, reference, length, n_clips or 1)
@@ -175,7 +176,7 @@ def evaluate(
     n_classes: int,
     measure: str = "dcase2020",
     threshold: float = THRESHOLD_DEGREES,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Scores over clips, each a pair (estimate, reference) of frame tables: ER, F, LE, LR, SELD and ``per_class``.
 
     ``per_class`` is a list of K dictionaries with the same keys and ``n_reference``: the reference's counts of the class, in
@@ -197,7 +198,7 @@ def tally_pairs(
     return tally(estimate, reference, n_classes, measure, threshold, len(pairs))
 
 
-def report(total: Tally) -> dict[str, object]:
+def report(total: Tally) -> dict[str, Any]:
     """The scores of a tally (K,) as ``evaluate`` gives them."""
     classes = total.class_scores()
     per_class = [
@@ -265,8 +266,9 @@ class _Cells:
         first = np.zeros(len(unique), np.int64)
         first[cell] = np.arange(len(cell))
         segment = matching.keys(("segment",), where)[0]
-        picked = (a[first] for a in (matching.clip_of(where), segment, where["class"].to_numpy()))
-        return cls(*picked, *most, cells[0], tuple(frame_keys), places[0])
+        clip, segment, index = (a[first] for a in (matching.clip_of(where), segment, where["class"].to_numpy()))
+        n_reference, n_system = most
+        return cls(clip, segment, index, n_reference, n_system, cells[0], (frame_keys[0], frame_keys[1]), places[0])
 
 
 def _match(cells: _Cells, estimate, reference, distance: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -229,10 +229,10 @@ def _order_of(key: np.ndarray, table: pd.DataFrame) -> np.ndarray:
     return order
 
 
-def _joint_key(*columns) -> np.ndarray:
+def _joint_key(first, *others) -> np.ndarray:
     """(N,) int from 0: equal where all columns, of any integers, are equal, and in the order of these."""
-    key = 0
-    for column in columns:
+    key, _ = pd.factorize(np.asarray(first), sort=True)
+    for column in others:
         rank, values = pd.factorize(np.asarray(column), sort=True)
         key = key * len(values) + rank
     return key

@@ -174,7 +174,7 @@ def identity_by_clip(estimate: pd.DataFrame, reference: pd.DataFrame, n_clips: i
     each = events[["frames", "found", "swaps", "fragments", "duplicates"]]
     each = each.assign(events=1, found_events=each["found"] > 0, clip=events["clip"])
     totals = each.groupby("clip").sum().reindex(range(n_clips), fill_value=0).assign(held=_held(found, n_clips))
-    return [IdentityCounts(**{k: int(n) for k, n in row.items()}) for row in totals.to_dict("records")]
+    return [IdentityCounts(**{str(k): int(n) for k, n in row.items()}) for row in totals.to_dict("records")]
 
 
 def identity_events(estimate: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +186,7 @@ def identity_events(estimate: pd.DataFrame, reference: pd.DataFrame) -> pd.DataF
     rows = by_event(reference)
     found, doubled = _found(estimate, rows)
     events = _events(rows, found, doubled)
-    events = events.assign(tracks=_tracks_used(found, len(events)))
+    events = events.assign(tracks=_tracks_used(found, len(events)))  # type: ignore[arg-type]  # the stub knows no tuples
     return events.sort_values(["clip", "onset", "track", "class"], kind="stable", ignore_index=True)
 
 

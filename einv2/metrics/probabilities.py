@@ -7,6 +7,7 @@ is matched to a row of the reference: same frame and class, at most 20 degrees a
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ class ThresholdCounts(Counts):
         correct, system = (_pick(counts, _best(self.f)).sum() for counts in (self.correct, self.system))
         return float(_ratio(2 * correct, system + self.reference.sum()))
 
-    def report(self) -> dict[str, object]:
+    def report(self) -> dict[str, Any]:
         """Plain values. For all classes: threshold (the best single one) with its F, F_default (at 0.5), F_each_best (each class
         at its best); per_class: a list of K of threshold (the best), F, F_default and n_reference. None where F has no value."""
         best = _best(self.overall_f)
@@ -136,8 +137,8 @@ def by_threshold(sed: np.ndarray, doa: np.ndarray, reference: pd.DataFrame) -> T
     # together is a matroid, and its heaviest basis holds the most of those above any weight.
     _, found, _ = matching.least_cost(i, j, key, np.where(np.isfinite(distance), -probability[j], np.inf))
     n_below = np.searchsorted(np.array(THRESHOLDS, probability.dtype), probability)
-    counts = (_above(n_below[rows], classes[rows], n_classes) for rows in (found, slice(None)))
-    return ThresholdCounts(*counts, np.bincount(reference["class"].to_numpy(), minlength=n_classes))
+    correct, system = (_above(n_below[rows], classes[rows], n_classes) for rows in (found, slice(None)))
+    return ThresholdCounts(correct, system, np.bincount(reference["class"].to_numpy(), minlength=n_classes))
 
 
 def _candidates(sed: np.ndarray, doa: np.ndarray, reference: pd.DataFrame) -> tuple:

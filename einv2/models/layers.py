@@ -20,8 +20,9 @@ class ConvBlock(nn.Sequential):
             nn.ReLU(inplace=True),
             nn.AvgPool2d(pooling),
         )
-        for convolution in (self[0], self[3]):
-            nn.init.kaiming_uniform_(convolution.weight, nonlinearity="relu")
+        for layer in self:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
 
 
 class CrossStitch(nn.Module):
@@ -80,7 +81,8 @@ class MultiHeadSelfAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(*self.heads(x), dropout_p=dropout)  # equation 5, fused
+        query, key, value = self.heads(x)
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)  # equation 5, fused
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:

@@ -176,8 +176,9 @@ def write_scenes(
 
 def _fingerprint(bank: SourceBank) -> str:
     """Names the sounds that a bank draws from: its classes, its share of procedural sounds, its files, and how they vary."""
-    files = bank.folder.files if bank.folder else {}
-    names = {name: [str(path.relative_to(bank.folder.path)) for path in paths] for name, paths in files.items()}
+    names = {}
+    if folder := bank.folder:
+        names = {name: [str(path.relative_to(folder.path)) for path in paths] for name, paths in folder.files.items()}
     parts = [bank.classes, bank.procedural_share, names, *(["strong"] if bank.strong else [])]
     content = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -270,12 +270,14 @@ class SourceBank:
             raise ValueError(f"class {class_name!r} is not in this bank, which has {', '.join(self.classes)}")
         # Drawn in any case: the state of the generator afterwards does not depend on what the folder holds.
         wants_procedural = rng.uniform() < self._procedural_share(class_name)
-        if not self._has_recordings(class_name) or (wants_procedural and class_name in PROCEDURAL_CLASSES):
+        procedural = not self._has_recordings(class_name) or (wants_procedural and class_name in PROCEDURAL_CLASSES)
+        if self.folder is None or procedural:
             return synthesise(class_name, rng, seconds, sample_rate), PROCEDURAL
         return self.folder.draw(class_name, rng, seconds, sample_rate, self.strong)
 
     def _procedural_share(self, class_name: str) -> float:
-        if not (self.strong and self.procedural_share and self._has_recordings(class_name)):
+        files = self.folder.files.get(class_name) if self.folder else None
+        if not (self.strong and self.procedural_share and files):
             return self.procedural_share
-        n = len({recording_key(file) for file in self.folder.files[class_name]})
+        n = len({recording_key(file) for file in files})
         return max(self.procedural_share, min(_FEW_RECORDINGS / n, 0.5))

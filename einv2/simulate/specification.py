@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .. import audio, labels
-from ..config import from_json
+from ..config import from_json, one_line
 from ..files import write_text
 from .render import SAMPLE_RATE, render_sounds
 from .rooms import Room
@@ -188,7 +188,7 @@ def from_text(text: str | bytes, name: str = "the specification") -> Specificati
         return _specification(json.loads(text))
     except (ValueError, RecursionError, OverflowError) as error:
         what = "it is not JSON" if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)) else error
-        raise ValueError(f"{name} is not the specification of a scene: {what}") from error
+        raise ValueError(one_line(f"{name} is not the specification of a scene: {what}")) from error
 
 
 def _specification(values) -> Specification:
@@ -261,12 +261,12 @@ def _require_keys(value, expected: set[str], name: str) -> None:
 
 def problems(specification: Specification, sounds: Mapping[str, np.ndarray] | None = None) -> list[Problem]:
     """All that is impossible, none if it can be rendered. sounds: SHA-256 to samples of the files at hand; None: not looked at."""
-    found = [Problem(None, text) for text in _scene_problems(specification)]
+    found = [Problem(None, one_line(text)) for text in _scene_problems(specification)]
     if found:
         return found
     for n, source in enumerate(specification.sources):
         text = next(_source_problems(source, specification), None) or _sound_problem(source, sounds)
-        found += [Problem(n, text)] if text else []
+        found += [Problem(n, one_line(text))] if text else []
     return found or [Problem(n, text) for n, text in _crowds(specification)]
 
 
@@ -423,11 +423,14 @@ def read_sound(path: Path | str, name: str | None = None) -> tuple[str, np.ndarr
 def find_sounds(specification: Specification, folder: Path | str | None) -> dict[str, np.ndarray]:
     """The files of a specification, found in a folder and below it by name and SHA-256. ValueError names the one that is not
     there, or that is another file of the name."""
-    needed, found = specification.files, {}
-    if needed and folder is None:
+    needed = specification.files
+    found: dict[str, np.ndarray] = {}
+    if not needed:
+        return found
+    if folder is None:
         raise ValueError(f"the scene needs {next(iter(needed.values())).name}: give the folder it is in with --sources")
     names = {sound.name for sound in needed.values()}
-    paths = [path for path in sorted(Path(folder).rglob("*")) if path.name in names] if needed else []
+    paths = [path for path in sorted(Path(folder).rglob("*")) if path.name in names]
     for path in paths:
         if hashlib.sha256(path.read_bytes()).hexdigest() in needed:
             key, samples = read_sound(path)

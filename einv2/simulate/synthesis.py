@@ -56,7 +56,7 @@ def _wander(rng, length: int, knots_per_second: float, depth: float) -> np.ndarr
     return np.interp(np.linspace(0, n_knots - 1, length), np.arange(n_knots), rng.normal(0, depth, n_knots))
 
 
-def _curve(length: int, positions: Sequence[float], values: Sequence[float]) -> np.ndarray:
+def _curve(length: int, positions: Sequence[float] | np.ndarray, values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Straight lines (S,) through values at positions in [0, 1]."""
     return np.interp(np.linspace(0, 1, length), positions, values)
 
@@ -113,7 +113,8 @@ def _tone(f0: np.ndarray, weights: Sequence[float]) -> np.ndarray:
     """Harmonics (S,) of f0 (S,) in Hz; weights from the fundamental up, none above the Nyquist frequency."""
     phase = 2 * np.pi * np.cumsum(f0) / _RATE
     audible = [(k, weight) for k, weight in enumerate(weights, 1) if weight and k * f0.min() < 0.48 * _RATE]
-    return sum(weight * np.sin(k * phase) * (k * f0 < 0.48 * _RATE) for k, weight in audible)
+    partials = (weight * np.sin(k * phase) * (k * f0 < 0.48 * _RATE) for k, weight in audible)
+    return sum(partials, np.zeros(len(phase)))
 
 
 def _pulses(f0: np.ndarray, fall_db: float = 50.0) -> np.ndarray:
@@ -459,7 +460,8 @@ def _phrase(rng, pace: float) -> list[_Phone]:
 
 def _speech(rng, length: int, low: float, high: float, tract: float) -> np.ndarray:
     """Babble of no language: its rhythm, intonation and spectrum are those of speech."""
-    pace, phones, blocks = rng.uniform(0.75, 1.3), [], math.ceil(length / _BLOCK)
+    pace, blocks = rng.uniform(0.75, 1.3), math.ceil(length / _BLOCK)
+    phones: list[_Phone] = []
     while sum(max(1, round(phone.seconds * _RATE / _BLOCK)) for phone in phones) < blocks:
         phones += _phrase(rng, pace)
     repeats = [max(1, round(phone.seconds * _RATE / _BLOCK)) for phone in phones]
@@ -537,7 +539,8 @@ def _footsteps(rng, length: int) -> np.ndarray:
 
 
 def _knocking_on_door(rng, length: int) -> np.ndarray:
-    interval, times, start, seconds = 1 / rng.uniform(3, 7), [], 0.01, length / _RATE
+    interval, start, seconds = 1 / rng.uniform(3, 7), 0.01, length / _RATE
+    times: list[float] = []
     while start <= seconds - 0.25 or not times:
         n = int(rng.integers(2, 7))
         times += list(start + interval * (np.arange(n) + rng.normal(0, 0.04, n).clip(-0.1, 0.1)).clip(0))
