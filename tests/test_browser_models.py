@@ -59,7 +59,6 @@ def test_a_network_is_uploaded_renamed_downloaded_and_deleted(models, file, user
     page.get_by_role("button", name="Rename").click()
     name = page.get_by_label("New name")
     name.fill("mine")
-    name.press("Enter")
     page.get_by_test_id("stPopoverBody").get_by_role("button", name="Rename").click()
     heading(page, "mine")
     with page.expect_download() as download:

@@ -231,7 +231,7 @@ def show_actions(entry: Entry, usable: bool) -> None:
 
 def ask_name(row, entry: Entry, label: str, icon: str, act) -> None:
     """A name, and a button that does it. act(name, entry): a ValueError says why it cannot be."""
-    with row.popover(label, icon=icon):
+    with row.popover(label, icon=icon), st.form("models_name", border=False):
         name = st.text_input(
             "New name",
             entry.name if entry.origin == KEPT else shelf.suggest(entry.file.parent.name),
@@ -239,7 +239,7 @@ def ask_name(row, entry: Entry, label: str, icon: str, act) -> None:
             max_chars=52,
         )
         st.caption(userdata.SHARED)
-        if st.button(label, key="models_name_it", type="primary", width="stretch"):
+        if st.form_submit_button(label, key="models_name_it", type="primary", width="stretch"):
             attempt(lambda: act(name.strip(), entry), f"{entry.name} is kept as {name.strip()} now.", name.strip())
 
 
