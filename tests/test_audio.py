@@ -90,7 +90,7 @@ def test_a_start_skips_what_is_before_it(tmp_path, kind, rate):
     assert late.shape[1] == audio.resampled_length(2 * rate + 11, rate)
     edge = 0 if rate == 24000 else 100  # of the resampler
     np.testing.assert_allclose(late[:, edge:40000], whole[:, 72000 + edge : 112000], atol=1e-4)
-    with pytest.raises(ValueError, match="start_seconds must lie in the 5.0 s of clip"):
+    with pytest.raises(ValueError, match=r"start_seconds must lie in the 5\.0 s of clip"):
         audio.stream(path, start_seconds=6)
 
 
