@@ -2,11 +2,15 @@
 
 Starts a server of its own, drives it with an installed Chromium, and prints what a user waits for. Seconds, kilobytes (1000
 bytes) received over the connection to the server, and megabytes of the server process; compare within one run.
+
+`python -m app.bench --load` measures many at once: each uploads a clip of its own, and moves the threshold as soon as it sees
+it, while others still wait. The browsers run on the same machine as the server, and take their share of it.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import socket
 import statistics
@@ -16,8 +20,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from einv2 import bench as library
@@ -28,21 +34,34 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 WAIT_MS = 120_000
 MOVES = 9  # of the threshold
 SESSIONS, UPLOADS = 5, 10  # browsers at once, and clips that each of them uploads
+LOAD_SESSIONS = 20
+LOAD_WAIT_SECONDS = 900
 CHART = "[...document.querySelectorAll('.st-key-timeline .js-plotly-plot')].find(c => c._fullLayout && c.offsetParent)"
 DETECTIONS = f"({CHART})?.data.find(t => t.name === 'detections')?.meta"
 SLIDER = "[data-testid=stSlider] input[type=range]"
+STOPWATCH = f"""() => {{
+    const old = {DETECTIONS}, began = performance.now();
+    const look = () => {{
+        const now = {DETECTIONS};
+        if (now && now !== old) window.moved = (performance.now() - began) / 1000; else setTimeout(look, 10);
+    }};
+    window.moved = null;
+    look();
+}}"""
 
 
 @contextlib.contextmanager
-def serving(script: str | Path = "app/main.py", arguments: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
+def serving(
+    script: str | Path = "app/main.py", arguments: Sequence[str] = (), options: Sequence[str] = ()
+) -> Iterator[tuple[str, int]]:
     """The address at which Streamlit serves a script, and the server's process; TimeoutError if it does not come up.
 
-    arguments: those of the script, such as --user-data DIR.
+    arguments: those of the script, such as --user-data DIR; options: those of Streamlit, such as --server.maxUploadSize 1.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = ["--server.port", str(port), "--server.headless", "true"]
+    options = ["--server.port", str(port), "--server.headless", "true", *options]
     command = [sys.executable, "-m", "streamlit", "run", str(script), *options, "--", *arguments]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -96,6 +115,28 @@ class Visitor:
         token = self.page.evaluate(DETECTIONS)
         return self._timed(lambda: self.page.keyboard.press(key), f"old => {DETECTIONS} !== old", token)
 
+    def begin_upload(self, file: Path) -> None:
+        self.page.locator("input[type=file]").first.set_input_files(file)
+
+    def shows(self, name: str) -> bool:
+        """Whether the detections that are drawn are those of the clip of a name."""
+        return f"'{name}'" in (self.page.evaluate(DETECTIONS) or "")
+
+    def begin_move(self) -> None:
+        self.page.locator(SLIDER).first.focus()
+        self.page.evaluate(STOPWATCH)
+        self.page.keyboard.press("ArrowRight")
+
+    def moved(self) -> float | None:
+        """Seconds from ``begin_move`` until the detections were drawn again; None before that."""
+        return self.page.evaluate("window.moved ?? null")
+
+    def complains(self) -> bool:
+        return self.page.locator("[data-testid=stAlertContentError], [data-testid=stException]").count() > 0
+
+    def place_in_line(self) -> bool:
+        return self.page.get_by_text("in line").count() > 0
+
     def switch(self, page: str, sign: str) -> float:
         """Seconds until another page shows its sign."""
         return self._timed(lambda: self.page.get_by_role("link", name=page).click(), f"() => {sign}", None)[0]
@@ -112,6 +153,12 @@ class Visitor:
 def memory_mb(process: int) -> float:
     """Resident memory of a process; of Linux only."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+def processor_seconds(process: int) -> float:
+    """That a process has used; of Linux only."""
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def write_clips(folder: Path, number: int, seconds: int) -> list[Path]:
@@ -150,18 +197,91 @@ def run(seconds: int = library.SECONDS, sessions: int = SESSIONS, uploads: int =
     return found
 
 
+@dataclass
+class Guest:
+    """One of many at once, with the clip that is its own. Seconds: until it was seen, and until the slider answered."""
+
+    visitor: Visitor
+    clip: Path
+    began: float = 0.0
+    seen: float | None = None
+    answered: float | None = None
+    waited: bool = False
+    failed: bool = False
+
+    @property
+    def through(self) -> bool:
+        return self.failed or self.answered is not None
+
+    def look(self) -> None:
+        """Go on with what can be done now."""
+        own, name = self.visitor, self.clip.name
+        if self.seen is None:
+            self.waited |= own.place_in_line()
+            self.failed = own.complains()
+            if own.shows(name):
+                self.seen = time.perf_counter() - self.began
+                own.begin_move()
+        else:
+            self.answered = own.moved()
+            self.failed = self.answered is not None and not own.shows(name)
+
+
+def load(seconds: int = library.SECONDS, sessions: int = LOAD_SESSIONS) -> dict[str, float]:
+    """Name, with its unit, to figure, for so many sessions at once, each with a clip of so many seconds."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, serving() as (address, process), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        clips = write_clips(Path(folder), sessions, seconds)
+        guests = [Guest(Visitor(browser, address), clip) for clip in clips]
+        before, used, began = memory_mb(process), processor_seconds(process), time.perf_counter()
+        peak = max(_crowd(guests, process), before)
+        cores = (processor_seconds(process) - used) / (time.perf_counter() - began)
+        browser.close()
+    done = [guest for guest in guests if not guest.failed and guest.through]
+    found = {"sessions": sessions, "failed": sessions - len(done), "saw_a_place_in_line": sum(g.waited for g in guests)}
+    for name, values in (("view", [g.seen for g in done]), ("slider", [g.answered for g in done])):
+        for share in (50, 95, 100):
+            found[f"{name}_p{share}_s"] = float(np.percentile(values, share)) if values else float("nan")
+    return found | {"cores_the_server_had": cores, "memory_before_mb": before, "memory_peak_mb": peak}
+
+
+def _crowd(guests: list[Guest], process: int) -> float:
+    """All upload at once and look after their slider each; the largest memory of the server meanwhile."""
+    peak, end = 0.0, time.perf_counter() + LOAD_WAIT_SECONDS
+    for guest in guests:
+        guest.began = time.perf_counter()
+        guest.visitor.begin_upload(guest.clip)
+    while not all(guest.through for guest in guests) and time.perf_counter() < end:
+        for guest in guests:
+            if not guest.through:
+                guest.look()
+        peak = max(peak, memory_mb(process))
+        guests[0].visitor.page.wait_for_timeout(50)
+    return peak
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument(
         "--seconds", type=int, default=library.SECONDS, help="length of the clips (default: %(default)s)"
     )
-    parser.add_argument("--sessions", type=int, default=SESSIONS, help="browsers at once (default: %(default)s)")
+    parser.add_argument(
+        "--load", action="store_true", help="measure many sessions at once instead of one after the other"
+    )
+    parser.add_argument(
+        "--sessions", type=int, help=f"browsers at once (default: {SESSIONS}, with --load {LOAD_SESSIONS})"
+    )
     parser.add_argument("--uploads", type=int, default=UPLOADS, help="clips that each uploads (default: %(default)s)")
     options = parser.parse_args()
     if CHROMIUM is None:
         parser.error("there is no Chromium on this machine: install chromium or google-chrome")
-    found = run(options.seconds, options.sessions, options.uploads)
+    if options.load:
+        found = load(options.seconds, options.sessions or LOAD_SESSIONS)
+    else:
+        found = run(options.seconds, options.sessions or SESSIONS, options.uploads)
     for name, value in found.items():
         print(f"{name:32}{value:10.3f}")
     if options.json:

@@ -168,8 +168,7 @@ def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hear
         bar.progress(min(share, 1.0), text=widgets.plain(text))
 
     try:
-        hearing = compute.hear(source, progress)
-        predictions = {" + ".join(names): compute.predict(source, names, progress) for names in networks}
+        hearing, predictions = compute.analyse(source, networks, progress)
     except (ValueError, OSError) as error:
         # an OSError would name a temporary file
         what = f"{source.name} could not be kept for reading: {error.strerror}" if isinstance(error, OSError) else error

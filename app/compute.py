@@ -14,7 +14,7 @@ import soundfile
 import streamlit as st
 import torch
 
-from app import shelf
+from app import queueing, shelf
 from app.state import ANALYSES, SOUNDS, Source
 from einv2 import audio, ensemble, features, foa, inference, inputcheck, labels, listening
 from einv2.config import LABEL_FRAMES_PER_SECOND, FeatureConfig
@@ -66,9 +66,36 @@ def _load(_entry: shelf.Entry, stamp: tuple) -> inference.Model:
     return shelf.load(_entry)
 
 
+@st.cache_resource(show_spinner=False)
+def line() -> queueing.Line:
+    """In which the sessions of this server wait for one another."""
+    return queueing.Line()
+
+
+def turn(progress: Progress) -> contextlib.AbstractContextManager:
+    """A context for heavy work, which begins when it is the session's turn."""
+    return line().turn(lambda place: progress(0.0, queueing.place_text(place)))
+
+
+def analyse(source: Source, networks: tuple[tuple[str, ...], ...], progress: Progress) -> tuple[Hearing, dict]:
+    """What ``hear`` and ``predict`` give, the predictions by the names joined with " + "; all that is missing is made in one turn."""
+    keys = {_heard(source), *(_predicted(source, name) for names in networks for name in names)}
+    with contextlib.nullcontext() if keys <= st.session_state.get(ANALYSES, {}).keys() else turn(progress):
+        hearing = hear(source, progress)
+        return hearing, {" + ".join(names): predict(source, names, progress) for names in networks}
+
+
+def _heard(source: Source) -> tuple:
+    return source.key, "heard"
+
+
+def _predicted(source: Source, name: str) -> tuple:
+    return source.key, shelf.stamp(name)
+
+
 def hear(source: Source, progress: Progress) -> Hearing:
     """Check and transform a clip. audio.AudioError, one sentence, if it cannot be used; ``progress`` may raise to stop."""
-    return _kept((source.key, "heard"), lambda: _hear(source, progress))
+    return _kept(_heard(source), lambda: _hear(source, progress))
 
 
 def predict(source: Source, names: tuple[str, ...], progress: Progress) -> inference.Prediction:
@@ -76,8 +103,7 @@ def predict(source: Source, names: tuple[str, ...], progress: Progress) -> infer
     each = []
     for n, name in enumerate(names):
         part = _part(progress, n / len(names), (n + 1) / len(names))
-        key = (source.key, shelf.stamp(name))
-        each.append(_kept(key, lambda name=name, part=part: _predict(source, name, part)))
+        each.append(_kept(_predicted(source, name), lambda name=name, part=part: _predict(source, name, part)))
     return each[0] if len(each) == 1 else ensemble.combine(each)
 
 

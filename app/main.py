@@ -7,6 +7,8 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the library and the app are not installed
 
+from app import sessions
+
 HERE = Path(__file__).parent
 
 st.set_page_config(page_title="EINV2 Studio", page_icon=str(HERE / "icon.svg"), layout="wide")
@@ -25,4 +27,5 @@ PAGES = [
     st.Page("views/models.py", title="Models", icon=":material/deployed_code:", url_path="models"),
 ]
 
+sessions.watch()
 st.navigation(PAGES, position="top").run()

@@ -141,7 +141,7 @@ def _predict(job: Job, progress: Progress) -> dict[str, dict[str, Prediction]]:
     found: dict[str, dict] = {name: {} for name in job.networks}
     for n, (name, stem) in enumerate((name, stem) for name in job.networks for stem in stems):
         part = _part(progress, n / (len(stems) * len(found)), (n + 1) / (len(stems) * len(found)))
-        with _opened(job, stem) as path:
+        with compute.turn(part), _opened(job, stem) as path:
             seconds = audio.probe(path, job.recording_name(stem)).seconds
             said = f"{name} runs on {stem}"
             model = compute.load_model(name)

@@ -1,0 +1,241 @@
+"""Several people at one server: none sees what is another's, those who wait see their place, and who leaves takes nothing along."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+from test_browser import CHART, upload, wait_for_detections, wav
+from test_queueing import wait_until
+
+from app import bench
+
+pytestmark = pytest.mark.browser
+KEEP_SECONDS = 2  # a closed tab's session
+TOO_MUCH = 2_000_000  # bytes, more than the limit of the server below
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """(address, process) of a server that forgets closed tabs soon, and takes 1 MB at most."""
+    options = ("--server.disconnectedSessionTTL", str(KEEP_SECONDS), "--server.maxUploadSize", "1")
+    data = tmp_path_factory.mktemp("user_data")
+    with bench.serving(arguments=("--user-data", str(data)), options=options) as served:
+        yield served
+
+
+def clip(name, seconds=3):
+    return {**wav(4, seconds), "name": name}
+
+
+def text(page):
+    return page.inner_text("body")
+
+
+def visit(browser, address):
+    page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+    page.set_default_timeout(bench.WAIT_MS)
+    page.goto(address)
+    page.get_by_text("See what a SELD network hears").wait_for()
+    return page
+
+
+def held(address):
+    """What the server says it holds: bytes of uploads and of sounds and downloads, and the number of open pages."""
+    lines = urllib.request.urlopen(f"{address}/_stcore/metrics", timeout=30).read().decode().splitlines()
+    found = {"UploadedFileManager": 0, "st_memory_media_file_storage": 0, "active_sessions": 0}
+    for line in lines:
+        for name in found:
+            if name in line and not line.startswith("#"):
+                found[name] += int(float(line.split()[-1]))
+    return found
+
+
+def test_two_browsers_each_see_their_own_clip_only(browser, address):
+    first, second = visit(browser, address), visit(browser, address)
+    upload(first, clip("of_ann.wav"))
+    upload(second, clip("of_ben.wav", seconds=4))
+    for page, own, other in ((first, "of_ann.wav", "of_ben.wav"), (second, "of_ben.wav", "of_ann.wav")):
+        wait_for_detections(page)
+        for name in ("Inspect", "Tracks", "Evaluate", "Scenes", "Train", "Models"):
+            page.get_by_role("link", name=name, exact=True).click()
+            page.wait_for_function("name => document.title && document.body.innerText.includes(name)", arg=name)
+        page.get_by_role("link", name="Inspect", exact=True).click()
+        wait_for_detections(page)
+        assert own in text(page) and other not in text(page)
+    # neither a new page of the same browser nor the other's address opens it
+    again = first.context.new_page()
+    again.goto(second.url)
+    again.get_by_text("See what a SELD network hears").wait_for()
+    assert again.locator(CHART).count() == 0 and "of_" not in text(again)
+    for page in (first, second):
+        page.context.close()
+
+
+def test_an_upload_cannot_be_fetched_and_its_sound_only_by_its_own_name(browser, address):
+    page, uploads = visit(browser, address), []
+    page.on("request", lambda request: uploads.append(request.url) if "upload_file" in request.url else None)
+    upload(page, clip("of_ann.wav"))
+    wait_for_detections(page)
+    assert uploads
+    assert (
+        b"RIFF" not in urllib.request.urlopen(uploads[0], timeout=30).read()
+    )  # what was sent is never given out again
+    assert (
+        status(uploads[0], "DELETE") == 403 and status(uploads[0], "PUT") == 403
+    )  # nor changed by another page's script
+    sound = page.evaluate("document.querySelector('audio').src")
+    assert len(sound.rpartition("/")[2].partition(".")[0]) >= 32  # a digest: nobody guesses it
+    assert (
+        status(sound) == 200
+        and status(f"{address}/media/") in (403, 404, 405)
+        and status(sound[:-7] + "00.flac") == 404
+    )
+    page.context.close()
+
+
+def status(url, method="GET"):
+    try:
+        return urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_page_of_another_place_cannot_talk_to_the_server(browser, address):
+    """Its script may ask, but gets no answer: no header lets it read, and its web socket is refused."""
+    port = address.rpartition(":")[2]
+    page = browser.new_page()
+    page.route(
+        "http://elsewhere.example/", lambda route: route.fulfill(body="<p>elsewhere</p>", content_type="text/html")
+    )
+    page.goto("http://elsewhere.example/")
+    reads = "url => fetch(url).then(() => 'read', () => 'refused')"
+    assert page.evaluate(reads, f"{address}/_stcore/health") == "refused"
+    opens = """url => new Promise(done => {
+        const socket = new WebSocket(url);
+        socket.onopen = () => done('open');
+        socket.onerror = () => done('refused');
+    })"""
+    assert page.evaluate(opens, f"ws://127.0.0.1:{port}/_stcore/stream") == "refused"
+    page.context.close()
+
+
+def test_a_name_that_leads_here_by_a_trick_is_refused(address):
+    """DNS rebinding: the browser believes that evil.example is this machine, so that no header of another origin warns."""
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    host = address.removeprefix("http://")
+    url = f"ws://{host}/_stcore/stream"
+    with connect(url, origin=address, subprotocols=["streamlit"]):
+        pass
+    port = host.rpartition(":")[2]
+    headers, evil = {"Host": f"evil.example:{port}"}, f"http://evil.example:{port}"
+    with (
+        pytest.raises(InvalidStatus),
+        connect(url, origin=evil, additional_headers=headers, subprotocols=["streamlit"]),
+    ):
+        pass
+
+
+def test_a_file_above_the_limit_is_refused(browser, small):
+    page = visit(browser, small[0])
+    large = {"name": "large.wav", "mimeType": "audio/wav", "buffer": bytes(TOO_MUCH)}
+    upload(page, large)
+    page.get_by_test_id("stFileChipIconError").wait_for()
+    assert held(small[0])["UploadedFileManager"] == 0
+    page.context.close()
+
+
+def test_a_closed_tab_frees_what_it_held(browser, small):
+    address, _ = small
+    page = visit(browser, address)
+    upload(page, clip("of_ann.wav"))
+    wait_for_detections(page)
+    wait_until(lambda: held(address)["UploadedFileManager"] > 500_000)  # the server counts every five seconds
+    assert held(address)["st_memory_media_file_storage"] > 10_000
+    page.close()
+    nothing = dict.fromkeys(held(address), 0)
+    wait_until(lambda: held(address) == nothing)
+
+
+def test_who_waits_sees_the_place_may_stop_and_leaves_the_line_with_the_tab(browser, address):
+    """The first has a long clip; the second waits behind it, the third leaves, the fourth stops."""
+    pages = [visit(browser, address) for _ in range(4)]
+    first, second, third, fourth = pages
+    upload(first, clip("first.wav", 150))
+    first.get_by_text("Reading").first.wait_for()
+    for place, page in enumerate((second, third, fourth), 1):
+        upload(page, clip(f"waits_{place}.wav"))
+        page.get_by_text("in line").first.wait_for()
+    assert "3rd in line" in text(fourth)
+    third.context.close()
+    fourth.get_by_text("2nd in line").wait_for()
+    fourth.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
+    fourth.get_by_text("Stopped before").wait_for()
+    wait_for_detections(first)
+    wait_for_detections(second)
+    assert "waits_1.wav" in text(second)
+    for page in (first, second, fourth):
+        page.context.close()
+
+
+def test_after_the_server_was_killed_amid_an_upload_the_page_is_fresh(browser, tmp_path):
+    """And what had been kept is there."""
+    kept = tmp_path / "models" / "mine.safetensors"
+    kept.parent.mkdir()
+    kept.write_bytes(b"was kept")
+    with bench.serving(arguments=("--user-data", str(tmp_path))) as (address, process):
+        page = visit(browser, address)
+        page.route("**/upload_file/**", lambda route: None)  # it never ends
+        with page.expect_request("**/upload_file/**"):
+            upload(page, clip("lost.wav"))
+        os.kill(process, signal.SIGKILL)
+        wait_until(lambda: not answers(address))
+    assert kept.read_bytes() == b"was kept"
+    with restarted(address, tmp_path):
+        page.context.close()
+        page = visit(browser, address)
+        upload(page, clip("again.wav"))
+        wait_for_detections(page)
+        assert "lost.wav" not in text(page)
+        page.context.close()
+
+
+def answers(address):
+    try:
+        return urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).status == 200
+    except OSError:
+        return False
+
+
+class restarted:
+    """The app at the same address as before."""
+
+    def __init__(self, address, data):
+        options = ["--server.port", address.rpartition(":")[2], "--server.headless", "true"]
+        self.command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app/main.py",
+            *options,
+            "--",
+            "--user-data",
+            str(data),
+        ]
+        self.address = address
+
+    def __enter__(self):
+        self.server = subprocess.Popen(
+            self.command, cwd=bench.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: answers(self.address))
+
+    def __exit__(self, *_):
+        self.server.kill()
+        self.server.wait()
