@@ -223,20 +223,42 @@ class Run:
 def runs() -> list[Run]:
     """All runs that were started here, the latest first."""
     found = (userdata.path_of("runs", k.name) for k in userdata.kept("runs"))
-    return sorted((look(f.name) for f in found if (f / ORDER).is_file()), key=lambda run: -(run.began or 0))
+    return sorted((look(f.name) for f in found if _order(f)), key=lambda run: -(run.began or 0))
+
+
+def damaged() -> list[str]:
+    """Names of the folders of runs whose order cannot be read, so that they can be neither shown nor resumed."""
+    found = (userdata.path_of("runs", k.name) for k in userdata.kept("runs"))
+    return [f.name for f in found if (f / ORDER).is_file() and not _order(f)]
 
 
 def look(name: str) -> Run:
-    """The run of a name. ValueError if there is none."""
+    """The run of a name. ValueError if there is none that can be read."""
     folder = userdata.path_of("runs", name)
-    order = _json(folder / ORDER)
+    order = _order(folder)
     if not order:
         raise ValueError(f"There is no run {name} (any more).")
     running = _is_held(folder / LOCK)  # before the rest: what a run writes last is then seen
-    process, records = _json(folder / PROCESS), _records(folder / "metrics.jsonl")
+    process, records = _process(folder), _records(folder / "metrics.jsonl")
     state, reason = (RUNNING, "") if running else _ending(folder, order, process, records)
     epoch_began = _epoch_began(folder, process.get("began", math.inf))
     return Run(name, folder, order, records, state, reason, process.get("began"), epoch_began)
+
+
+ORDER_TYPES = {"epochs": int, "system": str, "size": str, "data": list, "seed": int, "arguments": list}
+
+
+def _order(folder: Path) -> dict:
+    """The order of a run; empty if it is not there, or not whole."""
+    found = _json(folder / ORDER)
+    whole = all(isinstance(found.get(key), kind) for key, kind in ORDER_TYPES.items()) and found["system"] in SYSTEMS
+    return found if whole else {}
+
+
+def _process(folder: Path) -> dict:
+    """What is known of the process of a run: numbers, as far as they are."""
+    found = _json(folder / PROCESS)
+    return {k: v for k, v in found.items() if isinstance(v, int | float) or k == "started"}
 
 
 def _epoch_began(folder: Path, began: float) -> float | None:
@@ -298,9 +320,10 @@ def log_tail(run: Run, lines: int = 30) -> str:
 
 def _records(path: Path) -> list[dict]:
     try:
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        found = [json.loads(line) for line in path.read_text().splitlines()]
     except (OSError, ValueError):
         return []
+    return [r for r in found if isinstance(r, dict) and isinstance(r.get("seconds"), int | float) and "epoch" in r]
 
 
 def _json(path: Path) -> dict:
@@ -364,7 +387,7 @@ def resume(name: str, beside: bool = False) -> Run:
 
 def _launch(folder: Path) -> None:
     """Start the command of a run, which takes over the lock."""
-    arguments = [*_json(folder / ORDER)["arguments"], "--out", str(folder), "--resume"]
+    arguments = [*_order(folder)["arguments"], "--out", str(folder), "--resume"]
     with (folder / LOCK).open("a") as lock, (folder / OUTPUT).open("ab") as said:
         _take(lock)
         before = said.tell()
@@ -430,7 +453,7 @@ def _alone(beside: bool, name: str | None = None) -> Iterator[None]:
 def stop(name: str) -> None:
     """End the process of a run, at once; it can be resumed from its last finished epoch."""
     run = look(name)
-    process = _json(run.folder / PROCESS)
+    process = _process(run.folder)
     if run.state != RUNNING:
         return
     pid, started = process.get("pid"), process.get("started")

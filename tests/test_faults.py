@@ -131,6 +131,7 @@ GARBAGE = {
     "no text": {"order.json": b"\xff\xfe", "process.json": b"\x00", "metrics.jsonl": b"\xff", "log.txt": b"\xff\xfe\x00"},
     "no json": {"order.json": b"{", "process.json": b"[", "metrics.jsonl": b"{}\n[1]\nnull\n{", "config.json": b"3"},
     "other json": {"order.json": b"[]", "process.json": b"7", "metrics.jsonl": b"4\n", "config.json": b"null"},
+    "part of an order": {"order.json": b'{"system": "einv2-tpit"}', "process.json": b'{"began": "noon"}'},
     "network": {"best.safetensors": b"no network", "last.safetensors": b""},
 }  # fmt: skip
 
@@ -144,6 +145,8 @@ def test_a_run_that_is_no_run_breaks_no_page(folder, page, kind):
         (place / file).write_bytes(content)
     app = open_page(page)
     assert not app.exception
+    if page == "train" and kind == "part of an order":
+        assert "broken" in app.warning[0].value
     if page == "models" and kind == "network":
         assert "broken (best)" in app.selectbox(key="model").options
 

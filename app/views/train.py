@@ -82,6 +82,11 @@ def page() -> None:
             widgets.error(wrong)
     try:
         runs = training.runs()
+        if damaged := training.damaged():
+            widgets.warning(
+                f"The order of {', '.join(damaged)} cannot be read, so it is not listed: delete its folder below runs in the "
+                "folder of user data, or put its order.json back"
+            )
         for run in shown_on_top(runs):
             show_run(run)
         view = st.segmented_control(
