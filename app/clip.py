@@ -9,6 +9,7 @@ import streamlit as st
 from app import compute, folders, state, widgets
 from app.compute import Hearing, Truth
 from app.state import Source
+from einv2 import inference
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.inference import Prediction
 
@@ -60,7 +61,7 @@ def choose_in_root(root: Path) -> None:
         args=(root,),
         placeholder="a file" if names else "there are none",
         disabled=not names,
-        help="From the data root that the server was started with; its metadata CSV is found by its name. No limit of length.",
+        help="From the data root that the server was started with; its metadata CSV is found by its name.",
     )
 
 
@@ -178,6 +179,16 @@ def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hear
         return None
     place.empty()
     return hearing, predictions
+
+
+def load_model(name: str, place) -> inference.Model | None:
+    """The model of a name, or None, and one sentence in ``place``."""
+    try:
+        return compute.load_model(name)
+    except (ValueError, OSError) as error:
+        with place:
+            widgets.error(error)
+        return None
 
 
 def stop(digest: str) -> None:

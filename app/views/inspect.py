@@ -126,7 +126,7 @@ def choose_networks(place) -> tuple[tuple[str, ...], ...]:
     if not names:
         with place:
             st.info("Choose a network in the sidebar.")
-    usable = tuple(name for name in names if load_model(name, place))
+    usable = tuple(name for name in names if clip.load_model(name, place))
     alike = tuple(n for n in usable if compute.load_model(n).classes == compute.load_model(usable[0]).classes)
     if left := [name for name in usable if name not in alike]:
         st.warning(f"Not shown, for its class list is not that of {usable[0]}: {', '.join(left)}.")
@@ -136,15 +136,6 @@ def choose_networks(place) -> tuple[tuple[str, ...], ...]:
     ):
         return (usable,)
     return tuple((name,) for name in usable)
-
-
-def load_model(name: str, place) -> inference.Model | None:
-    try:
-        return compute.load_model(name)
-    except (ValueError, OSError) as error:
-        with place:
-            widgets.error(error)
-        return None
 
 
 def welcome() -> None:

@@ -12,7 +12,7 @@ from app.player import energy_maps, player, scene
 from app.plots import ribbons
 from app.state import Source
 from app.tracking import Comparison, System
-from einv2 import inference, labels
+from einv2 import labels
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.decode import Decoding
 from einv2.inference import Prediction
@@ -76,7 +76,7 @@ def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...],
         placeholder="none",
         help="Those of the Models page. Each stands on its own.",
     )
-    usable = tuple(name for name in names if load_model(name, place))
+    usable = tuple(name for name in names if clip.load_model(name, place))
     networks = tuple((name,) for name in usable)
     if len(usable) > 1 and st.toggle(
         "Add their ensemble", key="tracks_ensemble", help="Their tracks are aligned in every frame, then averaged."
@@ -100,15 +100,6 @@ def choose_classes(source: Source | None, networks: tuple[str, ...], with_files:
     if with_files:
         chosen["csv"] = widgets.choose_truth_classes(classes, "Classes of the predictions", "tracks_classes")
     return chosen
-
-
-def load_model(name: str, place) -> inference.Model | None:
-    try:
-        return compute.load_model(name)
-    except (ValueError, OSError) as error:
-        with place:
-            widgets.error(error)
-        return None
 
 
 def welcome() -> None:
