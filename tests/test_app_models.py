@@ -80,7 +80,7 @@ def table(app, n=0):
 def test_a_shipped_network_has_a_card_and_cannot_be_changed():
     app = start()
     assert table(app)["network"].tolist() == ["einv2"] and table(app)["origin"].tolist() == ["shipped"]
-    assert [m.label for m in app.metric] == ["Parameters", "Classes", "Mel bands", "File"]
+    assert [m.label for m in app.metric] == ["Parameters", "Classes", "Mel bands", "File (MB)"]
     assert "<b>SED block 1: 2 conv 3×3, pool 2×2</b>" in str(charts(app)[0]["data"][0]["text"])
     assert not [b for b in app.button if b.key in ("models_delete", "models_name_it")]
     assert len(app.get("download_button")) == 1

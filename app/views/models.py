@@ -188,7 +188,7 @@ def show_summary(entry: Entry, card: Card) -> None:
         ("Parameters", count_text(card.n_parameters), f"{card.n_parameters:,}"),
         ("Classes", str(card.model.n_classes), "That it can tell apart."),
         ("Mel bands", str(card.features.n_mels), "Of its features."),
-        ("File", f"{entry.n_bytes / 1e6:.1f} MB", "10^6 bytes; weights in half precision take half."),
+        ("File (MB)", f"{entry.n_bytes / 1e6:.1f}", "10^6 bytes each; weights in half precision take half."),
     )
     for column, (label, value, text) in zip(st.columns(len(figures)), figures):
         column.metric(label, value, help=text)
