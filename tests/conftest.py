@@ -20,11 +20,11 @@ WAIT_MS = 60_000
 def pytest_collection_modifyitems(items):
     """Tests that drive a browser are skipped where there is none, unless one is required.
 
-    They depend on the time of a machine that does other things too: one that fails runs once more.
+    They depend on the time of a machine that does other things too: one that fails runs again, twice at most.
     """
     for item in items:
         if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=2))
             if not CHROMIUM and not os.environ.get("REQUIRE_BROWSER"):
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
 
