@@ -15,7 +15,12 @@ st.set_page_config(page_title="EINV2 Studio", page_icon=str(HERE / "icon.svg"), 
 
 st.logo(str(HERE / "logo.svg"), size="large")
 
-st.html("<style>[data-testid=stMainBlockContainer] {padding-top: 4rem; padding-bottom: 3rem}</style>")
+st.html(
+    "<style>[data-testid=stMainBlockContainer] {padding-top: 4rem; padding-bottom: 3rem}"
+    # what is chosen stands in the colour of text: white on the dark theme's bright primary colour cannot be read
+    "[data-testid=stMultiSelect] [data-tag] {background: rgb(128 140 150 / .25)}"
+    "[data-testid=stMultiSelect] [data-tag], [data-testid=stMultiSelect] [data-tag] * {color: inherit}</style>"
+)
 
 PAGES = [
     st.Page("views/inspect.py", title="Inspect", icon=":material/graphic_eq:", url_path="inspect", default=True),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import pit_results, pit_texts, state, texts, toy_run, widgets
+from app import figure_texts, pit_results, pit_texts, state, texts, toy_run, widgets
 from app.pit_results import Compared, Shipped
 from app.plots import pit
 from einv2 import toy
@@ -46,7 +46,7 @@ def show_curves(networks: list[Shipped]) -> None:
     default = [name for name in FIG3 if name in with_curve] or list(with_curve)
     chosen = right.multiselect("Networks", list(with_curve), default, key="pit_curve_networks")
     lines = {TITLES.get(name, SYSTEMS[name].title): curve_of(with_curve[name], *CURVES[measure]) for name in chosen}
-    st.plotly_chart(pit.curves(lines, "epoch", measure), key="pit_curves", config={"displaylogo": False})
+    widgets.plot(pit.curves(lines, "epoch", measure), "pit_curves")
     st.caption(
         "DCASE 2020 measures on the validation scenes after each epoch, from the curve inside each checkpoint; the localisation error "
         "over epochs is what the paper's Fig. 3 shows. The order to look for: without PIT the error stays highest. "
@@ -85,11 +85,8 @@ def show_table2(networks: list[Shipped], tables: dict) -> None:
     ).T
     st.table(frame)
     both = [joint[row.title]["LE"] if row.ours["LE"] is None else row.ours["LE"] for row in rows]
-    st.plotly_chart(
-        pit.paired([row.title for row in rows], [row.paper["LE"] for row in rows], both, "LE, directions alone (°)"),
-        key="pit_table2",
-        config={"displaylogo": False},
-    )
+    paper = [row.paper["LE"] for row in rows]
+    widgets.plot(pit.paired([row.title for row in rows], paper, both, "LE, directions alone (°)"), "pit_table2")
     say_missing(rows, "alone; the figure shows the networks trained for both tasks in their place")
     st.caption(
         "Paper: networks with one task only, 100 epochs, evaluation set of TAU-NIGENS 2020. Here: simulated scenes, 6 epochs. “Both "
@@ -211,9 +208,8 @@ def show_toy_curves(lines: list[dict]) -> None:
         (right, "midpoint", 100, "nearer the midpoint (%)"),
     ):
         systems = {pit.RULE_NAMES[p]: (x, [factor * line[p][key] for line in lines]) for p in toy.PITS}
-        place.plotly_chart(
-            pit.curves(systems, "step", title, last["steps"]), key=f"pit_toy_{key}", config={"displaylogo": False}
-        )
+        with place:
+            widgets.plot(pit.curves(systems, "step", title, last["steps"]), f"pit_toy_{key}")
     now = {p: f"{last[p]['le']:.1f}°, {100 * last[p]['midpoint']:.0f} % nearer the midpoint" for p in toy.PITS}
     st.caption(
         f"On {toy.N_HELD_OUT} examples never trained on, after step {last['step']}: tPIT {now['tpit']}; no PIT {now['none']}. LE: mean "
@@ -227,7 +223,8 @@ def show_example(arrays: dict[str, np.ndarray]) -> None:
     n = len(arrays["doa"])
     index = st.slider("Held-out example", 1, n, 1, key="pit_example") - 1
     systems = {pit.RULE_NAMES[p]: arrays[p][index] for p in toy.PITS}
-    st.plotly_chart(pit.plane(arrays["doa"][index, 0], systems), key="pit_toy_plane", config={"displayModeBar": False})
+    figure, key = pit.plane(arrays["doa"][index, 0], systems), "pit_toy_plane"
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=figure_texts.of(key))
     st.caption(
         "Seen from above, the front up and the left at the left. Circles: the two sources. Orange cross: the mean of both directions, "
         "where the squared error is least for a track that is pulled to each half of the time. Lines: the mean vector of each track; "

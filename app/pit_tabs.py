@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from app import compute, pit_texts, state, texts, widgets
+from app import compute, figure_texts, pit_texts, state, texts, widgets
 from app.compute import Hearing, Truth
 from app.player import player, scene
 from app.plots import pit
@@ -103,12 +103,16 @@ def show_microscope(lab: Lab) -> None:
         lab = reversed_tracks(lab)
     found = microscope.look(prediction.sed, prediction.doa, lab.reference_sed, lab.reference_doa)
     play(lab, detections(lab))
-    st.plotly_chart(microscope_figure(lab, prediction, found, part, rule, chunks), key=FIGURE_KEY, config=CHART)
+    chart(microscope_figure(lab, prediction, found, part, rule, chunks))
     permutation_legend(found)
     widgets.class_chips(sorted({lab.classes[c] for c in lab.truth.lanes["class"]}))
     st.caption("  \n".join(pit_texts.MICROSCOPE[part] for part in ("costs", "rules", "margin", "azimuths")))
     show_summary(found)
     explain_rules()
+
+
+def chart(figure, key: str = FIGURE_KEY) -> None:
+    st.plotly_chart(figure, key=key, config=CHART, alt=figure_texts.of(key))
 
 
 def reversed_tracks(lab: Lab) -> Lab:
@@ -216,13 +220,8 @@ def show_networks(lab: Lab) -> None:
     play(lab, detections(lab))
     frames, _, middle = midpoint.sources_and_midpoints(lab.reference_sed, lab.reference_doa)
     panels = {title: all_tracks(p, lab.active) for title, p in lab.predictions.items()}
-    st.plotly_chart(
-        pit.azimuths(
-            panels, lab.truth.lanes, lab.classes, lab.hearing.seconds, (frames, geometry.to_angles(middle)[0])
-        ),
-        key=FIGURE_KEY,
-        config=CHART,
-    )
+    middles = frames, geometry.to_angles(middle)[0]
+    chart(pit.azimuths(panels, lab.truth.lanes, lab.classes, lab.hearing.seconds, middles))
     widgets.class_chips(sorted({lab.classes[c] for c in lab.truth.lanes["class"]}))
     st.caption(
         "Thin lines are the truth, dots the output tracks (circle: track 1, diamond: track 2), hollow below the threshold of 0.5. "
@@ -292,11 +291,7 @@ def show_midpoints(lab: Lab) -> None:
             "This clip has no frame with exactly two events more than 40° apart; the example “Two of a kind” has them."
         )
         return
-    st.plotly_chart(
-        pit.midpoint_points({title: (d.to_source, d.to_midpoint) for title, d in found.items()}),
-        key="pit_midpoints",
-        config=CHART,
-    )
+    chart(pit.midpoint_points({title: (d.to_source, d.to_midpoint) for title, d in found.items()}), "pit_midpoints")
     st.caption(
         f"A dot is a direction {pit_texts.MIDPOINT['where']}. Red, below the diagonal: nearer to the midpoint than to either source."
     )
@@ -330,9 +325,7 @@ def show_overlap(lab: Lab) -> None:
     chosen = {title: panels[title] for title in show} or {"the ground truth": empty_estimate()}
     tables = {title: table for title, table in found_tables(lab).items() if title in show}
     play(lab, tables)
-    st.plotly_chart(
-        pit.azimuths(chosen, lab.truth.lanes, lab.classes, lab.hearing.seconds), key=FIGURE_KEY, config=CHART
-    )
+    chart(pit.azimuths(chosen, lab.truth.lanes, lab.classes, lab.hearing.seconds))
     widgets.class_chips(sorted({lab.classes[c] for c in lab.truth.lanes["class"]}))
     if show:
         show_found(lab, tables)

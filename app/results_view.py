@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import report, scoring, state, texts, widgets
+from app import figure_texts, report, scoring, state, texts, widgets
 from app.plots import measures
 from app.scoring import Results
 from einv2.config import LABEL_FRAMES_PER_SECOND
@@ -134,7 +134,7 @@ def details(results: Results) -> None:
 
 
 def plot(figure, key: str, **options) -> None:
-    st.plotly_chart(figure, key=key, config={"displaylogo": False}, **options)
+    st.plotly_chart(figure, key=key, config={"displaylogo": False}, alt=figure_texts.of(key), **options)
 
 
 def show_errors(results: Results, name: str) -> None:

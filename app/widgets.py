@@ -5,7 +5,7 @@ import re
 
 import streamlit as st
 
-from app import state, theme
+from app import figure_texts, state, theme
 from einv2 import labels
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~^])")
@@ -99,4 +99,4 @@ def class_chips(names: list[str]) -> None:
 
 def plot(figure, key: str) -> None:
     """A figure that is only looked at."""
-    st.plotly_chart(figure, key=key, config={"displaylogo": False})
+    st.plotly_chart(figure, key=key, config={"displaylogo": False}, alt=figure_texts.of(key))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import clip, clip_tabs, compute, shelf, state, widgets
+from app import clip, clip_tabs, compute, figure_texts, shelf, state, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import timeline
@@ -266,6 +266,7 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
         standing_figure(shown, panel, chunks),
         key=clip_tabs.FIGURE_KEY,
         config={"displaylogo": False, "doubleClick": "reset"},
+        alt=figure_texts.of(clip_tabs.FIGURE_KEY),
     )
     legend = (
         "Filled segments and dots are the network's; outlines and thin lines are the ground truth. "

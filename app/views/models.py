@@ -5,7 +5,7 @@ import time
 import pandas as pd
 import streamlit as st
 
-from app import cards, shelf, texts, userdata, widgets
+from app import cards, figure_texts, shelf, texts, userdata, widgets
 from app.plots.architecture import architecture, count_text
 from app.plots.curves import LOSSES, SCORES, curves
 from app.shelf import KEPT, SHIPPED, TRAINED, Card, Entry
@@ -271,7 +271,8 @@ def attempt(act, said: str, name: str | None = None) -> None:
 
 
 def show_architecture(card: Card) -> None:
-    st.plotly_chart(architecture(card.model, card.features, card.parameters), key="models_architecture", config=PLOTLY)
+    figure, key = architecture(card.model, card.features, card.parameters), "models_architecture"
+    st.plotly_chart(figure, key=key, config=PLOTLY, alt=figure_texts.of(key))
     stitched = (
         f" Cross-stitch: each channel of a branch takes from the other, with four weights a channel (equation 7, "
         f"{card.model.stitch_order})."
@@ -314,9 +315,8 @@ def show_training(card: Card) -> None:
         which = st.segmented_control(
             "Learning curve", list(CURVES), default="Scores", key="models_curve", required=True
         )
-        st.plotly_chart(
-            curves({"this network": card.curve}, CURVES[which or "Scores"]), key="models_curves", config=PLOTLY
-        )
+        figure, key = curves({"this network": card.curve}, CURVES[which or "Scores"]), "models_curves"
+        st.plotly_chart(figure, key=key, config=PLOTLY, alt=figure_texts.of(key))
         st.caption("After each epoch, on the validation clips of its training; losses as they were minimised.")
     settings = cards.train_table(card.provenance)
     if not settings.empty:

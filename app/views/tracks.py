@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import clip, compute, shelf, state, tracking, tracks_tabs, widgets
+from app import clip, compute, figure_texts, shelf, state, tracking, tracks_tabs, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import ribbons
@@ -220,6 +220,7 @@ def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> No
         on_select=hear_mark,
         selection_mode="points",
         config={"displaylogo": False, "doubleClick": "reset"},
+        alt=figure_texts.of(tracks_tabs.FIGURE_KEY),
     )
     st.caption(caption(comparison.reference is not None))
 
