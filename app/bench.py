@@ -5,6 +5,9 @@ bytes) received over the connection to the server, and megabytes of the server p
 
 `python -m app.bench --load` measures many at once: each uploads a clip of its own, and moves the threshold as soon as it sees
 it, while others still wait. The browsers run on the same machine as the server, and take their share of it.
+
+`python -m app.bench --scaling FIGURE.svg` measures, without any page, how time and memory of the library grow with the length and
+the number of clips, and what training gets through (``einv2.scaling``), and draws it.
 """
 
 import argparse
@@ -262,6 +265,37 @@ def _crowd(guests: list[Guest], process: int) -> float:
     return peak
 
 
+def scaling(figure: Path) -> dict:
+    """What ``einv2.scaling`` measures, drawn into an SVG file."""
+    from app.plots.scaling import scaling as draw
+    from einv2.scaling import run as measure
+
+    found = measure(progress=print)
+    figure.write_text(as_svg(draw(found["length"], found["clips"])))
+    return found
+
+
+def as_svg(figure) -> str:
+    """A plotly figure as SVG, drawn by Chromium."""
+    from playwright.sync_api import sync_playwright
+    from plotly.offline import get_plotlyjs
+
+    make = "async figure => decodeURIComponent((await Plotly.toImage(figure, {format: 'svg'})).replace(/^[^,]*,/, ''))"
+    with sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS).new_page()
+        page.add_script_tag(content=get_plotlyjs())
+        return page.evaluate(make, json.loads(figure.to_json()))
+
+
+def _table(name: str, value) -> str:
+    """A figure as a line, rows of figures as lines."""
+    if isinstance(value, dict):
+        return "\n".join(_table(f"{name} {key}", part) for key, part in value.items())
+    if isinstance(value, list):
+        return "\n".join("  ".join(f"{key} {part:.4g}" for key, part in row.items()) for row in value)
+    return f"{name:42}{value:10.3f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -275,15 +309,20 @@ def main() -> None:
         "--sessions", type=int, help=f"browsers at once (default: {SESSIONS}, with --load {LOAD_SESSIONS})"
     )
     parser.add_argument("--uploads", type=int, default=UPLOADS, help="clips that each uploads (default: %(default)s)")
+    parser.add_argument(
+        "--scaling", type=Path, metavar="FIGURE.svg", help="measure how the library scales instead, and draw it there"
+    )
     options = parser.parse_args()
     if CHROMIUM is None:
         parser.error("there is no Chromium on this machine: install chromium or google-chrome")
-    if options.load:
+    if options.scaling:
+        found = scaling(options.scaling)
+    elif options.load:
         found = load(options.seconds, options.sessions or LOAD_SESSIONS)
     else:
         found = run(options.seconds, options.sessions or SESSIONS, options.uploads)
     for name, value in found.items():
-        print(f"{name:32}{value:10.3f}")
+        print(_table(name, value))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
 

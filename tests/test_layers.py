@@ -14,7 +14,7 @@ LAYERS = {
     "augment": 3, "distributed": 3, "fast": 3, "features": 3, "losses": 3, "models": 3,
     "alignment": 4, "checkpoint": 4, "data": 4, "datasets": 4, "microscope": 4, "official": 4, "toy": 4,
     "decode": 5, "ensemble": 5, "evaluation": 5, "inference": 5, "introspect": 5, "train": 5,
-    "bench": 6, "reproduce": 6, "arguments": 6, "cli": 6, "__main__": 6, "__init__": 6,
+    "bench": 6, "reproduce": 6, "scaling": 6, "arguments": 6, "cli": 6, "__main__": 6, "__init__": 6,
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
 
