@@ -1,15 +1,19 @@
 """What the Scenes page computes: scenes rendered into the session, and training sets into the folder of user data."""
 
 import atexit
+import fcntl
+import json
 import math
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -17,6 +21,9 @@ import streamlit as st
 
 from app import userdata
 from app.state import Source as Clip
+from einv2.config import from_json
+from einv2.files import write_json
+from einv2.simulate import SceneConfig
 from einv2.simulate import specification as scenes
 from einv2.simulate.specification import Noise, Problem, Sound, Source, Specification, SpecifiedRoom
 
@@ -27,6 +34,13 @@ MAX_SET_SCENES, MAX_SET_SECONDS = 10_000, 120
 BYTES_PER_SECOND = 24000 * 4 * 2  # of a scene, as FLAC at worst
 POLL_SECONDS = 1.0
 BUILT_IN = "built-in"
+NEW_SECONDS = 2.0  # of a source that is placed on the map
+CLASS_LISTS = {  # as ``widgets.choose_truth_classes`` calls them
+    "dcase2020": "DCASE 2020",
+    "dcase2021": "DCASE 2021",
+    "dcase2022": "DCASE 2022 to 2024",
+    "dcase2019": "DCASE 2019",
+}
 COLUMNS = (
     "class", "sound", "number", "onset", "length", "azimuth", "elevation", "azimuth to", "elevation to", "distance", "level",
 )  # fmt: skip
@@ -150,6 +164,24 @@ def _source(row: dict, sounds: Mapping[str, Sound]) -> Source:
     )
 
 
+def with_source(rows: pd.DataFrame, class_name: str, where: tuple[float, float]) -> pd.DataFrame:
+    """The rows and one more: a built-in sound of its own that stands at ``where``, (azimuth, elevation) in degrees."""
+    sound = Sound(scenes.PROCEDURAL, seed=len(rows) + 1)
+    row = to_rows((Source(class_name, sound, 0.0, NEW_SECONDS, where, where, 1.0, 0.0),))
+    return row if rows.empty else pd.concat([rows, row], ignore_index=True)
+
+
+def moved(rows: pd.DataFrame, row: int, end: str, where: tuple[float, float]) -> pd.DataFrame:
+    """The rows, with the "start" or the "end" of one at ``where``; one that stands stands there."""
+    rows, start, to = rows.copy(), ["azimuth", "elevation"], ["azimuth to", "elevation to"]
+    stands = all(rows.loc[row, a] == rows.loc[row, b] for a, b in zip(start, to))
+    if end == "end" or stands:
+        rows.loc[row, to] = where
+    if end == "start":
+        rows.loc[row, start] = where
+    return rows
+
+
 def first_scene() -> Specification:
     """What the page begins with: one source that stands, and one that walks past it."""
     phone = Source("ringing phone", Sound(scenes.PROCEDURAL, 3), 1.0, 5.0, (60.0, 10.0), (60.0, 10.0), 1.0, 0.0)
@@ -205,7 +237,8 @@ def _render(specification: Specification, uploads: Mapping[str, Upload], progres
             )
     except OSError as error:
         raise ValueError(f"The scene could not be written: {error.strerror}.") from error
-    return Rendered(specification, Clip(f"{stem}.flac", flac, f"{stem}.csv", csv), scenes.to_text(specification))
+    clip = Clip(f"{stem}.flac", flac, f"{stem}.csv", csv, truth_classes=CLASS_LISTS[specification.class_list])
+    return Rendered(specification, clip, scenes.to_text(specification))
 
 
 # Training sets
@@ -213,28 +246,31 @@ def _render(specification: Specification, uploads: Mapping[str, Upload], progres
 
 @dataclass(frozen=True)
 class SetConfig:
-    """A training set: how many scenes of how many seconds, how many events at most at a time, and the seed."""
+    """A training set: how many scenes, what they are drawn from, and the seed."""
 
     name: str
     n_scenes: int
-    seconds: int
-    max_overlap: int
     seed: int
+    scene: SceneConfig
 
     @property
     def arguments(self) -> list[str]:
-        """Of ``python -m einv2 simulate OUT_DIR``."""
-        values = {
-            "--scenes": self.n_scenes,
-            "--seconds": self.seconds,
-            "--max-overlap": self.max_overlap,
-            "--seed": self.seed,
-        }
-        return [text for flag, value in values.items() for text in (flag, str(value))]
+        """Of ``python -m einv2 simulate OUT_DIR``: the length and the overlap, and what differs from the defaults."""
+        values = {"--scenes": self.n_scenes, "--seconds": self.scene.seconds, "--max-overlap": self.scene.max_overlap}
+        given = [text for flag, value in (values | {"--seed": self.seed}).items() for text in (flag, str(value))]
+        others = [f for f in fields(SceneConfig) if f.name not in ("seconds", "max_overlap")]
+        return given + [_flag(f.name, value) for f in others if (value := getattr(self.scene, f.name)) != f.default]
 
     @property
     def most_bytes(self) -> int:
-        return self.n_scenes * self.seconds * BYTES_PER_SECOND
+        return self.n_scenes * self.scene.seconds * BYTES_PER_SECOND
+
+
+def _flag(name: str, value) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return flag
+    return f"{flag}={','.join(f'{v:g}' for v in value) if isinstance(value, tuple) else f'{value:g}'}"
 
 
 @dataclass
@@ -244,20 +280,36 @@ class Batch:
     config: SetConfig
     folder: Path
     process: subprocess.Popen
-    log: Path
+    lock: IO
+    n_before: int = 0  # scenes that stood there when it began
+    began: float = field(default_factory=time.monotonic)
     outcome: str = ""
     is_kept: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
     def n_done(self) -> int:
-        return sum(1 for _ in self.folder.glob("metadata_dev/*.csv"))
+        return _n_scenes(self.folder)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the scenes so far; None before the first."""
+        done = self.n_done
+        if done <= self.n_before:
+            return None
+        return (time.monotonic() - self.began) / (done - self.n_before) * (self.config.n_scenes - done)
 
     def stop(self) -> None:
         self.stopped.set()
 
 
+def _n_scenes(folder: Path) -> int:
+    return sum(1 for _ in folder.glob("metadata_dev/*.csv"))
+
+
+LOG, CONFIG, LOCK = "simulate.log", "set.json", ".lock"  # of a set in the making, in its folder
 _BATCHES: list[Batch] = []  # the one of this server that runs, or ran last
+_STARTING = threading.Lock()
 
 
 @atexit.register
@@ -267,18 +319,62 @@ def _stop_all() -> None:
             batch.process.terminate()
 
 
+def batch_at_work() -> Batch | None:
+    """The set that is being made, whoever began it. One that a server left when it ended is gone on with."""
+    with _STARTING:
+        return _at_work()
+
+
+def _at_work() -> Batch | None:
+    if any(not batch.outcome for batch in _BATCHES):
+        return _BATCHES[0]
+    for folder in userdata.unfinished("scenes"):
+        if _config_of(folder) and (lock := _locked(folder)):
+            if config := _config_of(folder):  # it is still there
+                return _launch(config, folder, lock)
+            lock.close()
+    return None
+
+
+def _config_of(folder: Path) -> SetConfig | None:
+    """Of a set in the making; None if the folder is no such set."""
+    try:
+        found = json.loads((folder / CONFIG).read_text())
+        scene = from_json(SceneConfig, found["scene"])
+        return SetConfig(str(found["name"]), int(found["n_scenes"]), int(found["seed"]), scene)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _locked(folder: Path) -> IO | None:
+    """The lock of a set in the making, which its process and its server hold; None if others do."""
+    lock = (folder / LOCK).open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
 def begin_set(config: SetConfig) -> Batch:
     """Start to render a training set. ValueError, one sentence, if its name or size is not possible."""
-    if not 1 <= config.n_scenes <= MAX_SET_SCENES or not 1 <= config.seconds <= MAX_SET_SECONDS:
+    if not 1 <= config.n_scenes <= MAX_SET_SCENES or not 1 <= config.scene.seconds <= MAX_SET_SECONDS:
         raise ValueError(f"a set has from 1 to {MAX_SET_SCENES} scenes of 1 to {MAX_SET_SECONDS} s")
     userdata.path_of("scenes", config.name)
-    if any(not batch.outcome for batch in _BATCHES):
-        raise ValueError("another training set is being made on this server: wait until it is done")
-    userdata.require_room(config.most_bytes)
-    folder = userdata.begin("scenes", config.name)
-    log = folder / "simulate.log"
+    with _STARTING:
+        if _at_work() is not None:
+            raise ValueError("another training set is being made on this server: wait until it is done")
+        userdata.require_room(config.most_bytes)
+        folder = userdata.begin("scenes", config.name)
+        write_json(folder / CONFIG, asdict(config))
+        return _launch(config, folder, _locked(folder))
+
+
+def _launch(config: SetConfig, folder: Path, lock: IO) -> Batch:
+    """Scenes that stand there already are kept."""
     command = [sys.executable, "-m", "einv2", "simulate", str(folder), *config.arguments]
-    with log.open("wb") as output:
+    with (folder / LOG).open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=Path(__file__).parent.parent,
@@ -286,8 +382,9 @@ def begin_set(config: SetConfig) -> Batch:
             stdout=subprocess.DEVNULL,
             stderr=output,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
+            pass_fds=(lock.fileno(),),
         )
-    batch = Batch(config, folder, process, log)
+    batch = Batch(config, folder, process, lock, _n_scenes(folder))
     _BATCHES[:] = [batch]
     threading.Thread(target=_watch, args=(batch,), daemon=True).start()
     return batch
@@ -301,17 +398,24 @@ def _watch(batch: Batch) -> None:
     if why:
         batch.process.terminate()
     batch.process.wait()
+    batch.outcome = _end(batch, why)
+    batch.lock.close()
+
+
+def _end(batch: Batch, why: str) -> str:
+    """The set is kept if its process ended well and was not stopped. How it ended, a sentence."""
     if batch.process.returncode == 0 and not why:
         try:
-            batch.log.unlink()
+            for name in (LOG, CONFIG, LOCK):
+                (batch.folder / name).unlink()
             userdata.finish(batch.folder)
-            batch.is_kept, batch.outcome = True, f"{batch.config.name} is kept: {batch.config.n_scenes} scenes."
-            return
+            batch.is_kept = True
+            return f"{batch.config.name} is kept: {batch.config.n_scenes} scenes."
         except OSError as error:
             why = f"The set could not be kept: {error.strerror}."
-    why = why or f"The set could not be rendered: {_last_line(batch.log)}"
+    why = why or f"The set could not be rendered: {_last_line(batch.folder / LOG)}"
     userdata.discard(batch.folder)
-    batch.outcome = why
+    return why
 
 
 def _full() -> str:

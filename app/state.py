@@ -37,7 +37,8 @@ PIT_EXAMPLE = "pit_example_clip"  # the example that the PIT lab walks through
 class Source:
     """A clip the user opened: its bytes, or its file, with the name they know it by, and the ground truth that came with it.
 
-    fix: what sets its channels right; start: seconds, a multiple of 60, from which it is looked at.
+    fix: what sets its channels right; start: seconds, a multiple of 60, from which it is looked at. truth_classes: the list that
+    the classes of its ground truth are of, as ``widgets.choose_truth_classes`` calls it, where that is known.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Source:
     truth: bytes | None = None
     fix: Remedy | None = None
     start: float = 0.0
+    truth_classes: str | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -34,6 +34,16 @@ def title(name: str) -> str:
     return f"{name} ({unit(name)})" if unit(name) else name
 
 
+def duration(seconds: float) -> str:
+    """ "1.4 s", "45 s", "12 min", "3 h 20 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
 WHY_THE_YEARS_DIFFER = (
     "The measures of all years count what is found with the right class within 20° of the reference; they differ in what is counted "
     "(a class, an instance of a class), in what time (a segment of 1 s, a frame of 0.1 s), and in whether classes weigh by how much "

@@ -154,6 +154,14 @@ def begin(kind: str, name: str) -> Path:
     return unfinished
 
 
+def unfinished(kind: str) -> list[Path]:
+    """Folders of ``begin`` that have not been finished, by whomever and whenever they were begun."""
+    folder = _folder(kind)
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return [p for p in sorted(folder.glob(f"{_UNFINISHED}*")) if p.is_dir() and not p.is_symlink()]
+
+
 def finish(unfinished: Path) -> Path:
     """The folder of ``begin`` under its name: now it is kept."""
     path = unfinished.with_name(unfinished.name.removeprefix(_UNFINISHED))

@@ -35,20 +35,21 @@ MODELS_MISSING = (
 SAME_CLASSES = "as the network"
 
 
-def choose_truth_classes(
-    classes: tuple[str, ...], label: str = "Classes of the ground truth", key: str = "truth_classes"
-) -> tuple[str, ...]:
-    """Which class list the indices of a CSV mean."""
-    options = {
+def class_lists(classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """What the indices of a CSV may mean, those of the network first."""
+    return {
         SAME_CLASSES: classes,
         "DCASE 2019": labels.DCASE2019_CLASSES,
         "DCASE 2020": labels.DCASE2020_CLASSES,
         "DCASE 2021": labels.DCASE2021_CLASSES,
         "DCASE 2022 to 2024": labels.DCASE2022_CLASSES,
     }
+    clip = st.session_state.get(state.CLIP)
+    known = clip.truth_classes if clip and key == "truth_classes" else None
     chosen = st.selectbox(
         label,
         list(options),
+        list(options).index(known) if known in options else 0,
         key=key,
         help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
     )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 import time
 
@@ -13,7 +14,9 @@ from streamlit.testing.v1 import AppTest
 from test_app import ROOT, TIMEOUT, only_error, shown
 
 from app import composing, state, userdata
+from app.composing import SetConfig
 from einv2 import audio, cli, labels
+from einv2.simulate import SceneConfig
 from einv2.simulate import specification as scenes
 from einv2.simulate.specification import Noise, SpecifiedRoom
 
@@ -137,6 +140,14 @@ def test_only_a_few_rendered_scenes_stay():
     assert len(app.session_state["scenes_rendered"]) == composing.KEPT_RENDERED
 
 
+def test_a_scene_of_another_class_list_opens_with_it():
+    app = start()
+    app.selectbox(key="scene_classes").set_value("dcase2021").run()
+    press(press(app, "Render"), "Open in Tracks")
+    assert app.selectbox(key="truth_classes").value == "DCASE 2021"
+    assert [c for c in app.caption if "There, choose" in c.value] == []
+
+
 def test_open_in_inspect():
     app = press(start(), "Render")
     app.session_state[state.MOMENT] = (1.0, 2.0)
@@ -184,6 +195,19 @@ def test_a_row_without_an_end_stands():
     assert not app.error
     sources, missing = composing.from_rows(rows, {})
     assert missing == [] and sources[1].end_deg == sources[1].start_deg == (-110.0, 0.0) and sources[1].sound.seed == 0
+
+
+def test_a_click_places_a_source_or_moves_an_end():
+    rows = composing.to_rows(composing.first_scene().sources)
+    three = composing.with_source(rows, "piano", (-35.0, 20.0))
+    assert three[:2].equals(rows) and composing.with_source(rows[:0], "piano", (-35.0, 20.0)).shape == (1, 11)
+    added = composing.from_rows(three, {})[0][2]
+    assert (added.class_name, added.start_deg, added.end_deg) == ("piano", (-35.0, 20.0), (-35.0, 20.0))
+    where = composing.from_rows(composing.moved(three, 2, "start", (90.0, 0.0)), {})[0][2]
+    assert where.start_deg == where.end_deg == (90.0, 0.0)
+    where = composing.from_rows(composing.moved(three, 2, "end", (90.0, 0.0)), {})[0][2]
+    assert where.start_deg == (-35.0, 20.0) and where.end_deg == (90.0, 0.0)
+    assert added == composing.from_rows(three, {})[0][2]  # what was given is as it was
 
 
 def test_an_empty_table_asks_for_a_source():
@@ -366,12 +390,51 @@ def test_a_set_that_fills_the_folder_is_given_up(monkeypatch):
     assert userdata.used_bytes() == 0
 
 
-def test_one_set_at_a_time(monkeypatch):
-    app = order(start("Training set"), n=500, seconds=30)
-    other = order(start("Training set"), name="other")
-    assert "another training set is being made on this server" in only_error(other)
-    press(app, "Stop")
-    wait(app)
+def test_one_set_at_a_time_is_seen_and_stopped_by_everyone():
+    order(start("Training set"), n=500, seconds=30)
+    other = start("Training set")
+    assert "Render and keep the set" not in [b.label for b in other.button]
+    assert "mine: " in shown(other.get("progress")[0].proto.text)
+    with pytest.raises(ValueError, match="another training set is being made on this server"):
+        composing.begin_set(SetConfig("other", 1, 1, SceneConfig(seconds=1)))
+    press(other, "Stop")
+    wait(other)
+    assert "Stopped" in other.run().warning[0].value
+
+
+def test_a_set_goes_on_after_its_server_was_killed(monkeypatch):
+    config = SetConfig("mine", 3, 1, SceneConfig(seconds=2))
+    batch = composing.begin_set(config)
+    for _ in range(600):
+        if batch.n_done or batch.outcome:
+            break
+        time.sleep(0.05)
+    batch.process.kill()
+    batch.process.wait()
+    left = batch.folder.with_name(".unfinished-left")  # as it is found by another server
+    shutil.copytree(batch.folder, left, dirs_exist_ok=True)
+    for _ in range(600):
+        if batch.outcome:
+            break
+        time.sleep(0.05)
+    first = {p.name: p.read_bytes() for p in left.glob("metadata_dev/*.csv")}
+    app = start("Training set")
+    again = app.session_state["scenes_batch"]
+    assert again is not batch and again.config == config and again.n_before == len(first)
+    assert wait(app).is_kept
+    kept = userdata.path_of("scenes", "left")
+    found = {p.name: p.read_bytes() for p in kept.glob("metadata_dev/*.csv")}
+    assert first.items() <= found.items() and len(found) == len(list(kept.glob("foa_dev/*.flac"))) == 3
+    assert {p.name for p in kept.iterdir()} == {"foa_dev", "metadata_dev", "scenes"}
+
+
+def test_what_the_scenes_are_like_is_told_to_the_command():
+    config = SetConfig("mine", 3, 1, SceneConfig(seconds=2, snr_db=(3.0, 12.5), moving_share=0.25, anechoic=True))
+    assert config.arguments[8:] == ["--moving-share=0.25", "--snr-db=3,12.5", "--anechoic"]
+    app = start("Training set")
+    app.slider(key="set_polyphonic_share").set_value(1.0)
+    app.slider(key="set_rt60_s").set_value((0.3, 0.6)).run()
+    assert "--polyphonic-share=1 --rt60-s=0.3,0.6`" in " ".join(c.value for c in app.caption)
 
 
 def test_a_set_that_fails_says_why(monkeypatch):

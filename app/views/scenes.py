@@ -5,10 +5,12 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import composing, compute, state, userdata, widgets
-from app.composing import BUILT_IN, Batch, Rendered, SetConfig, Upload
+from app import composing, compute, figure_texts, state, texts, userdata, widgets
+from app.composing import BUILT_IN, CLASS_LISTS, Batch, Rendered, SetConfig, Upload
 from app.plots import scene_map
 from einv2 import labels
+from einv2.config import field_help
+from einv2.simulate import SceneConfig
 from einv2.simulate import specification as scenes
 from einv2.simulate.specification import Noise, Problem, Sound, Specification, SpecifiedRoom
 from einv2.simulate.synthesis import PROCEDURAL_CLASSES
@@ -21,12 +23,6 @@ ROOMS = {
     "Large hall": SpecifiedRoom((14.0, 11.0, 5.0), 1.0),
 }
 OWN_ROOM = "Size of your own"
-CLASS_LISTS = {
-    "dcase2020": "DCASE 2020",
-    "dcase2021": "DCASE 2021",
-    "dcase2022": "DCASE 2022 to 2024",
-    "dcase2019": "DCASE 2019",
-}
 VIEWS = ("One scene", "Training set")
 PAGES = {  # where a rendered scene can be opened
     "Inspect": ("views/inspect.py", ":material/graphic_eq:"),
@@ -356,45 +352,51 @@ def room_text(room: SpecifiedRoom) -> str:
 
 
 def show_map(rows: pd.DataFrame) -> None:
-    """The map, on which a click sets the direction that is chosen above it."""
-    ends = [(n, end) for n in range(len(rows)) for end in ("start", "end")]
-    if st.session_state.get("scene_target") not in [None, *ends]:
-        st.session_state.pop("scene_target")
-    target = st.selectbox(
+    """The map, on which a click places a new source, or sets the direction that is chosen above it."""
+    targets = [NEW, *((n, end) for n in range(len(rows)) for end in ("start", "end"))]
+    if st.session_state.get("scene_target") not in targets:
+        st.session_state["scene_target"] = NEW
+    left, right = st.columns([3, 2])
+    target = left.selectbox(
         "A click on the map sets",
-        ends,
-        index=None,
-        format_func=lambda t: f"the {t[1]} of source {t[0] + 1} ({rows['class'][t[0]]})",
+        targets,
+        format_func=lambda t: t if t == NEW else f"the {t[1]} of source {t[0] + 1} ({rows['class'][t[0]]})",
         key="scene_target",
-        placeholder="nothing: choose a source",
+        help="A new source sounds from 0 to 2 s, until the table says otherwise.",
+        **KEEP,
     )
+    if target == NEW:
+        classes = labels.CLASS_LISTS[st.session_state["scene_classes"]]
+        if st.session_state.get("scene_new_class") not in classes:
+            st.session_state["scene_new_class"] = next((c for c in classes if c in PROCEDURAL_CLASSES), classes[0])
+        right.selectbox("Its class", classes, key="scene_new_class", **KEEP)
     st.plotly_chart(
-        scene_map.scene_map(rows, None if target is None else target[0]),
+        scene_map.scene_map(rows, None if target == NEW else target[0]),
         key=map_key(),
-        on_select=move if target is not None else "ignore",
+        alt=figure_texts.of(map_key()),
+        on_select=place,
         selection_mode="points",
         config={"displayModeBar": False, "doubleClick": False},
     )
+
+
+NEW = "a new source"
 
 
 def map_key() -> str:
     return f"scene_map_{st.session_state[VERSION]}"
 
 
-def move() -> None:
-    """The chosen direction becomes that of the click."""
+def place() -> None:
+    """A source is added where the map was clicked, or the chosen direction becomes that of the click."""
     points, target = st.session_state[map_key()]["selection"]["points"], st.session_state.get("scene_target")
     if not points or target is None:
         return
-    row, end = target
-    rows = st.session_state[EDITED].copy()
-    azimuth, elevation = float(points[0]["x"]), float(points[0]["y"])
-    where = ("azimuth", "elevation") if end == "start" else ("azimuth to", "elevation to")
-    stands = all(rows.loc[row, c] == rows.loc[row, f"{c} to"] for c in ("azimuth", "elevation"))
-    if end == "start" and stands:
-        rows.loc[row, ["azimuth to", "elevation to"]] = (azimuth, elevation)
-    rows.loc[row, list(where)] = (azimuth, elevation)
-    put_rows(rows)
+    where, rows = (float(points[0]["x"]), float(points[0]["y"])), st.session_state[EDITED]
+    if target == NEW:
+        put_rows(composing.with_source(rows, st.session_state["scene_new_class"], where))
+    else:
+        put_rows(composing.moved(rows, *target, where))
 
 
 # Rendering
@@ -498,23 +500,22 @@ def show(result: Rendered, specification: Specification) -> None:
     st.plotly_chart(
         scene_map.truth_figure(truth.lanes, made.classes, made.seconds),
         key="scene_truth",
+        alt=figure_texts.of("scene_truth"),
         config={"displaylogo": False, "doubleClick": "reset"},
     )
-    open_elsewhere(clip, made)
+    open_elsewhere(clip)
     show_downloads(result)
 
 
-def open_elsewhere(clip: state.Source, made: Specification) -> None:
+def open_elsewhere(clip: state.Source) -> None:
     root = Path(__file__).parent.parent
     there = {name: page for name, page in PAGES.items() if (root / page[0]).is_file()}
     for column, (name, (path, icon)) in zip(st.columns(len(there)), there.items()):
         if column.button(f"Open in {name}", key=f"scene_open_{path}", icon=icon, type="primary", width="stretch"):
             st.session_state[state.CLIP] = clip
-            for key in (state.MOMENT, state.SEEK):
+            for key in (state.MOMENT, state.SEEK, "truth_classes"):
                 st.session_state.pop(key, None)
             st.switch_page(path)
-    if made.class_list != "dcase2020":
-        st.caption(f"There, choose {CLASS_LISTS[made.class_list]} as the classes of the ground truth.")
 
 
 def show_downloads(result: Rendered) -> None:
@@ -544,11 +545,11 @@ def training_sets() -> None:
     )
     st.info(userdata.SHARED, icon=":material/group:")
     try:
-        batch = st.session_state.get(BATCH)
-        if batch is not None and not batch.outcome:
+        if batch := composing.batch_at_work():
+            st.session_state[BATCH] = batch
             watch(batch)
         else:
-            show_outcome(batch)
+            show_outcome(st.session_state.get(BATCH))
             choose_set()
         show_sets()
     except ValueError as error:
@@ -556,28 +557,66 @@ def training_sets() -> None:
 
 
 def choose_set() -> None:
-    for key, value in (
-        ("set_scenes", 100),
-        ("set_seconds", 60),
-        ("set_overlap", 2),
-        ("set_seed", 1),
-        ("set_name", "random-1"),
-    ):
+    beginnings = {"set_scenes": 100, "set_seconds": 60, "set_overlap": 2, "set_seed": 1, "set_name": free_name()}
+    for key, value in beginnings.items():
         st.session_state.setdefault(key, value)
     first, second, third, fourth = st.columns(4)
-    name = st.text_input("Name", key="set_name", max_chars=64, placeholder="letters, digits, spaces, _ and -", **KEEP)
-    config = SetConfig(
-        name.strip(),
-        first.number_input("Scenes", 1, composing.MAX_SET_SCENES, key="set_scenes", **KEEP),
-        second.number_input("Length of each (s)", 1, composing.MAX_SET_SECONDS, key="set_seconds", **KEEP),
-        third.number_input("Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="set_overlap", **KEEP),
-        fourth.number_input("Seed", 0, 10**9, key="set_seed", help="The same seed gives the same bytes.", **KEEP),
+    n_scenes = first.number_input("Scenes", 1, composing.MAX_SET_SCENES, key="set_scenes", **KEEP)
+    seconds = second.number_input("Length of each (s)", 1, composing.MAX_SET_SECONDS, key="set_seconds", **KEEP)
+    overlap = third.number_input("Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="set_overlap", **KEEP)
+    seed = fourth.number_input(
+        "Seed", 0, 10**9, key="set_seed", help="The same seed gives the same bytes; another one other scenes.", **KEEP
     )
+    with st.expander("What the scenes are like", icon=":material/tune:"):
+        drawn_from = choose_ranges()
+    name = st.text_input("Name", key="set_name", max_chars=64, placeholder="letters, digits, spaces, _ and -", **KEEP)
+    scene = SceneConfig(seconds=seconds, max_overlap=overlap, **drawn_from)
+    config = SetConfig(name.strip(), n_scenes, seed, scene)
     st.caption(
-        f"{config.n_scenes * config.seconds / 60:.1f} minutes, at most {userdata.size_text(config.most_bytes)}. The same as "
+        f"{n_scenes * seconds / 60:.1f} minutes, at most {userdata.size_text(config.most_bytes)}. The same as "
         f"`python -m einv2 simulate OUT_DIR {' '.join(config.arguments)}`"
     )
     st.button("Render and keep the set", on_click=begin_set, args=(config,), disabled=not config.name, type="primary")
+
+
+RANGES = {  # field of SceneConfig: label, least, greatest, step
+    "event_seconds": ("Longest length of a sound (s)", 0.2, 20.0, 0.1),
+    "snr_db": ("Signal-to-noise ratio (dB)", 0.0, 60.0, 1.0),
+    "rt60_s": ("Reverberation time (s)", 0.2, 1.5, 0.1),
+}
+SHARES = {
+    "polyphonic_share": "Scenes with overlap",
+    "same_class_share": "Overlap within a class",
+    "moving_share": "Moving events",
+}
+
+
+def choose_ranges() -> dict:
+    """Fields of SceneConfig: what each scene of a set is drawn from."""
+    helps, given = field_help(SceneConfig), SceneConfig()
+    said = {name: f"{text[0].upper()}{text[1:]}." for name, text in helps.items()}
+    chosen = {}
+    columns = st.columns(3)
+    for column, (name, label) in zip(columns, SHARES.items()):
+        st.session_state.setdefault(f"set_{name}", getattr(given, name))
+        chosen[name] = column.slider(label, 0.0, 1.0, step=0.05, key=f"set_{name}", help=said[name], **KEEP)
+    anechoic = st.session_state.get("set_anechoic", False)
+    for column, (name, (label, low, high, step)) in zip(columns, RANGES.items()):
+        st.session_state.setdefault(f"set_{name}", getattr(given, name))
+        off = name == "rt60_s" and anechoic
+        help = f"{said[name]} Drawn for each."
+        chosen[name] = column.slider(label, low, high, step=step, key=f"set_{name}", help=help, disabled=off, **KEEP)
+    st.session_state.setdefault("set_gap_seconds", given.gap_seconds)
+    chosen["gap_seconds"] = columns[0].number_input(
+        "Mean pause (s)", 0.0, 20.0, step=0.1, key="set_gap_seconds", help=said["gap_seconds"], **KEEP
+    )
+    chosen["anechoic"] = columns[2].toggle("Free field", key="set_anechoic", help="Direct sound only, no room.", **KEEP)
+    return chosen
+
+
+def free_name() -> str:
+    taken = {kept.name for kept in userdata.kept("scenes")}
+    return next(name for n in range(1, len(taken) + 2) if (name := f"random-{n}") not in taken)
 
 
 def begin_set(config: SetConfig) -> None:
@@ -585,6 +624,8 @@ def begin_set(config: SetConfig) -> None:
         st.session_state[BATCH] = composing.begin_set(config)
     except ValueError as error:
         st.session_state[WRONG] = str(error)
+    else:
+        st.session_state.pop("set_name", None)  # the next one is called otherwise
 
 
 @st.fragment(run_every=1.0)
@@ -592,9 +633,11 @@ def watch(batch: Batch) -> None:
     """How far the set is; when it is through, the page is drawn anew."""
     if batch.outcome:
         st.rerun()
-    done, n = batch.n_done, batch.config.n_scenes
-    st.progress(min(done / n, 1.0), f"{widgets.plain(batch.config.name)}: {done} of {n} scenes")
+    done, n, left = batch.n_done, batch.config.n_scenes, batch.seconds_left
+    text = f"{widgets.plain(batch.config.name)}: {done} of {n} scenes"
+    st.progress(min(done / n, 1.0), text + ("" if left is None else f" · about {texts.duration(left)} left"))
     st.button("Stop", on_click=batch.stop, icon=":material/stop:", key="set_stop")
+    st.caption("It goes on when this tab is closed; when the server ends, it goes on once this page is opened again.")
 
 
 def show_outcome(batch: Batch | None) -> None:

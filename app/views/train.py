@@ -366,12 +366,14 @@ def stop_measuring() -> None:
 def show_estimate(speed: Speed, epochs: int) -> None:
     first, second, third = st.columns(3)
     first.metric(
-        "Total", duration(speed.total(epochs)), help="With the features, which are computed once if they are not there."
+        "Total",
+        texts.duration(speed.total(epochs)),
+        help="With the features, which are computed once if they are not there.",
     )
-    second.metric("An epoch", duration(speed.seconds_an_epoch), help="With validation.")
+    second.metric("An epoch", texts.duration(speed.seconds_an_epoch), help="With validation.")
     third.metric("Chunks a second", f"{speed.chunks_a_second:.1f}")
     features = (
-        f" Features, where they are not there yet: {duration(speed.features_seconds)}."
+        f" Features, where they are not there yet: {texts.duration(speed.features_seconds)}."
         if speed.features_seconds > 5
         else ""
     )
@@ -384,16 +386,6 @@ def show_estimate(speed: Speed, epochs: int) -> None:
     limit = minutes.number_input("Minutes it may take", 1, 10_000, 30, key="train_minutes", **KEEP)
     fitting = speed.epochs_in(60 * limit)
     button.button(f"Set {fitting} epochs", on_click=st.session_state.__setitem__, args=("train_epochs", fitting))
-
-
-def duration(seconds: float) -> str:
-    """ "1.4 s", "45 s", "12 min", "3 h 20 min"."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 # One run
@@ -421,11 +413,7 @@ def follow(name: str, state: str) -> None:
         act_on(run)
     show_progress(run)
     if run.records:
-        st.plotly_chart(
-            curves.curves({run.name: run.records}, COLUMNS, columns=3),
-            key=f"train_curves_{run.name}",
-            config={"displaylogo": False},
-        )
+        widgets.plot(curves.curves({run.name: run.records}, COLUMNS, columns=3), f"train_curves_{run.name}")
         with st.expander("Epochs", icon=":material/table:"):
             st.dataframe(epochs_table(run.records), hide_index=True, width="stretch", height="content")
     with st.expander("Log", icon=":material/article:"):
@@ -494,7 +482,7 @@ def show_progress(run: Run) -> None:
         st.progress(min(run.done() / run.epochs, 1.0), progress_text(run))
         if run.records and (measured := run.order.get("seconds_an_epoch")):
             st.caption(
-                f"An epoch takes {duration(run.seconds_an_epoch)}; measured before the start: {duration(measured)}."
+                f"An epoch takes {texts.duration(run.seconds_an_epoch)}; measured before the start: {texts.duration(measured)}."
             )
     elif run.state == training.FAILED:
         widgets.error(run.reason)
@@ -510,7 +498,7 @@ def progress_text(run: Run) -> str:
     done, left = run.done(), run.seconds_left()
     epoch = min(int(done) + 1, run.epochs)
     share = f", about {100 * (done % 1):.0f} % of it" if done % 1 else ""
-    return f"Epoch {epoch} of {run.epochs}{share}" + ("" if left is None else f" · about {duration(left)} left")
+    return f"Epoch {epoch} of {run.epochs}{share}" + ("" if left is None else f" · about {texts.duration(left)} left")
 
 
 def best_text(run: Run) -> str:
@@ -579,7 +567,7 @@ def compare(runs: dict[str, Run]) -> None:
     chosen = st.multiselect("Runs", with_curve, with_curve[:2], max_selections=MAX_COMPARED, key="train_compared")
     if chosen:
         figure = curves.curves({name: runs[name].records for name in chosen}, COLUMNS, columns=3)
-        st.plotly_chart(figure, key="train_compared_curves", config={"displaylogo": False})
+        widgets.plot(figure, "train_compared_curves")
     st.caption(
         "After each epoch, on the validation clips; DCASE 2020 measures. Runs compare where they validate on the same clips. "
         + " ".join(f"{key}: {texts.SCORES[key]}" for key in curves.SCORES)
