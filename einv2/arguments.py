@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from . import datasets, labels
-from .config import FeatureConfig, ModelConfig, TrainConfig, field_help
+from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig, TrainConfig, field_help
 from .fast import PRECISIONS
 from .inference import OVERLAP_SECONDS
 from .metrics.dcase import MEASURES
@@ -110,6 +110,14 @@ def _add_evaluate(sub) -> None:
         choices=["auto", *sorted(labels.CLASS_LISTS)],
         default="auto",
         help="class list of the CSVs; auto: told by the names of folders and files",
+    )
+    sub.add_argument(
+        "--seconds",
+        dest="n_frames",
+        type=_frames,
+        metavar="S",
+        help="score S seconds of every clip; the official code of 2020 and 2021 takes 60. Without it, up to the last event of the "
+        "ground truth, as the official code from 2022 on",
     )
     sub.add_argument("--intervals", action="store_true", help="95 %% confidence intervals over clips, too")
     sub.add_argument(
@@ -334,6 +342,14 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
+    return value
+
+
+def _frames(text: str) -> int:
+    """Label frames of a time in seconds."""
+    value = round(float(text) * LABEL_FRAMES_PER_SECOND)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be a tenth of a second or more")
     return value
 
 

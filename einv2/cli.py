@@ -201,7 +201,14 @@ def evaluate(options) -> int:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     wanted = dcase.MEASURES if options.metric == "all" else (options.metric,)
-    tallies = dcase.tallies(clips.estimate, clips.reference, len(classes), wanted, n_clips=len(clips.stems))
+    tallies = dcase.tallies(
+        clips.estimate,
+        clips.reference,
+        len(classes),
+        wanted,
+        n_clips=len(clips.stems),
+        n_frames=options.n_frames,
+    )
     reports = {measure: _report(tally, classes, options.intervals) for measure, tally in tallies.items()}
     report = {"metric": wanted[0], "n_clips": len(clips.stems), **reports[wanted[0]], "notes": notes}
     if options.metric == "all":
@@ -218,7 +225,9 @@ def evaluate(options) -> int:
 def _evaluate_further(clips: metadata.Clips, references: dict[str, Path], options) -> dict:
     """What --breakdown, --errors and --against ask for."""
     predictions, levels = _arrays_of(clips, Path(options.predictions)), _levels_of(clips, options.audio)
-    found = evaluation.evaluate_clips(clips, predictions, levels)
+    found = evaluation.evaluate_clips(clips, predictions, levels, n_frames=options.n_frames)
+    for note in found.clips.notes[len(clips.notes) :]:
+        print(f"note: {note}", file=sys.stderr)
     report = {}
     if options.breakdown:
         report["breakdown"] = found.report()
@@ -227,7 +236,10 @@ def _evaluate_further(clips: metadata.Clips, references: dict[str, Path], option
         write_text(options.errors, found.named_error_events().to_csv(index=False, float_format="%.3f"))
     if options.against:
         other = metadata.read_clips(_others(clips, options.against), references, clips.classes)
-        report["differences"] = evaluation.differences(evaluation.evaluate_clips(other), found)
+        for note in other.notes:
+            print(f"note: {options.against}: {note}", file=sys.stderr)
+        others = evaluation.evaluate_clips(other, n_frames=options.n_frames)
+        report["differences"] = evaluation.differences(others, found)
         _print_differences(report["differences"], options)
     return report
 

@@ -1,7 +1,7 @@
 """Everything that is measured of one system on a set of clips, for the command line and the pages alike."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import labels
+from . import labels, metadata
 from .inference import Prediction
 from .metadata import Clips
 from .metrics import breakdown, dcase, errors, identity, intervals, probabilities, tracks
@@ -21,10 +21,10 @@ Progress = Callable[[float, str], None]
 class Evaluation:
     """What is measured of a system. C clips, K classes.
 
-    tallies: the counts of each DCASE measure, (C, K). outcomes and error_events: see ``metrics.errors``. groupings: those of
-    ``metrics.breakdown``. confusion: (K + 1, K + 1) frames. distances: of the right class.
-    identity: counts of each clip; events: the reference's, with the output tracks they are found on. overlap: what is found
-    of simultaneous events. reliability and thresholds: only where the network's probabilities are known.
+    clips: tidied (see ``metadata.tidied``). tallies: the counts of each DCASE measure, (C, K), of the rows as written. outcomes and
+    error_events: see ``metrics.errors``. groupings: those of ``metrics.breakdown``. confusion: (K + 1, K + 1) frames. distances:
+    of the right class. identity: counts of each clip; events: the reference's, with the output tracks they are found on.
+    overlap: what is found of simultaneous events. reliability and thresholds: only where the network's probabilities are known.
     """
 
     clips: Clips
@@ -120,22 +120,25 @@ def evaluate_clips(
     predictions: Sequence[Prediction] | None = None,
     frame_levels: Sequence[np.ndarray | None] | None = None,
     progress: Progress = lambda share, what: None,
+    n_frames: int | None = None,
 ) -> Evaluation:
     """Measure a system.
 
     predictions: those that the clips' estimates are decoded from, one a clip, for what needs probabilities. frame_levels: dB of
-    each frame of each clip, for the breakdown by level. ``progress`` is called with the share that is done and what is being
-    done; it may raise to stop.
+    each frame of each clip, for the breakdown by level, and to tell rows after the end of a recording. ``progress`` is called with
+    the share that is done and what is being done; it may raise to stop. n_frames: see ``metrics.dcase.tally``.
     """
     estimate, reference, n_classes = clips.estimate, clips.reference, len(clips.classes)
     progress(0.0, "The measures of DCASE 2020 to 2024")
-    tallies = dcase.tallies(estimate, reference, n_classes, n_clips=len(clips.stems))
+    tallies = dcase.tallies(estimate, reference, n_classes, n_clips=len(clips.stems), n_frames=n_frames)
+    lengths = [None if levels is None else len(levels) for levels in frame_levels or ()]
+    clips = metadata.tidied(replace(clips, notes=(*clips.notes, *metadata.frames_beyond(clips, lengths))))
+    estimate, reference = clips.estimate, clips.reference
     progress(0.4, "The kind of every error")
     outcomes = errors.classify(estimate, reference)
     progress(0.6, "Breakdowns")
     groupings = _groupings(clips, outcomes, frame_levels)
     progress(0.75, "Events and tracks")
-    distinct = labels.distinct_instances(reference)
     probable = () if predictions is None else _probabilities(clips, predictions, progress)
     return Evaluation(
         clips,
@@ -145,8 +148,8 @@ def evaluate_clips(
         groupings,
         breakdown.confusion(estimate, reference, outcomes, n_classes),
         breakdown.histogram(breakdown.distance_errors(outcomes)),
-        identity.identity_by_clip(estimate, distinct, len(clips.stems)),
-        identity.identity_events(estimate, distinct),
+        identity.identity_by_clip(estimate, reference, len(clips.stems)),
+        identity.identity_events(estimate, reference),
         tracks.overlap_recall(estimate, reference),
         *probable,
     )

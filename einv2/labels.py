@@ -135,7 +135,8 @@ def read_csv(
     unique. Distances become cm; 0 stands for "unknown" and becomes NaN. A 2019 event becomes one instance of its class,
     its times rounded to the nearest frame, at least one frame long. A file without rows is a valid empty table.
 
-    as_written: keeps rows that repeat others, the order of the file within a frame, and azimuths beyond [-180, 180).
+    as_written: keeps rows that repeat others, track numbers that several directions share, the order of the file within a frame,
+    and azimuths beyond [-180, 180).
 
     OSError if the file cannot be opened; ValueError, one sentence that names the file, the line, what is wrong and what
     would be right, if it does not hold such a table.
@@ -426,12 +427,14 @@ def _check_values(raw: pd.DataFrame, numbers: list[int], n_classes: int, name: s
 
 
 def _tidy(raw: pd.DataFrame, as_written: bool = False) -> pd.DataFrame:
-    """The frame table of checked columns: azimuth wrapped, duplicates dropped, instances distinct, sorted, typed."""
+    """The frame table of checked columns, sorted and typed; but for ``as_written`` also azimuth wrapped, duplicates dropped, and
+    instances distinct."""
     distance = raw["distance"].to_numpy(float) if "distance" in raw else np.full(len(raw), np.nan)
     raw = raw.assign(distance=np.where(distance == 0, np.nan, distance))
     if not as_written:
         raw = raw.assign(azimuth=geometry.wrap_azimuth(raw["azimuth"].to_numpy(float))).drop_duplicates()
-    raw = distinct_instances(raw if "track" in raw else raw.assign(track=0))
+    raw = raw if "track" in raw else raw.assign(track=0)
+    raw = raw if as_written else distinct_instances(raw)
     order = ["frame"] if as_written else ["frame", "class", "track"]
     return _frame_table(raw).sort_values(order, kind="stable", ignore_index=True)
 

@@ -1,13 +1,14 @@
 """Many metadata files at once: read into one frame table, matched by stem, and told what is odd about them.
 
-The tables have a column ``clip`` that counts into the stems, and keep the rows as the files have them: the official measures
-count a row that is written twice as two instances, and know an instance by its place among the rows of its frame.
+The tables have a column ``clip`` that counts into the stems, and keep the rows as the files have them: the official measures up
+to 2023 count a row that is written twice as two instances, and know an instance by its place among the rows of its frame; that of
+2024 knows it by its track number.
 """
 
 import io
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from . import geometry, labels
 from .metrics.matching import clip_of
 
 NAMED = 3  # stems named in a note
+METRES_ABOVE = 20  # distances that are smaller than the true ones by more than this are not in cm
 _WHOLE_NUMBERS = re.compile(rb"[0-9,\-\r\n]*")
 _COLUMNS = {
     4: ["frame", "class", "azimuth", "elevation"],
@@ -34,7 +36,7 @@ _BOUNDS = {
 
 @dataclass(frozen=True)
 class Clips:
-    """What is evaluated: estimate and reference, frame tables of all clips, with what was odd about their files.
+    """What is evaluated: estimate and reference, frame tables of all clips as written, with what was odd about their files.
 
     stems: of the clips, in order; n_frames: (clips,) int, the frames of 100 ms from the first to the last that either side has.
     """
@@ -83,14 +85,35 @@ def read_clips(
     estimate = read_many({s: estimates[s] for s in stems}, classes)
     progress(0.5, f"Reading {len(stems)} ground truths")
     reference = read_many({s: references[s] for s in stems}, classes)
-    notes = _unmatched(estimates, references) + _oddities(estimate, reference, stems)
+    estimate, converted = _in_cm(estimate, reference)
+    notes = _unmatched(estimates, references) + converted + _oddities(estimate, reference, stems)
     n_frames = np.zeros(len(stems), np.int64)
     for table in (estimate, reference):
         np.maximum.at(n_frames, clip_of(table), table["frame"].to_numpy() + 1)
-    estimate, reference = (
-        t.assign(azimuth=geometry.wrap_azimuth(t["azimuth"].to_numpy())) for t in (estimate, reference)
-    )
     return Clips(tuple(stems), estimate, reference, tuple(classes), n_frames, tuple(notes))
+
+
+def frames_beyond(clips: Clips, n_frames: Sequence[int | None]) -> list[str]:
+    """What is to be said of rows after the end of the recordings, given their lengths in frames, None where unknown."""
+    notes: list[str] = []
+    if not n_frames:
+        return notes
+    ends = np.array([np.iinfo(np.int64).max if n is None else n for n in n_frames])
+    for side, table in (("predictions", clips.estimate), ("ground truth", clips.reference)):
+        beyond = table["frame"].to_numpy() >= ends[clip_of(table)]
+        if n := np.count_nonzero(beyond):
+            where = named([clips.stems[k] for k in np.unique(clip_of(table)[beyond])])
+            notes.append(f"{n} rows of the {side} lie after the end of the recording ({where}). Kept.")
+    return notes
+
+
+def tidied(clips: Clips) -> Clips:
+    """The clips with azimuths in [-180, 180), and track numbers that tell apart the rows of one frame and class."""
+    estimate, reference = (
+        labels.distinct_instances(t.assign(azimuth=geometry.wrap_azimuth(t["azimuth"].to_numpy())))
+        for t in (clips.estimate, clips.reference)
+    )
+    return replace(clips, estimate=estimate, reference=reference)
 
 
 def largest_class(files: Mapping[str, Path | bytes]) -> int:
@@ -118,8 +141,7 @@ def read_many(files: Mapping[str, Path | bytes], classes) -> pd.DataFrame:
     for n in contents.keys() - done:
         table = labels.read_csv(io.BytesIO(contents[n]), classes, names[n], as_written=True)
         tables.append(table.assign(clip=n))
-    joined = pd.concat(tables).sort_values(["clip", "frame"], kind="stable", ignore_index=True)
-    return labels.distinct_instances(joined)
+    return pd.concat(tables).sort_values(["clip", "frame"], kind="stable", ignore_index=True)
 
 
 def _bytes(content: Path | bytes) -> bytes:
@@ -164,6 +186,18 @@ def _read_together(contents: list[bytes], width: int, n_classes: int) -> pd.Data
     ]
 
 
+def _in_cm(estimate: pd.DataFrame, reference: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The estimate with its distances in cm, and a note if they were in metres, as the official baseline of 2024 writes them."""
+    found, true = (t["distance"].dropna() for t in (estimate, reference))
+    if not (len(found) and len(true) and found.median() * METRES_ABOVE < true.median()):
+        return estimate, []
+    note = (
+        f"The distances of the predictions (median {found.median():.3g}) are to those of the ground truth ({true.median():.3g} cm) as "
+        "metres are. Read as metres."
+    )
+    return estimate.assign(distance=100 * estimate["distance"]), [note]
+
+
 def _unmatched(estimates: Mapping, references: Mapping) -> list[str]:
     notes = []
     if only := sorted(estimates.keys() - references.keys()):
@@ -187,7 +221,14 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
             where = named([stems[k] for k in np.unique(clip_of(table)[repeated])])
             notes.append(
                 f"{n} rows of the {side} repeat another of their frame, class and direction ({where}). Kept: the official code "
-                "counts each as an instance."
+                "up to 2023 counts each as an instance."
+            )
+        shared = table.duplicated(["clip", "frame", "class", "track"], keep="last").to_numpy()
+        if n := np.count_nonzero(shared):
+            where = named([stems[k] for k in np.unique(clip_of(table)[shared])])
+            notes.append(
+                f"{n} rows of the {side} have the frame, class and track number of a later one, or no track number ({where}). Up to "
+                "2023 each counts; in 2024 only the last, as in the official code."
             )
         if n := np.count_nonzero(table["azimuth"].to_numpy() >= 180):
             notes.append(f"{n} rows of the {side} have an azimuth of 180 degrees or more. Read as the same minus 360.")
@@ -199,8 +240,9 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
     if n := np.count_nonzero(beyond):
         where = named([stems[k] for k in np.unique(clip_of(estimate)[beyond])])
         notes.append(
-            f"{n} rows of the predictions lie after the last event of the ground truth ({where}). The official measures do not "
-            "look there; the error types do."
+            f"{n} rows of the predictions lie after the last event of the ground truth ({where}). Scores do not look there, as in the "
+            "official code from 2022 on; that of 2020 and 2021 looks at 60 s of every clip, for which there is a setting "
+            "(--seconds 60). The error types look everywhere."
         )
     return notes
 

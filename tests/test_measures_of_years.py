@@ -1,6 +1,7 @@
 """The measures of 2020 to 2024, and their peculiarities by hand.
 
-The scores in official_scores.json were given, for the same clips, by the loops of each year's official code, transcribed.
+The scores and jackknife intervals in official_scores.json were given, for the same clips, by the loops of each year's official code,
+transcribed, from the CSV files on: up to the reference's last frame, and where n_frames is given for so many frames of each clip.
 """
 
 import json
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from einv2.metrics import dcase
+from einv2.metrics import dcase, intervals
 
 OFFICIAL = json.loads((Path(__file__).parent / "official_scores.json").read_text())
 N_CLASSES = 6
@@ -18,16 +19,17 @@ COLUMNS = ["frame", "class", "track", "azimuth", "elevation", "distance"]
 
 
 def random_clip(rng):
-    """(estimate, reference): events that overlap, of one class too; lost, moved, confused, repeated; rows in any order."""
+    """(estimate, reference): events that overlap, of one class too; lost, moved, confused, repeated, exactly 20 degrees off; numbers
+    of tracks that clash; an azimuth of 180; rows in any order."""
     reference, estimate = [], []
     for _ in range(rng.integers(3, 14)):
         start, length, c = rng.integers(0, 200), rng.integers(1, 60), rng.integers(0, N_CLASSES - 1)
-        azimuth, elevation, cm = rng.integers(-180, 180), rng.integers(-40, 50), rng.integers(50, 500)
-        track, off, late = rng.integers(0, 4), rng.choice([0, 3, 10, 30, 80]), rng.integers(-8, 9)
+        azimuth, elevation, cm = rng.integers(-180, 180), rng.choice([0, rng.integers(-40, 50)]), rng.integers(50, 500)
+        track, off, late = rng.integers(0, 4), rng.choice([0, 3, 10, 20, 20, 30, 80]), rng.integers(-8, 9)
         missed, heard_as = rng.random() < 0.2, c if rng.random() < 0.8 else rng.integers(0, N_CLASSES)
         for frame in range(start, start + length):
             azimuth = (azimuth + rng.integers(-1, 2) + 180) % 360 - 180
-            reference.append([frame, c, track, azimuth, elevation, cm])
+            reference.append([frame, c, track, 180 if azimuth == -180 else azimuth, elevation, cm])
             found = [frame + late, heard_as, rng.integers(0, 3), (azimuth + off + 180) % 360 - 180, elevation]
             found.append(int(cm * rng.uniform(0.3, 2.5)))
             if not missed and rng.random() < 0.9 and frame + late >= 0:
@@ -44,9 +46,14 @@ def random_set(seed, distances):
     return pairs if distances else [tuple(t.assign(distance=np.nan) for t in pair) for pair in pairs]
 
 
-@pytest.mark.parametrize("case", OFFICIAL, ids=lambda c: f"{c['measure']}-{c['seed']}")
+@pytest.mark.parametrize("case", OFFICIAL, ids=lambda c: f"{c['measure']}-{c['seed']}-{c['n_frames']}")
 def test_scores_are_those_of_the_official_code(case):
-    ours = dcase.evaluate(random_set(case["seed"], case["distances"]), N_CLASSES, case["measure"])
+    pairs = random_set(case["seed"], case["distances"])
+    tally = dcase.tally_pairs(pairs, N_CLASSES, case["measure"], n_frames=case["n_frames"])
+    ours = dcase.report(tally.sum())
+    bounds = intervals.intervals(tally, "jackknife")
+    for key, pair in case["jackknife"].items():
+        assert bounds[key] == pytest.approx(pair, abs=1e-6), key
     for key, value in case["scores"].items():
         assert ours[key] == pytest.approx(value, abs=1e-6), key
     for key, values in case["per_class"].items():
@@ -100,6 +107,40 @@ def test_macro_mean_counts_absent_classes_until_2023_and_in_f_of_2024():
     of_2022, of_2024 = (dcase.evaluate(pair, 2, m) for m in ("dcase2022", "dcase2024"))
     assert of_2022["F"] == of_2024["F"] == 0.5 and of_2022["LE"] == 90
     assert of_2024["LE"] == pytest.approx(0.00081, abs=1e-5) and of_2024["per_class"][1]["LE"] is None
+
+
+def test_2024_knows_an_instance_by_its_track_number():
+    """Of rows that share clip, frame, class and track the last one counts; until 2023 each does."""
+    reference = table((0, 0, range(11)), (0, 90, range(11)))
+    estimate = table((0, 40, range(10)), (0, 90, range(10)))
+    two_tracks = estimate.assign(track=np.arange(20) // 10)
+    reference = reference.assign(track=np.arange(22) // 11)
+    assert counts(two_tracks, reference, "dcase2024")["system"] == 20
+    found = counts(estimate, reference, "dcase2024")
+    assert (found["system"], found["hits"], found["misses"]) == (10, 10, 10)
+    assert counts(estimate, reference, "dcase2021")["system"] == 2
+
+
+def test_exactly_20_degrees_as_the_official_code_rounds_them():
+    """20 degrees of azimuth at elevation 0: by the last bit, some are a hit and some are not."""
+    for azimuth, is_hit in {
+        azimuth: plain_degrees(azimuth, azimuth + 20) <= 20 for azimuth in range(-180, 160)
+    }.items():
+        reference, estimate = table((0, azimuth, range(10))), table((0, azimuth + 20, range(10)))
+        assert counts(estimate, reference, "dcase2020")["hits"] == is_hit, azimuth
+
+
+def plain_degrees(a, b):
+    a, b = a * np.pi / 180, b * np.pi / 180
+    return sum(10 * [np.arccos(np.clip(np.cos(np.abs(a - b)), -1, 1)) * 180 / np.pi]) / 10
+
+
+def test_a_number_of_frames_takes_the_place_of_the_last_event():
+    reference, estimate = table((0, 0, range(20))), table((0, 0, range(20)), (1, 0, range(30, 70)))
+    assert dcase.tally(estimate, reference, 2, "dcase2020").false_alarms.sum() == 0
+    assert dcase.tally(estimate, reference, 2, "dcase2020", n_frames=60).false_alarms.sum() == 3
+    assert dcase.tally(estimate, reference, 2, "dcase2024", n_frames=60).false_alarms.sum() == 30
+    assert dcase.tally(estimate, reference, 2, "dcase2021", n_frames=55).false_alarms.sum() == 3
 
 
 def test_2024_leaves_out_the_last_frame():

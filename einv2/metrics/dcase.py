@@ -20,10 +20,13 @@ Every measure counts per clip and class (``tally``), adds up over clips, and tak
                that error, and SELD is the mean of 1 - F, LE / 180 and RDE.
 
 Peculiarities of the official code that are kept, so that scores compare with published ones: what lies after the reference's last
-frame is not looked at, nor is that frame itself where it opens a segment (2024: ever); where a class is in a segment on both
+frame is not looked at, nor is that frame itself where it opens a segment (2024: ever). So the scripts from 2022 on; those of 2020 and
+2021, and of the EINV2 paper, look at 60 s of every clip, which n_frames = 600 does: false alarms after the last event count there.
+Where a class is in a segment on both
 sides but never in the same frame, the misses of 2021 to 2023 are as many as the *system's* instances; an instance is known by its
-place among the rows of its frame; in 2024 unit vectors are shortened a little, so that equal directions are 0.0008 degrees
-apart; a row written twice is two instances.
+place among the rows of its frame, so that a row written twice is two instances, but in 2024 by its track number, and of rows that
+share frame, class and track number the last one counts; in 2024 unit vectors are shortened a little, so that equal directions are
+0.0008 degrees apart.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -133,13 +136,15 @@ def tally(
     measure: str = "dcase2020",
     threshold: float = THRESHOLD_DEGREES,
     n_clips: int | None = None,
+    n_frames: int | None = None,
 ) -> Tally:
     """Counts (n_clips, K); of one clip, without n_clips, (K,).
 
-    n_clips: the number of clips in tables that have a column ``clip``, from 0. threshold: degrees. ValueError on an unknown
-    measure, or on a class outside [0, n_classes).
+    n_clips: the number of clips in tables that have a column ``clip``, from 0. threshold: degrees. n_frames: how many frames of every
+    clip are looked at; without it as many as the reference's last frame says. ValueError on an unknown measure, or on a class
+    outside [0, n_classes).
     """
-    return tallies(estimate, reference, n_classes, (measure,), threshold, n_clips)[measure]
+    return tallies(estimate, reference, n_classes, (measure,), threshold, n_clips, n_frames)[measure]
 
 
 def tallies(
@@ -149,6 +154,7 @@ def tallies(
     measures: Sequence[str] = MEASURES,
     threshold: float = THRESHOLD_DEGREES,
     n_clips: int | None = None,
+    n_frames: int | None = None,
 ) -> dict[str, Tally]:
     """Counts by several measures, in less time than one after the other; otherwise as ``tally``."""
     for measure in measures:
@@ -160,7 +166,9 @@ def tallies(
     found: dict[str, Tally] = {}
     for length, distance, counts in _COUNTED:
         if wanted := [m for m in measures if m in counts]:
-            scored = _scored(estimate, reference, length, n_clips or 1)
+            scored = _scored(estimate, reference, length, n_clips or 1, n_frames)
+            if length == 1:
+                scored = _last_of_each_track(scored[0]), _last_of_each_track(scored[1])
             cells = _Cells.of(*scored, length)
             matches = _match(cells, *scored, distance)
             for way in {counts[m] for m in wanted}:
@@ -190,12 +198,13 @@ def tally_pairs(
     n_classes: int,
     measure: str = "dcase2020",
     threshold: float = THRESHOLD_DEGREES,
+    n_frames: int | None = None,
 ) -> Tally:
-    """Counts (clips, K) of clips, each a pair (estimate, reference) of frame tables."""
+    """Counts (clips, K) of clips, each a pair (estimate, reference) of frame tables. n_frames: see ``tally``."""
     pairs = list(pairs)
     clips = [[side.assign(clip=n) for side in pair] for n, pair in enumerate(pairs)]
     estimate, reference = (pd.concat(side) for side in zip(*clips)) if pairs else 2 * [labels.empty_table()]
-    return tally(estimate, reference, n_classes, measure, threshold, len(pairs))
+    return tally(estimate, reference, n_classes, measure, threshold, len(pairs), n_frames)
 
 
 def report(total: Tally) -> dict[str, Any]:
@@ -209,31 +218,50 @@ def report(total: Tally) -> dict[str, Any]:
 
 def spherical_distance(reference: pd.DataFrame, estimate: pd.DataFrame, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Degrees between rows i and j, by the formula of the official code up to 2023."""
-    a, b = (np.radians(reference[c].to_numpy(float))[i] for c in ("azimuth", "elevation"))
-    c, d = (np.radians(estimate[c].to_numpy(float))[j] for c in ("azimuth", "elevation"))
-    cosine = np.sin(b) * np.sin(d) + np.cos(b) * np.cos(d) * np.cos(np.abs(a - c))
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    (a, b), (c, d) = _radians(reference)[:, i], _radians(estimate)[:, j]
+    return _degrees(np.sin(b) * np.sin(d) + np.cos(b) * np.cos(d) * np.cos(np.abs(a - c)))
 
 
 def shortened_distance(reference: pd.DataFrame, estimate: pd.DataFrame, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Degrees between rows i and j, by the formula of the official code of 2024."""
-    a, b = (_shortened_vectors(t)[rows] for t, rows in ((reference, i), (estimate, j)))
-    return np.degrees(np.arccos(np.clip((a * b).sum(-1), -1, 1)))
+    a, b = _shortened_vectors(reference)[:, i], _shortened_vectors(estimate)[:, j]
+    return _degrees(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 def _shortened_vectors(table: pd.DataFrame) -> np.ndarray:
-    azimuth, elevation = (np.radians(table[c].to_numpy(float)) for c in ("azimuth", "elevation"))
+    azimuth, elevation = _radians(table)
     level = np.cos(elevation)
-    vectors = np.stack([np.cos(azimuth) * level, np.sin(azimuth) * level, np.sin(elevation)], -1)
-    return vectors / np.sqrt((vectors**2).sum(-1, keepdims=True) + 1e-10)
+    x, y, z = np.cos(azimuth) * level, np.sin(azimuth) * level, np.sin(elevation)
+    return np.stack([x, y, z]) / np.sqrt(x**2 + y**2 + z**2 + 1e-10)
 
 
-def _scored(estimate, reference, length: int, n_clips: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of either side that count: up to the end of the segment before which, or in which, the reference's last frame lies."""
-    last = np.zeros(n_clips, np.int64)
-    np.maximum.at(last, matching.clip_of(reference), reference["frame"].to_numpy())
+def _radians(table: pd.DataFrame) -> np.ndarray:
+    """(2, N), azimuth and elevation. Operations are in the order of the official code: whole degrees are often exactly 20 apart,
+    and the last bit decides whether that is a hit."""
+    return table[["azimuth", "elevation"]].to_numpy(float).T * np.pi / 180
+
+
+def _degrees(cosine: np.ndarray) -> np.ndarray:
+    return np.arccos(np.clip(cosine, -1, 1)) * 180 / np.pi
+
+
+def _scored(estimate, reference, length: int, n_clips: int, n_frames: int | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of either side that count: up to the end of the segment before which, or in which, the reference's last frame lies;
+    with n_frames, up to the end of the segment in which these end."""
+    last = np.full(n_clips, n_frames or 0)
+    if n_frames is None:
+        np.maximum.at(last, matching.clip_of(reference), reference["frame"].to_numpy())
     end = -(-last // length) * length
     return tuple(t[t["frame"].to_numpy() < end[matching.clip_of(t)]] for t in (estimate, reference))
+
+
+def _last_of_each_track(table: pd.DataFrame) -> pd.DataFrame:
+    """Of rows of one clip, frame, class and track the last, in the place of the first: the official code of 2024 keeps instances in
+    a dictionary by their track number."""
+    key = [c for c in ("clip", "frame", "class", "track") if c in table]
+    if not table.duplicated(key).any():
+        return table
+    return table.drop_duplicates(key)[key].merge(table.drop_duplicates(key, keep="last"), how="left", on=key)
 
 
 @dataclass(frozen=True)
