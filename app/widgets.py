@@ -44,12 +44,21 @@ def class_lists(classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         "DCASE 2021": labels.DCASE2021_CLASSES,
         "DCASE 2022 to 2024": labels.DCASE2022_CLASSES,
     }
+
+
+def choose_truth_classes(
+    classes: tuple[str, ...], label: str = "Classes of the ground truth", key: str = "truth_classes", first: int = 0
+) -> tuple[str, ...]:
+    """Which class list the indices of a CSV mean. first: the position of the one that is chosen at first, if the clip that is
+    open does not know that of its ground truth."""
+    options = class_lists(classes)
     clip = st.session_state.get(state.CLIP)
-    known = clip.truth_classes if clip and key == "truth_classes" else None
+    if clip and key == "truth_classes" and clip.truth_classes in options:
+        first = list(options).index(clip.truth_classes)
     chosen = st.selectbox(
         label,
         list(options),
-        list(options).index(known) if known in options else 0,
+        first,
         key=key,
         help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
     )
