@@ -30,7 +30,9 @@ def findings(source: Source, hearing: Hearing, truth: Truth | None) -> list[inpu
     """Of the samples alone, and if there is a ground truth against it."""
     against = [] if truth is None else compute.check_against(source, truth)
     odd = [f for f in against if f.level != "ok"]
-    return [*hearing.findings, *odd] if not odd or hearing.findings[0].level != "ok" else odd
+    if odd and hearing.findings[0].level == "ok":
+        return odd
+    return inputcheck.together([*hearing.findings, *odd])
 
 
 def show_remedies(source: Source, found: list[inputcheck.Finding]) -> None:
@@ -42,10 +44,13 @@ def show_remedies(source: Source, found: list[inputcheck.Finding]) -> None:
     columns = st.columns(3)
     for column, fix in zip(columns, fixes.values()):
         column.button(
-            f"Read as {fix.name}",
+            fix_label(fix),
             help=fix.text,
             on_click=mend,
-            args=(source, fix),
+            args=(
+                source,
+                fix if source.fix is None else source.fix.then(fix),
+            ),  # what was found is of the clip as it is read now
             icon=":material/build:",
             width="stretch",
         )
@@ -55,8 +60,12 @@ def show_remedies(source: Source, found: list[inputcheck.Finding]) -> None:
         )
 
 
+def fix_label(fix: inputcheck.Remedy) -> str:
+    return f"Make it {fix.name}" if fix.name.startswith(("louder", "quieter")) else f"Read as {fix.name}"
+
+
 def mend(source: Source, fix: inputcheck.Remedy | None) -> None:
-    st.session_state[state.FIX] = (source.name, fix)
+    st.session_state[state.FIX] = (source.name, None if fix == inputcheck.AS_IS else fix)
 
 
 def show_check(source: Source, found: list[inputcheck.Finding]) -> None:
@@ -130,17 +139,21 @@ def show_events(shown, table: pd.DataFrame, name: str) -> None:
 
     def play() -> None:
         """Runs before the page: the player gets its order in the same run."""
-        rows = st.session_state["events"].selection.rows
+        selection = st.session_state["events"].selection
+        rows = [row for row, _ in selection.cells]
         if rows and rows[0] < len(events):
             event = events.iloc[rows[0]]
             st.session_state[state.SEEK] = state.seek(event["onset"], event["offset"])
 
     st.dataframe(
-        events.assign(track=events["track"] + 1)[[c for c in columns if c in events and c not in unwanted]],
+        events.assign(track=events["track"] + 1, elevation=events["elevation"].round() + 0.0)[
+            [c for c in columns if c in events and c not in unwanted]
+        ],
         hide_index=True,
         key="events",
         on_select=play,
-        selection_mode="single-row",
+        selection_mode="single-cell",  # a click anywhere in a row
+        placeholder="–",
         column_config={
             "onset": number("onset (s)", format="%.1f"),
             "offset": number("offset (s)", format="%.1f"),
@@ -157,7 +170,7 @@ def show_events(shown, table: pd.DataFrame, name: str) -> None:
             ),
         },
     )
-    st.caption("Select an event to play it.")
+    st.caption("Click an event to play it.")
 
 
 def show_scores(shown, tables: dict[str, pd.DataFrame]) -> None:

@@ -144,7 +144,7 @@ def _check_clip(clip: Path, truth: str | None) -> tuple[dict, list[inputcheck.Fi
         path = Path(truth) / f"{clip.stem}.csv" if Path(truth).is_dir() else truth
         any_class = (*labels.DCASE2019_CLASSES, *range(len(labels.DCASE2019_CLASSES), labels.MOST_CLASSES))
         reference = labels.read_csv(path, any_class)
-        findings += inputcheck.check_against(signal, audio.SAMPLE_RATE, reference)
+        findings = inputcheck.together(findings + inputcheck.check_against(signal, audio.SAMPLE_RATE, reference))
     entry = {"clip": str(clip), "seconds": info.seconds, "sample_rate": info.sample_rate, "format": info.format}
     return entry, findings
 
@@ -201,13 +201,18 @@ def evaluate(options) -> int:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     wanted = dcase.MEASURES if options.metric == "all" else (options.metric,)
-    tallies = dcase.tallies(
-        clips.estimate,
-        clips.reference,
-        len(classes),
-        wanted,
-        n_clips=len(clips.stems),
-        n_frames=options.n_frames,
+    found = _evaluate_further(clips, options) if options.breakdown or options.errors or options.against else None
+    tallies = (
+        {measure: found.tallies[measure] for measure in wanted}
+        if found
+        else dcase.tallies(
+            clips.estimate,
+            clips.reference,
+            len(classes),
+            wanted,
+            n_clips=len(clips.stems),
+            n_frames=options.n_frames,
+        )
     )
     reports = {measure: _report(tally, classes, options.intervals) for measure, tally in tallies.items()}
     report = {"metric": wanted[0], "n_clips": len(clips.stems), **reports[wanted[0]], "notes": notes}
@@ -216,19 +221,24 @@ def evaluate(options) -> int:
     if options.overlap:
         report["overlap"] = tracks.overlap_recall(clips.estimate, clips.reference).recall()
     _print_scores(report, reports)
-    if options.breakdown or options.errors or options.against:
-        report |= _evaluate_further(clips, references, options)
+    if found:
+        report |= _report_further(found, references, options)
     _write_json(options.json, report)
     return 0
 
 
-def _evaluate_further(clips: metadata.Clips, references: dict[str, Path], options) -> dict:
-    """What --breakdown, --errors and --against ask for."""
+def _evaluate_further(clips: metadata.Clips, options) -> evaluation.Evaluation:
+    """What --breakdown, --errors and --against need."""
     predictions, levels = _arrays_of(clips, Path(options.predictions)), _levels_of(clips, options.audio)
     found = evaluation.evaluate_clips(clips, predictions, levels, n_frames=options.n_frames)
     for note in found.clips.notes[len(clips.notes) :]:
         print(f"note: {note}", file=sys.stderr)
-    report = {}
+    return found
+
+
+def _report_further(found: evaluation.Evaluation, references: dict[str, Path], options) -> dict:
+    """What --breakdown, --errors and --against ask for."""
+    clips, report = found.clips, {}
     if options.breakdown:
         report["breakdown"] = found.report()
         _print_breakdown(found)

@@ -11,7 +11,7 @@ user can pick by hand.
 """
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,17 @@ class Remedy:
             raise ValueError(f"block must have the shape (4, samples), not {block.shape}")
         return block[list(self.order)] * np.array(self.gains, np.float32)[:, None]
 
+    def then(self, other: "Remedy") -> "Remedy":
+        """Both in one: ``other`` is of a clip to which this one has been applied. One of ``CHOICES`` where it is the same as that."""
+        if self.order != AS_IS.order and other is FUMA:
+            other = _FUMA_GAIN  # the order has been set right
+        order = tuple(self.order[c] for c in other.order)
+        gains = tuple(gain * self.gains[c] for gain, c in zip(other.gains, other.order))
+        for choice in CHOICES:
+            if choice.order == order and np.allclose(choice.gains, gains):
+                return choice
+        return Remedy(order, gains, f"{self.name}, then {other.name}", f"{self.text}; then {other.text}")
+
 
 _WXYZ = (0, 2, 3, 1)  # where W, Y, Z, X stand in a file with W, X, Y, Z
 _FUMA_W = 2**0.5  # FuMa carries W at -3 dB: Malham, "Higher order Ambisonic systems", 2003
@@ -83,6 +94,7 @@ _N3D = 3**-0.5  # N3D carries the first order sqrt(3) higher than SN3D: Daniel, 
 AS_IS = Remedy()
 WXYZ = Remedy(_WXYZ, name="W, X, Y, Z in SN3D", text="channels W, X, Y, Z in SN3D")
 FUMA = Remedy(_WXYZ, (_FUMA_W, 1.0, 1.0, 1.0), "FuMa", "channels W, X, Y, Z with W at -3 dB, as FuMa has them")
+_FUMA_GAIN = Remedy(gains=(_FUMA_W, 1.0, 1.0, 1.0), name="W louder by 3 dB", text="W at -3 dB, as FuMa has it")
 N3D = Remedy(
     gains=(1.0, _N3D, _N3D, _N3D), name="N3D (ACN)", text="channels W, Y, Z, X in N3D, with Y, Z, X 4.8 dB higher"
 )
@@ -96,8 +108,8 @@ CHOICES = (AS_IS, WXYZ, FUMA, N3D, LEFT_RIGHT, FRONT_BACK, UP_DOWN)
 class Finding:
     """One result of the check. evidence: names to numbers or channel names; remedy: what to do, empty if nothing.
 
-    fix: what sets the samples right, if that is known. It is meant for the clip as it was checked: after applying one fix,
-    check again rather than apply another.
+    fix: what sets the samples right, if that is known. It is meant for the clip as it was checked: if that had been set right
+    in part, ``earlier.then(fix)`` is meant for the file. Of several findings apply one fix and check again, see ``together``.
     """
 
     code: str
@@ -124,14 +136,40 @@ def check(audio: np.ndarray, sample_rate: int) -> list[Finding]:
     ratios = _energy_ratios(audio, sample_rate)
     findings = _over_full_scale(peak_dbfs) or _clipping(audio)
     bent = bool(findings)  # clipping changes the ratio of the channels
-    findings += _copies(audio, energy) or _dead(energy, ratios) or ([] if bent else _gains(audio, sample_rate, ratios))
-    return findings or [_fine(audio, sample_rate, peak_dbfs, ratios)]
+    copies_or_dead = _copies(audio, sample_rate, energy) or _dead(energy, ratios)
+    findings += copies_or_dead or ([] if bent else _gains(audio, sample_rate, ratios))
+    return findings or [_narrow(audio, sample_rate, ratios) or _fine(peak_dbfs, ratios)]
 
 
-def _fine(audio: np.ndarray, sample_rate: int, peak_dbfs: float, ratios: np.ndarray | None) -> Finding:
+def together(findings: list[Finding]) -> list[Finding]:
+    """Findings of one clip, those of the samples and those against its labels, with one fix where gains and axes are both wrong."""
+    gains = next((f for f in findings if f.code == "not_sn3d" and f.fix in (FUMA, N3D)), None)
+    axes = next((f for f in findings if f.code == "axes"), None)
+    if gains is None or axes is None or axes.fix is None:
+        return findings
+    fix = axes.fix.then(_FUMA_GAIN if gains.fix is FUMA else N3D)
+    with_both = replace(axes, remedy=f"take the clip as {fix.text}", fix=fix)
+    without = replace(gains, remedy="", fix=None)
+    return [with_both if f is axes else without if f is gains else f for f in findings]
+
+
+def _narrow(audio: np.ndarray, sample_rate: int, ratios: np.ndarray | None) -> Finding | None:
+    """A clip of many bands that end far below those that a network listens to, as a rate that was once lower leaves it."""
+    highest = _highest_sound(audio, sample_rate)
+    if ratios is None or highest >= min(_BANDWIDTH_HZ, sample_rate / 2):
+        return None
+    khz = highest / 1000
+    return Finding(
+        "narrow",
+        "warning",
+        f"nothing sounds above {khz:g} kHz, as in a clip that had a sample rate of {2 * khz:g} kHz",
+        {"no_sound_above_khz": khz, "ratio": round(float(ratios[0]), 2)},
+        "use a recording of 24 kHz or more: networks listen up to 12 kHz, and miss or mistake what is cut off",
+    )
+
+
+def _fine(peak_dbfs: float, ratios: np.ndarray | None) -> Finding:
     evidence = {"peak_dbfs": round(peak_dbfs, 1)}
-    if (highest := _highest_sound(audio, sample_rate)) < min(_BANDWIDTH_HZ, sample_rate / 2):
-        evidence["no_sound_above_khz"] = highest / 1000
     if ratios is None:
         return Finding("ok", "ok", "nothing speaks against ACN/SN3D first-order ambisonics", evidence)
     evidence["ratio"] = round(float(ratios[0]), 2)
@@ -202,8 +240,9 @@ def _over_full_scale(peak_dbfs: float) -> list[Finding]:
     ]
 
 
-def _copies(audio: np.ndarray, energy: np.ndarray) -> list[Finding]:
-    """A channel equal to W says that every sound comes along that axis; then the other two must be silent."""
+def _copies(audio: np.ndarray, sample_rate: int, energy: np.ndarray) -> list[Finding]:
+    """A channel equal to W says that every sound comes along that axis; then the other two must be silent. Two of the others
+    are equal where a source is in the plane between their axes, but then they have all of its energy."""
     for c in (1, 2, 3):
         others = [d for d in (1, 2, 3) if d != c]
         if energy[0] > 0 and np.array_equal(audio[0], audio[c]) and energy[others].sum() > 0.01 * energy[0]:
@@ -216,7 +255,28 @@ def _copies(audio: np.ndarray, energy: np.ndarray) -> list[Finding]:
                     "check that the file is not mono or stereo copied to four channels",
                 )
             ]
+    for c, d in itertools.combinations((1, 2, 3), 2):
+        if energy[c] > 0 and np.array_equal(audio[c], audio[d]) and _incomplete(audio, sample_rate):
+            names = [CHANNELS[c], CHANNELS[d]]
+            return [
+                Finding(
+                    "identical",
+                    "warning",
+                    f"channels {' and '.join(names)} are identical",
+                    {"channels": names},
+                    "check the cables and the export: one of the two has been recorded or written twice",
+                )
+            ]
     return []
+
+
+def _incomplete(audio: np.ndarray, sample_rate: int) -> bool:
+    """Whether Y, Z and X together do not have the energy of W, looked at in bands and segments."""
+    cells = _cell_energies(audio, sample_rate)
+    total = cells.sum(axis=0)
+    heard = total > total.max(initial=0) * 10 ** (_CELL_RANGE_DB / 10)
+    own = np.maximum(cells[0, heard], 1e-9 * total[heard])
+    return bool(heard.any()) and _misfit((total[heard] - own) / own) >= 0.1
 
 
 def _dead(energy: np.ndarray, ratios: np.ndarray | None) -> list[Finding]:

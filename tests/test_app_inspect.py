@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, figure, live, noise, shown, start, upload
 
 from app import compute, state
-from einv2 import foa, inference
+from einv2 import foa, inference, inputcheck
 
 ROOT = Path(__file__).parent.parent
 
@@ -120,6 +120,19 @@ def test_gains_of_another_convention_are_mended_by_one_click():
     assert any("the channels fit" in m.value for m in app.markdown)
     fine(next(b for b in app.button if b.label.startswith("Undo")).click().run())
     assert any("warning" in m.value for m in app.markdown)
+
+
+def test_what_is_found_after_a_remedy_is_added_to_it():
+    """Read as W, X, Y, Z by hand, a FuMa clip shows the level of its W; and one click sets that right too."""
+    rng = np.random.default_rng(1)
+    parts = [foa.encode(0.1 * rng.standard_normal(24000).astype(np.float32), a, 10) for a in (40, -120, 160)]
+    fuma = np.concatenate(parts, axis=1)[[0, 3, 1, 2]] * np.array([2**-0.5, 1, 1, 1], np.float32)[:, None]
+    app = fine(upload("fuma.wav", encoded(fuma)))
+    app.selectbox(key="channels").set_value("W, X, Y, Z in SN3D").run()
+    fine(next(b for b in app.button if b.label == "Read it so").click().run())
+    fine(next(b for b in app.button if b.label == "Read as FuMa").click().run())
+    assert app.session_state[state.PREPARED][3].fix is inputcheck.FUMA
+    assert any("the channels fit" in m.value for m in app.markdown)
 
 
 def test_a_layout_chosen_by_hand():

@@ -78,6 +78,19 @@ def test_copied_channels():
     assert codes(noise[[0, 1, 0, 1]]) == ["identical"]
 
 
+@pytest.mark.parametrize("c, d", [(1, 2), (2, 3), (1, 3)])
+def test_a_directional_channel_in_place_of_another(c, d):
+    audio = scene(2, 4, diffuse=0.2)
+    audio[c] = audio[d]
+    (finding,) = inputcheck.check(audio, RATE)
+    assert finding.code == "identical" and finding.evidence["channels"] == [foa.CHANNELS[c], foa.CHANNELS[d]]
+
+
+def test_a_source_between_two_axes_has_no_copied_channels():
+    w = 0.1 * np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    assert codes(np.stack([w, w / 2**0.5, 0 * w, w / 2**0.5])) == ["ok"]
+
+
 @pytest.mark.parametrize("seed", RNG_SEEDS)
 def test_other_gains(seed):
     audio = scene(seed, 1 + seed % 4)
@@ -203,6 +216,31 @@ def test_a_remedy():
         inputcheck.Remedy().apply(audio[:2])
 
 
+def test_two_remedies_in_one():
+    audio = scene(0, 2)
+    first, second = inputcheck.Remedy((0, 2, 3, 1), (1, -2, 1, 1)), inputcheck.Remedy((3, 1, 0, 2), (1, 0.5, 1, 3))
+    np.testing.assert_allclose(first.then(second).apply(audio), second.apply(first.apply(audio)), rtol=1e-6)
+    assert inputcheck.N3D.then(inputcheck.LEFT_RIGHT).gains[1] == pytest.approx(-(3**-0.5))
+    assert inputcheck.LEFT_RIGHT.then(inputcheck.LEFT_RIGHT) is inputcheck.AS_IS
+    assert inputcheck.WXYZ.then(inputcheck.FUMA) is inputcheck.FUMA  # not reordered twice
+
+
+@pytest.mark.parametrize(
+    "written, gains, fix",
+    [
+        ([0, 3, 1, 2], [2**-0.5, 1, 1, 1], "FuMa"),
+        ([0, 1, 2, 3], [1, -(3**0.5), 3**0.5, 3**0.5], "left and right flipped, then N3D (ACN)"),
+    ],
+)
+def test_gains_and_axes_that_are_both_wrong_have_one_fix(written, gains, fix):
+    audio, table = labelled(SPREAD)
+    file = audio[written] * np.array(gains, np.float32)[:, None]
+    findings = inputcheck.together(inputcheck.check(file, RATE) + inputcheck.check_against(file, RATE, table))
+    fixes = [f.fix for f in findings if f.fix]
+    assert [f.name for f in fixes] == [fix]
+    np.testing.assert_allclose(fixes[0].apply(file), audio, atol=1e-6)
+
+
 def test_choices_set_right_what_they_name():
     azimuth, elevation = 50, 20
     mono = np.random.default_rng(0).standard_normal(RATE) * 0.1
@@ -224,7 +262,8 @@ def test_choices_set_right_what_they_name():
 def test_narrow_clips_say_so():
     narrow = scipy.signal.sosfilt(scipy.signal.ellip(20, 0.1, 140, 3300, fs=RATE, output="sos"), scene(1, 3))
     (finding,) = inputcheck.check(narrow, RATE)
-    assert finding.level == "ok" and 3.5 <= finding.evidence["no_sound_above_khz"] <= 4
+    assert (finding.code, finding.level) == ("narrow", "warning") and 3.5 <= finding.evidence["no_sound_above_khz"] <= 4
+    assert "8 kHz" in finding.message or "7 kHz" in finding.message
     assert "no_sound_above_khz" not in inputcheck.check(scene(1, 3), RATE)[0].evidence
     assert "no_sound_above_khz" not in inputcheck.check(scene(1, 3), 8000)[0].evidence
 
