@@ -94,7 +94,7 @@ def test_a_mutated_checkpoint_is_read_or_refused_in_one_sentence(tmp_path, ours)
         lambda: fuzzing.mutated(content, draw, head=len(content) - len(parts(content)[1])),
         lambda: fuzzing.mutated(content, draw),
     )
-    cases = (draw.choice(ways)() for _ in range(1600))
+    cases = (draw.choice(ways)() for _ in range(1650))
     assert fuzzing.refusals([content], tmp_path / "net.safetensors", read) == [None]
     found = fuzzing.refusals(cases, tmp_path / "net.safetensors", read)
     assert found.count(None) > 40 and len(set(found)) > 100
