@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import compute, shelf, state
-from app.plots.ribbons import Block, Ribbons
+from app.plots.ribbons import Block, Ribbons, stacked
 from app.state import Source
 from einv2 import introspect, labels
 from einv2.config import LABEL_FRAMES_PER_SECOND
@@ -18,11 +18,13 @@ from einv2.decode import Decoding
 from einv2.inference import CHUNK_SECONDS, Prediction
 from einv2.metrics import following
 from einv2.metrics.agreement import Agreement, agreement, differences
-from einv2.metrics.following import Assignment, Following
+from einv2.metrics.following import NOTHING, Assignment, Following
 from einv2.metrics.identity import IdentityCounts, identity_counts
+from einv2.metrics.linking import linked
 
 KEPT = 48
 MAX_LANES = 24  # of one system that are drawn; all are measured
+MOST_TRACKS = 8  # a system with more numbers than this numbers instances, not output tracks
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class System:
     """What one system says of the clip.
 
     table: frame table with ``confidence`` (NaN where it is not known), whose ``track`` counts ``lanes``, the names of its output
-    tracks, and whose ``class`` counts ``classes``. key: equal where the same is said.
+    tracks, and whose ``class`` counts ``classes``. key: equal where the same is said. numbers: of each row of the table the number
+    that tells whether it is the same as another, where several of them share a lane one after the other; else None.
     """
 
     name: str
@@ -38,10 +41,23 @@ class System:
     lanes: tuple[str, ...]
     classes: tuple[str, ...]
     key: tuple
+    numbers: np.ndarray | None = None
 
     @property
     def block(self) -> Block:
         return Block(self.name, self.lanes[:MAX_LANES])
+
+    @property
+    def numbered(self) -> pd.DataFrame:
+        """The table with its own numbers as tracks, by which identity is measured."""
+        return self.table if self.numbers is None else self.table.assign(track=self.numbers)
+
+    def on_lanes(self, marks: pd.DataFrame) -> pd.DataFrame:
+        """``Following.marks`` of ``numbered``, its numbers brought to lanes."""
+        if self.numbers is None:
+            return marks
+        lane = dict(zip(self.numbers.tolist(), self.table["track"].tolist())) | {NOTHING: NOTHING}
+        return marks.assign(**{c: [lane[n] for n in marks[c]] for c in ("track", "before")})
 
 
 @dataclass(frozen=True)
@@ -100,8 +116,9 @@ def of_network(source: Source, name: str, prediction: Prediction, decoding: Deco
 def of_csv(source: Source, name: str, data: bytes, classes: tuple[str, ...], n_frames: int) -> tuple[System, int]:
     """The detections in a CSV of any DCASE year, and how many of its rows lie beyond the end of the clip.
 
-    Where no two rows share frame and track, a track is an output track; otherwise it numbers the instances of a class, and each
-    instance of each class has a lane. ValueError, one sentence, if it cannot be read with these classes.
+    Where no two rows share frame and track, a track is an output track; otherwise, or where there are more than ``MOST_TRACKS``, it
+    numbers the instances of a class. Then a class has as many lanes as it has instances at once. Where the file has no numbers,
+    instances are told apart by their directions. ValueError, one sentence, if it cannot be read with these classes.
     """
     key = ("csv", hash(data), classes, source.start, n_frames, name)
     return kept(key, lambda: _of_csv(source, name, data, classes, n_frames, key))
@@ -113,12 +130,36 @@ def _of_csv(source: Source, name: str, data: bytes, classes: tuple[str, ...], n_
     table = table[table["frame"] >= first]
     table = table.assign(frame=table["frame"] - first, confidence=np.nan)
     inside = table[table["frame"] < n_frames].reset_index(drop=True)
-    if inside.duplicated(["frame", "track"]).any():
+    n_beyond = len(table) - len(inside)
+    if not has_numbers(data, classes):
+        inside, lanes = _lane_by_class(inside.assign(track=linked(inside)), classes)
+        return System(name, inside, lanes, classes, key), n_beyond
+    numbers, track = np.unique(inside["track"].to_numpy(), return_inverse=True)
+    if inside.duplicated(["frame", "track"]).any() or len(numbers) > MOST_TRACKS:
         inside, lanes = _lane_by_class(inside, classes)
-    else:
-        numbers, track = np.unique(inside["track"].to_numpy(), return_inverse=True)
-        inside, lanes = inside.assign(track=track), tuple(f"track {n + 1}" for n in numbers)
-    return System(name, inside, lanes or ("track 1",), classes, key), len(table) - len(inside)
+        number, inside = inside["track"].to_numpy(), _one_after_the_other(inside)
+        inside, lanes = _lane_by_class(inside, classes)
+        return System(name, inside, lanes, classes, key, number), n_beyond
+    lanes = tuple(f"track {n + 1}" for n in numbers) or ("track 1",)
+    return System(name, inside.assign(track=track), lanes, classes, key), n_beyond
+
+
+def has_numbers(data: bytes, classes: tuple[str, ...]) -> bool:
+    """Whether the track numbers of a CSV tell the instances of a class apart; those of 2019 have none."""
+    if b"sound_event_recording" in data[:200].lower():
+        return False
+    return not labels.read_csv(io.BytesIO(data), classes, as_written=True).drop_duplicates().duplicated(
+        ["frame", "class", "track"]
+    ).any()  # fmt: skip
+
+
+def _one_after_the_other(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with tracks that count, in each class, as many as it has instances at once: an instance is a track of one class."""
+    span = table.groupby("track")["frame"].agg(["min", "max"]).assign(of=table.groupby("track")["class"].first())
+    lane = pd.Series(0, span.index)
+    for _, spans in span.sort_values("min", kind="stable").groupby("of"):
+        lane[spans.index] = stacked(spans["min"].to_numpy(), spans["max"].to_numpy() + 1)
+    return table.assign(track=lane.reindex(table["track"]).to_numpy(int))
 
 
 def _lane_by_class(table: pd.DataFrame, classes: Sequence[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -130,6 +171,20 @@ def _lane_by_class(table: pd.DataFrame, classes: Sequence[str]) -> tuple[pd.Data
     lane = pd.Series(pairs.index, index=pd.MultiIndex.from_frame(pairs))
     track = lane.reindex(pd.MultiIndex.from_frame(table[["class", "track"]])).to_numpy(int)
     return table.assign(track=track), names or ("all classes",)
+
+
+def fitting(data: bytes, lists: Sequence[tuple[str, ...]]) -> int:
+    """The place of the first of the class lists that a CSV can be read with; 0 if there is none."""
+    key = ("fitting", hash(data), *lists)
+    return kept(key, lambda: next((n for n, classes in enumerate(lists) if _reads(data, classes)), 0))
+
+
+def _reads(data: bytes, classes: tuple[str, ...]) -> bool:
+    try:
+        labels.read_csv(io.BytesIO(data), classes)
+    except ValueError:
+        return False
+    return True
 
 
 def compare(systems: Sequence[System], truth: compute.Truth | None, truth_key: tuple) -> Comparison:
@@ -163,7 +218,8 @@ def tracked(comparison: Comparison) -> dict[str, Tracked]:
 
 def _track(system: System, comparison: Comparison) -> Tracked:
     reference = labels.empty_table() if comparison.reference is None else comparison.reference
-    found = following.follow(system.table, reference)
+    found = following.follow(system.numbered, reference)
+    found = dataclasses.replace(found, marks=system.on_lanes(found.marks))
     return Tracked(system, found, Ribbons(following.segments(found, system.table), found.marks))
 
 
@@ -172,7 +228,7 @@ def counts(comparison: Comparison) -> dict[str, IdentityCounts]:
     return {
         name: kept(
             ("counts", system.key, comparison.key),
-            lambda system=system: identity_counts(system.table, comparison.reference),
+            lambda system=system: identity_counts(system.numbered, comparison.reference),
         )
         for name, system in comparison.systems.items()
     }

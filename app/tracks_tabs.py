@@ -126,7 +126,10 @@ def mark_rows(tracked: tracking.Tracked, name: str, comparison: Comparison) -> p
             "onset": onset,
             "offset": onset + marks["frames"] / LABEL_FRAMES_PER_SECOND,
             "track": [lanes[m] for m in marks["track"]],
-            "before": [lanes[m] for m in marks["before"]],
+            "before": [
+                lanes[before] + (", another number" if kind == "swap" and before == track else "")
+                for kind, track, before in zip(marks["kind"], marks["track"], marks["before"])
+            ],
         }
     )
 
@@ -140,11 +143,12 @@ def show_assignment(shown, comparison: Comparison) -> None:
     )
     events = comparison.events
     columns = [*ribbons.event_names(events, comparison.classes), "duplicate", "nothing"]
-    for number, (name, t) in enumerate(tracking.tracked(comparison).items()):
+    assignments = {name: (t, t.assignment) for name, t in tracking.tracked(comparison).items()}
+    most = max(part.max(initial=0) for _, a in assignments.values() for part in (a.follows, a.missed, a.nothing))
+    for number, (name, (t, a)) in enumerate(assignments.items()):
         st.markdown(f"**{widgets.plain(name)}**")
-        a = t.assignment
         seconds = np.block([[a.follows, a.duplicate[:, None], a.nothing[:, None]], [a.missed, np.full(2, np.nan)]])
-        widgets.plot(ribbons.matrix(seconds, [*t.system.lanes, "missed"], columns), f"assignment_{number}")
+        widgets.plot(ribbons.matrix(seconds, [*t.system.lanes, "missed"], columns, most=most), f"assignment_{number}")
     st.caption(
         "“duplicate”: the track says an event that another is matched with; “nothing”: it sounds, but follows no event; “missed”: "
         "the event is found on no track. Columns of events add up to their lengths, rows of tracks to the time that they sound."
@@ -204,7 +208,7 @@ def show_agreement(shown, comparison: Comparison) -> None:
     names = list(comparison.systems)
     if len(names) > 2:
         share = np.array([[tracking.agreed(comparison, a, b).share or 0 for b in names] for a in names])
-        widgets.plot(ribbons.matrix(100 * share, names, names, unit="%"), "agreement_all")
+        widgets.plot(ribbons.matrix(100 * share, names, names, unit="%", most=100), "agreement_all")
     if (two := choose_two(comparison)) is None:
         return
     found = tracking.agreed(comparison, *two)

@@ -10,10 +10,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, noise, only_error, shown
 
-from app import theme
+from app import state, theme, tracking
 from app.plots import network, ribbons
 from app.plots.ribbons import Block, Ribbons
-from einv2 import introspect
+from einv2 import introspect, labels
 from einv2.config import ModelConfig
 from einv2.metrics import following
 
@@ -102,6 +102,7 @@ def test_every_view_of_two_systems():
     app = example()
     n = len(figure(view(app, "Assignment"), 1)["data"][0]["text"])
     assert n == 3  # two tracks, and what is missed
+    assert len({figure(app, n)["data"][0]["zmax"] for n in (1, 2)}) == 1  # one scale of colours for all
     assert len(app.metric) == 0
     assert table_of("the other")(view(app, "Differences"))["length"].is_monotonic_decreasing
     assert [m.label.startswith("Only") for m in app.metric] == [True, True]
@@ -129,7 +130,7 @@ def test_inside_networks_of_every_kind():
 
 
 def test_an_ensemble_and_a_table_of_another_system_stand_below():
-    app = example(tracks_ensemble=True)
+    app = example(tracks_ensembles=[("einv2-tpit", "einv2-nopit")])
     truth = (ROOT / "app" / "examples" / "two_of_a_kind.csv").read_bytes()
     for name, data in (("two_of_a_kind.csv", truth), ("other.csv", b"10,0,0,10,10\n10,3,0,50,10\n")):
         app.file_uploader(key="tracks_csv").upload(name, data, "text/csv")
@@ -138,6 +139,29 @@ def test_an_ensemble_and_a_table_of_another_system_stand_below():
     assert measures["coverage"].tolist()[3] == 100
     ticks = figure(app)["layout"]["yaxis"]["ticktext"]
     assert ticks[-2:] == ["alarm", "barking dog"]  # its tracks number the instances of a class: a lane for each
+
+
+def test_every_ensemble_of_the_networks_is_offered():
+    three = ("einv2-tpit", "einv2-cpit", "einv2-nopit")
+    app = example(networks=three, tracks_ensembles=[three[:2], three])
+    names = [a["text"] for a in figure(app)["layout"]["annotations"]]
+    assert names[3:] == ["<b>einv2-tpit + einv2-cpit</b>", "<b>einv2-tpit + einv2-cpit + einv2-nopit</b>"]
+    assert len(app.multiselect(key="tracks_ensembles").options) == 4
+    heat = figure(view(app, "Agreement"), 1)["data"][0]
+    assert (heat["zmin"], heat["zmax"]) == (0, 100)
+
+
+def test_tables_of_other_years_have_class_lists_of_their_own():
+    app = example(networks=())
+    events = b"sound_event_recording,start_time,end_time,ele,azi,dist\nspeech,1,3,0,10,1\nspeech,3,5,0,20,1\n"
+    for name, data in (("one.csv", events), ("two.csv", b"10,1,0,10,10\n10,1,1,50,10\n")):
+        app.file_uploader(key="tracks_csv").upload(name, data, "text/csv")
+    lists = [s for s in fine(app.run()).selectbox if s.label.startswith("Classes of") and "csv" in s.label]
+    assert [s.value for s in lists] == ["DCASE 2019", "as the network"]
+    lists[1].set_value("DCASE 2022 to 2024")
+    fine(app.run())
+    ticks = figure(app)["layout"]["yaxis"]["ticktext"]
+    assert ticks[-3:] == ["speech", "track 1", "track 2"] and "male speech" in live(app)["arrays"][0]["text"]
 
 
 def test_tables_alone_need_no_network():
@@ -185,6 +209,55 @@ def test_names_of_files_are_shown_as_they_are():
     assert any(shown(m.value) == "**<b>[x](y).csv**" for m in app.markdown)
 
 
+# Tables of other systems
+
+SOURCE = state.Source("clip.wav", b"")
+
+
+def of_csv(text: str, name="a.csv"):
+    return tracking._of_csv(SOURCE, name, text.encode(), labels.DCASE2020_CLASSES, 100, (name,))[0]
+
+
+def test_rows_without_numbers_are_told_apart_by_their_directions():
+    """Two alarms, of which the first in the file ends first: the other one is no swap."""
+    text = "".join(f"{t},0,30,0\n" for t in range(8)) + "".join(f"{t},0,-90,0\n" for t in range(12))
+    system = of_csv(text)
+    assert system.lanes == ("alarm", "alarm 2") and system.numbers is None
+    assert system.table.groupby("track")["azimuth"].unique().map(list).tolist() in ([[30], [-90]], [[-90], [30]])
+
+
+def test_events_of_2019_share_a_lane_one_after_the_other():
+    head = "sound_event_recording,start_time,end_time,ele,azi,dist\n"
+    system = of_csv(head + "".join(f"piano,{t},{t + 1},0,{10 * t},1\n" for t in range(6)) + "piano,2,4,0,-150,1\n")
+    assert system.lanes == ("piano", "piano 2")
+    assert system.table.groupby("track")["frame"].nunique().tolist() == [60, 20]
+
+
+def test_instances_with_numbers_share_lanes_and_keep_their_identity():
+    """Instance 1 ends where instance 2 begins, in the same direction: one event that goes on under another number."""
+    rows = [(t, 0, 1, 0) for t in range(5)] + [(t, 0, 2, 0) for t in range(5, 9)] + [(t, 3, 1, 90) for t in range(9)]
+    system = of_csv("".join(f"{t},{k},{n},{azimuth},0\n" for t, k, n, azimuth in rows))
+    assert system.lanes == ("alarm", "barking dog")
+    reference = pd.DataFrame({"frame": range(9), "class": 0, "track": 0, "azimuth": 0.0, "elevation": 0.0})
+    found = tracking._track(system, tracking.Comparison({}, reference, labels.DCASE2020_CLASSES, ()))
+    (mark,) = found.following.marks.itertuples()
+    assert (mark.kind, mark.frame, mark.track, mark.before) == ("swap", 5, 0, 0)
+    assert "under another number" in ribbons.mark_text(mark, ["alarm 1"], system.block)
+    assert found.assignment.follows.tolist() == [[pytest.approx(0.9)], [0]]
+
+
+def test_more_numbers_than_output_tracks_number_instances():
+    system = of_csv("".join(f"{5 * n},0,{n},10,0\n" for n in range(12)))
+    assert system.lanes == ("alarm",) and len(set(system.numbers)) == 12
+    assert of_csv("0,0,0,10,0\n0,0,1,50,0\n5,3,1,50,0\n").lanes == ("track 1", "track 2")
+
+
+@pytest.mark.parametrize("text", ["", "200,0,0,10,0\n"])
+def test_a_table_without_a_row_in_the_clip(text):
+    system = of_csv(text)
+    assert system.table.empty and len(system.lanes) == 1
+
+
 # Figures
 
 
@@ -226,7 +299,7 @@ def test_ribbons_are_put_into_the_standing_figure():
     assert len(figure.data) == 1 + len(arrays) == 5
     bars, swaps, duplicates, fragments = arrays
     colour = ribbons.event_colours(events(), CLASSES)[1]
-    assert bars["marker.color"] == [colour, ribbons._faded(colour), ribbons.GREY]
+    assert bars["marker.color"] == [colour, ribbons.faded(colour), ribbons.GREY]
     assert bars["marker.pattern.shape"] == ["", "/", ""] and bars["text"] == ["alarm 2", "alarm 2", "piano"]
     assert swaps["x"] == [1.2] and duplicates["x"] == [0.7] and fragments["x"] == []
     assert swaps["customdata"] == [[0.2, 2.7, "a: swap at 1.2 s: alarm 2 goes on on track 1, from track 2"]]
@@ -247,6 +320,7 @@ def test_without_events_ribbons_have_the_colours_of_classes():
 def test_a_matrix_shows_numbers_and_leaves_out_what_is_not_there():
     heat = ribbons.matrix(np.array([[1.25, 0], [np.nan, 3]]), ["a<b", "c"], ["x", "y"]).data[0]
     assert [list(row) for row in heat.text] == [["1.2", ""], ["", "3.0"]] and heat.customdata[0][0] == "a&lt;b, x"
+    assert (heat.zmin, heat.zmax) == (0, 3)  # Plotly takes the one only with the other
 
 
 def test_attention_in_per_mille_with_times_of_the_clip():

@@ -80,7 +80,7 @@ def stacked(onset: np.ndarray, offset: np.ndarray) -> np.ndarray:
 def legend() -> str:
     """What the fillings and symbols mean, as HTML that wraps."""
     box = "width:1.1em;height:.8em;border-radius:.15em;border:1.5px solid"
-    hatched = f"repeating-linear-gradient(135deg,{EXAMPLE_COLOUR} 0 2px,{_faded(EXAMPLE_COLOUR)} 2px 6px)"
+    hatched = f"repeating-linear-gradient(135deg,{EXAMPLE_COLOUR} 0 2px,{faded(EXAMPLE_COLOUR)} 2px 6px)"
     fillings = {
         "follows the event": f"{box} {EXAMPLE_COLOUR};background:{EXAMPLE_COLOUR}",
         "says it a second time": f"{box} {EXAMPLE_COLOUR};background:{hatched}",
@@ -265,7 +265,8 @@ def _shortened(name: str) -> str:
     return name if len(name) <= LONGEST_LANE_NAME else name[: LONGEST_LANE_NAME - 1].rstrip() + "…"
 
 
-def _faded(colour: str) -> str:
+def faded(colour: str) -> str:
+    """Of what is said a second time."""
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({r},{g},{b},0.25)"
 
@@ -343,7 +344,7 @@ def _fill(event: int, duplicate: bool, heard: str, colours: list[str] | None) ->
         return GREY, "rgba(0,0,0,0)", "", GREY, theme.NEUTRAL
     colour = colours[event]
     if duplicate:
-        return _faded(colour), colour, "/", colour, theme.NEUTRAL
+        return faded(colour), colour, "/", colour, theme.NEUTRAL
     return colour, colour, "", colour, theme.text_on(colour)
 
 
@@ -374,6 +375,8 @@ def mark_text(mark, names: Sequence[str], block: Block) -> str:
     """A mark in words, escaped; mark: a row of ``Following.marks``."""
     lane = escape(block.lanes[mark.track])
     at, event = f"{mark.frame / LABEL_FRAMES_PER_SECOND:.1f} s", escape(names[mark.event])
+    if mark.kind == "swap" and mark.before == mark.track:
+        return f"swap at {at}: {event} goes on on {lane} under another number"
     if mark.kind == "swap":
         before = escape(block.lanes[mark.before]) if mark.before < len(block.lanes) else f"track {mark.before + 1}"
         return f"swap at {at}: {event} goes on on {lane}, from {before}"
@@ -392,9 +395,11 @@ def matrix(
     row_title: str = "",
     column_title: str = "",
     unit: str = "s",
+    most: float | None = None,
 ) -> go.Figure:
-    """A heat map of seconds (R, C) with the numbers in it, the first row at the top."""
+    """A heat map of seconds (R, C) with the numbers in it, the first row at the top; its colours go from 0 to ``most``."""
     values = np.asarray(seconds, float)
+    most = values.max(initial=0, where=np.isfinite(values)) if most is None else most
     few = values.size <= 400
     text = [[f"{v:.1f}" if v > 0 else "" for v in row] for row in values]
     figure = go.Figure(
@@ -404,6 +409,7 @@ def matrix(
             texttemplate="%{text}" if few else None,
             colorscale=theme.SPECTROGRAM_COLOURS,
             zmin=0,
+            zmax=max(most, 0.1),
             xgap=1,
             ygap=1,
             colorbar=dict(title=dict(text=unit), thickness=12),

@@ -1,6 +1,7 @@
 """Tracks: any number of systems on one clip, and which event each of their output tracks follows."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from einv2.inference import Prediction
 
 AUDIO_KEY = "tracks_listen"
 AT_FIRST = ("einv2-tpit", "einv2-cpit", "einv2-nopit")  # where they are there
+MOST_COMBINED = 6  # networks of which every ensemble is offered; of more, those of two and that of all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ def page() -> None:
 
 
 def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...], ...], list, dict]:
-    """(networks as ``clip.analyse`` takes them, uploaded CSVs, the class lists of "truth" and "csv")."""
+    """(networks as ``clip.analyse`` takes them, uploaded CSVs, what ``choose_classes`` gives)."""
     available = shelf.names()
     at_first = [name for name in AT_FIRST if name in available] or available[:1]
     names = st.multiselect(
@@ -77,11 +79,7 @@ def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...],
         help="Those of the Models page. Each stands on its own.",
     )
     usable = tuple(name for name in names if clip.load_model(name, place))
-    networks = tuple((name,) for name in usable)
-    if len(usable) > 1 and st.toggle(
-        "Add their ensemble", key="tracks_ensemble", help="Their tracks are aligned in every frame, then averaged."
-    ):
-        networks += (usable,)
+    networks = tuple((name,) for name in usable) + choose_ensembles(usable)
     files = st.file_uploader(
         "Predictions of other systems",
         ["csv"],
@@ -89,16 +87,38 @@ def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...],
         key="tracks_csv",
         help="For this clip, in the CSV format of any DCASE year, 2019 to 2024. Ground truth can stand here, too.",
     )
-    return networks, files or [], choose_classes(source, usable, bool(files))
+    return networks, files or [], choose_classes(source, usable, files or [])
 
 
-def choose_classes(source: Source | None, networks: tuple[str, ...], with_files: bool) -> dict:
+def choose_ensembles(usable: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Any number of ensembles of two networks or more."""
+    if len(usable) < 2:
+        return ()
+    sizes = range(len(usable), 1, -1) if len(usable) <= MOST_COMBINED else (len(usable), 2)
+    offered = [members for size in sizes for members in itertools.combinations(usable, size)]
+    return tuple(
+        st.multiselect(
+            "Ensembles",
+            offered,
+            format_func=" + ".join,
+            key="tracks_ensembles",
+            placeholder="none",
+            help="Of the networks above: their tracks are aligned in every frame, then averaged.",
+        )
+    )
+
+
+def choose_classes(source: Source | None, networks: tuple[str, ...], files: list) -> dict:
+    """The class lists of the "truth" and, by its id, of each file."""
     classes = compute.load_model(networks[0]).classes if networks else labels.DCASE2020_CLASSES
-    chosen = {"truth": classes, "csv": classes}
+    chosen = {"truth": classes}
     if source is not None and source.truth is not None:
         chosen["truth"] = widgets.choose_truth_classes(classes)
-    if with_files:
-        chosen["csv"] = widgets.choose_truth_classes(classes, "Classes of the predictions", "tracks_classes")
+    lists = list(widgets.class_lists(classes).values())
+    for file in files:
+        what = f"Classes of {widgets.plain(file.name)}" if len(files) > 1 else "Classes of the predictions"
+        first = tracking.fitting(file.getvalue(), lists)
+        chosen[file.file_id] = widgets.choose_truth_classes(classes, what, f"tracks_classes_{file.file_id}", first)
     return chosen
 
 
@@ -128,7 +148,7 @@ def assemble(source: Source, hearing: Hearing, predictions: dict[str, Prediction
     truth = clip.read_truth(source, {"": silent}, hearing, classes["truth"])
     tables, taken = [], set(predictions)
     for file in files:
-        if system := read_table(source, file, unlike(file.name, taken), classes["csv"], n_frames):
+        if system := read_table(source, file, unlike(file.name, taken), classes[file.file_id], n_frames):
             tables.append(system)
             taken.add(system.name)
     return Shown(source, hearing, predictions, tuple(tables), truth)
