@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -5,6 +7,7 @@ import pytest
 
 from app import theme
 from app.plots import timeline
+from einv2 import labels
 
 CLASSES = ("alarm", "piano")
 TRACKS = ("track 1", "track 2")
@@ -94,10 +97,37 @@ def contrast(a, b):
 
 def test_class_colours_differ_and_carry_legible_text():
     colours = list(theme.CLASS_COLOURS.values())
-    assert len(set(colours)) == len(colours) == 14
+    assert len(set(colours)) == len(colours) and set(labels.DCASE2020_CLASSES) <= set(theme.CLASS_COLOURS)
     for colour in [*colours, theme.class_colour("a class of another list")]:
         assert contrast(colour, theme.text_on(colour)) >= 4.5
         assert contrast(colour, "#FFFFFF") >= 2 and contrast(colour, "#0E141A") >= 2
+
+
+# Linear RGB as it is seen without one kind of cone: Machado, Oliveira and Fernandes 2009, severity 1.
+SEEN = {
+    "all cones": np.eye(3),
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour, seen):
+    """CIE L*a*b* of #RRGGBB under D65."""
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(seen @ linear, 0, 1) / TO_XYZ.sum(axis=1)
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("seen", SEEN)
+@pytest.mark.parametrize("classes", {*labels.CLASS_LISTS.values()}, ids=len)
+def test_colours_of_a_class_list_are_apart_for_every_eye(classes, seen):
+    """By more than a difference of colour that is plain in small marks side by side."""
+    points = [lab(theme.class_colour(name), np.array(SEEN[seen])) for name in classes]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(points, 2)) > 12
 
 
 def test_a_class_has_one_colour_in_every_list():
