@@ -28,6 +28,7 @@ def choose() -> Source | None:
         AUDIO_TYPES,
         key=_key("clip_upload"),
         on_change=take_recording,
+        max_upload_size=widgets.upload_limit(),
         help="4 channels W, Y, Z, X (ACN/SN3D), any rate, from 0.2 s. It stays on this machine.",
     )
     st.file_uploader(

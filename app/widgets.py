@@ -28,6 +28,14 @@ def _sentence(text: object) -> str:
     return str(text) if str(text).endswith((".", "?")) else f"{text}."
 
 
+MOST_MB = 200  # of a recording; a checkpoint of the authors, with the state of its training, is larger
+
+
+def upload_limit() -> int:
+    """The size in MB up to which recordings are taken: none is read that is much larger than what a page shows at once."""
+    return min(MOST_MB, st.get_option("server.maxUploadSize"))
+
+
 MODELS_MISSING = (
     "There is no trained network in the folder pretrained/. "
     "Train one with `python -m einv2 train`, or fetch the project again."

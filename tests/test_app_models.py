@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import tomllib
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,8 +12,9 @@ from test_app import ROOT, TIMEOUT, only_error, shown
 from test_official import their_state_dict
 from test_shelf import SMALL, as_pth
 
-from app import compute, shelf
+from app import compute, shelf, training
 from einv2 import checkpoint, inference
+from einv2.config import ModelConfig
 
 HOSTILE = "![x](https://example.org/p.png) <b>x</b>"
 
@@ -107,6 +109,14 @@ def test_an_upload_is_in_every_list_at_once(ours):
     assert app.multiselect(key="networks").options == ["einv2", "net"]
     app.switch_page("views/evaluate.py").run()
     fine(app)
+
+
+def test_the_authors_checkpoint_is_not_too_large_to_upload():
+    with (ROOT / ".streamlit" / "config.toml").open("rb") as file:
+        limit = tomllib.load(file)["server"]["maxUploadSize"]
+    weights = 4 * training.n_parameters(ModelConfig.released())
+    assert limit * 1e6 > 4 * weights  # beside them stand three moments of their optimiser
+    assert f"client_max_body_size {limit + 10}m;" in (ROOT / "README.md").read_text()
 
 
 def test_the_authors_checkpoint_is_imported():
