@@ -27,7 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from app import folders, userdata
-from einv2 import checkpoint, datasets
+from einv2 import checkpoint, data, datasets
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
 from einv2.files import write_json
 from einv2.systems import SYSTEMS
@@ -108,9 +108,13 @@ class Order:
             *("--system", self.system),
             *(text for config in self.configs for text in _flags(config, given)),
         ]
-        if not all(one.is_kept for one in (*self.data, *self.validation)):
-            parts += ["--cache", str(userdata.root() / "runs" / FEATURES)]
-        return parts
+        return parts + (["--cache", str(self.cache)] if self.cache else [])
+
+    @property
+    def cache(self) -> Path | None:
+        """Where features are kept that may not be kept beside their clips."""
+        all_kept = all(one.is_kept for one in (*self.data, *self.validation))
+        return None if all_kept else userdata.root() / "runs" / FEATURES
 
     @property
     def command(self) -> str:
@@ -125,7 +129,15 @@ class Order:
             raise ValueError("Choose data to train on.")
         paths = ([one.path for one in sets] for sets in (self.data, self.validation))
         share, seed = self.train.validation_share, self.train.seed
-        return datasets.split_clips(*paths, self.train_part, self.validation_part, share, seed)
+        return datasets.split_clips(*paths, self.train_part, self.validation_part, share, seed, self.cache)
+
+    @property
+    def most_bytes(self) -> int:
+        """What the run will write: its networks, and the features that are not there yet. ValueError, OSError as ``clips``."""
+        model, features, _ = self.configs
+        return COPIES * 4 * n_parameters(model) + data.missing_bytes(
+            [clip for part in self.clips() for clip in part], features
+        )
 
 
 def _flags(config, given: dict) -> Iterator[str]:
@@ -347,8 +359,7 @@ def _changed(path: Path) -> float | None:
 def start(order: Order, beside: bool = False, seconds_an_epoch: float | None = None) -> Run:
     """Begin a run; ``beside`` others that go, if it is asked for. seconds_an_epoch: as it was measured."""
     userdata.path_of("runs", order.name)
-    order.clips()
-    userdata.require_room(COPIES * 4 * n_parameters(order.configs[0]))
+    userdata.require_room(order.most_bytes)
     with _alone(beside):
         unfinished = userdata.begin("runs", order.name)
         write_json(

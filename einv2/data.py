@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,7 @@ def cached_features(clip: Clip, config: FeatureConfig) -> np.ndarray:
     The cache is keyed by the feature configuration; a file is written beside and renamed, and one that is damaged or older
     than its clip is computed again. OSError in one sentence if it cannot be written.
     """
-    key = hashlib.sha256(json.dumps(to_json(config), sort_keys=True).encode()).hexdigest()[:12]
-    path = clip.features / f".features-{key}" / _cache_name(clip)
+    path = _cache_path(clip, config)
     if (kept := _kept_features(path, clip, config)) is not None:
         return kept
     features = compute_features(clip.audio, config)
@@ -39,6 +38,18 @@ def cached_features(clip: Clip, config: FeatureConfig) -> np.ndarray:
             f"the features of {clip.audio.name} ({features.nbytes / 1e6:.0f} MB) cannot be kept in {clip.features} "
             f"({error.strerror or error}): free space there, or choose another folder with --cache."
         ) from error
+
+
+def missing_bytes(clips: Sequence[Clip], config: FeatureConfig) -> int:
+    """What ``cached_features`` will yet write for clips, nearly: nothing for those whose features are there."""
+    missing = [clip for clip in clips if _kept_features(_cache_path(clip, config), clip, config) is None]
+    a_second = N_CHANNELS * config.n_mels * np.dtype(np.float16).itemsize * config.sample_rate / config.hop
+    return round(sum(audio.probe(clip.audio).seconds for clip in missing) * a_second)
+
+
+def _cache_path(clip: Clip, config: FeatureConfig) -> Path:
+    key = hashlib.sha256(json.dumps(to_json(config), sort_keys=True).encode()).hexdigest()[:12]
+    return clip.features / f".features-{key}" / _cache_name(clip)
 
 
 def _cache_name(clip: Clip) -> Path:

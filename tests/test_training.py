@@ -132,6 +132,19 @@ def test_what_cannot_be_is_refused_before_anything_is_made(changes, sentence):
     assert training.runs() == []
 
 
+def test_features_that_are_not_there_yet_need_room(fake, monkeypatch):
+    fake()
+    asked = order()
+    networks = training.COPIES * 4 * training.n_parameters(asked.configs[0])
+    assert asked.most_bytes - networks == 6 * 8 * 40 * 7 * 64 * 2  # clips, seconds, frames a second, float16
+    monkeypatch.setattr(userdata, "limit_bytes", lambda: userdata.used_bytes() + networks + 1_000_000)
+    with pytest.raises(ValueError, match=r"this may need 3\.4 MiB more: delete what is no longer needed"):
+        training.start(asked)
+    for clip in [clip for part in asked.clips() for clip in part]:
+        data.cached_features(clip, asked.configs[1])
+    assert asked.most_bytes == networks
+
+
 def test_a_full_folder_is_said(monkeypatch):
     monkeypatch.setattr(userdata, "limit_bytes", lambda: 1000)
     with pytest.raises(ValueError, match="of the 1 KiB that it may"):
