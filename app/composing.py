@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import userdata
+from app import training, userdata
 from app.state import Source as Clip
 from einv2.config import from_json
 from einv2.files import write_json
@@ -416,6 +416,30 @@ def _end(batch: Batch, why: str) -> str:
     why = why or f"The set could not be rendered: {_last_line(batch.folder / LOG)}"
     userdata.discard(batch.folder)
     return why
+
+
+def scenes_of(name: str) -> list[Path]:
+    """The recordings of a kept set, in the order of their numbers."""
+    found = userdata.path_of("scenes", name).glob("foa_dev/*.flac")
+    return sorted((p for p in found if not p.is_symlink()), key=lambda p: (p.stem.rpartition("mix")[2], p.stem))
+
+
+def open_scene(recording: Path) -> Clip:
+    """A scene of a kept set. ValueError, one sentence, if it is not there any more."""
+    truth = recording.parent.with_name("metadata_dev") / f"{recording.stem}.csv"
+    try:
+        return Clip(recording.name, recording, truth.name, truth.read_bytes(), truth_classes=CLASS_LISTS["dcase2020"])
+    except OSError as error:
+        raise ValueError(f"{recording.name} cannot be opened: {error.strerror}.") from None
+
+
+def remove_set(name: str) -> None:
+    """Delete a kept set. ValueError, one sentence, if it is not there, or a run trains on it."""
+    place = str(userdata.path_of("scenes", name))
+    for run in training.runs():
+        if run.state == training.RUNNING and place in run.order.get("paths", []):
+            raise ValueError(f"{run.name} is training on {name}: stop it before its data are deleted.")
+    userdata.remove("scenes", name)
 
 
 def _full() -> str:

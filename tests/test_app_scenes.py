@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 from test_app import ROOT, TIMEOUT, only_error, shown
 
-from app import composing, state, userdata
+from app import composing, state, training, userdata
 from app.composing import SetConfig
 from einv2 import audio, cli, labels
 from einv2.simulate import SceneConfig
@@ -349,7 +350,7 @@ def order(app, n=2, seconds=2, name="mine") -> AppTest:
     return press(app.run(), "Render and keep the set")
 
 
-def test_a_set_is_kept_listed_and_deleted():
+def test_a_set_is_kept_listed_opened_and_deleted(monkeypatch):
     app = start("Training set")
     assert any("everyone who may use this app" in i.value for i in app.info)
     order(app)
@@ -361,8 +362,18 @@ def test_a_set_is_kept_listed_and_deleted():
     (first, second) = sorted((folder / "foa_dev").iterdir())
     assert audio.probe(first).seconds == audio.probe(second).seconds == 2.0
     assert labels.read_csv(folder / "metadata_dev" / f"{first.stem}.csv") is not None
+    assert app.text_input(key="set_name").value == "random-1"
     order(app)
     assert "mine is there already" in only_error(app)
+    app.number_input(key="set_look_mine").set_value(2).run()
+    inspect = press(app, "Open in Inspect")
+    clip = inspect.session_state[state.CLIP]
+    assert clip.data == second and clip.truth == (folder / "metadata_dev" / f"{second.stem}.csv").read_bytes()
+    app = start("Training set")
+    running = SimpleNamespace(name="run-1", state=training.RUNNING, order={"paths": [str(folder)]})
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "runs", lambda: [running])
+        assert "run-1 is training on mine: stop it" in only_error(press(app, "Yes, delete it"))
     press(app, "Yes, delete it")
     assert not folder.exists() and "None yet." in [m.value for m in app.markdown]
 

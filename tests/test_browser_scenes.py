@@ -53,8 +53,6 @@ def starts(page):
 
 
 def click_map(page, azimuth, elevation):
-    """On the map that shows the first source as chosen: it comes anew with every change."""
-    page.wait_for_function(f"() => {DRAWN}.at(-1)?._fullData.at(-1).marker.line.width[0] === 3")
     page.evaluate(f"() => {DRAWN}.at(-1).scrollIntoView({{block: 'center'}})")
     page.wait_for_timeout(500)
     place = page.evaluate(
@@ -69,6 +67,11 @@ def click_map(page, azimuth, elevation):
     page.mouse.move(*place)
     page.wait_for_timeout(300)
     page.mouse.click(*place)
+
+
+def wait_for_chosen(page, n):
+    """Until the map, which comes anew with every change, shows a source as chosen."""
+    page.wait_for_function(f"() => {DRAWN}.at(-1)?._fullData.at(-1).marker.line.width[{n}] === 3")
 
 
 def wait_for_start(page, n, where):
@@ -90,11 +93,23 @@ def test_a_click_on_the_map_sets_the_chosen_direction(composed):
     assert starts(page)[0] == [60, 10]
     page.locator(".st-key-scene_target input").click()
     page.get_by_text("the start of source 1 (ringing phone)").click()
+    wait_for_chosen(page, 0)
     click_map(page, 135, -45)
     wait_for_start(page, 0, [135, -45])
+    wait_for_chosen(page, 0)
     click_map(page, -90, 30)  # and once more
     wait_for_start(page, 0, [-90, 30])
     assert starts(page)[1] == [-110, 0]
+
+
+def test_a_click_on_the_map_places_a_source_of_the_chosen_class(composed):
+    page = composed()
+    page.locator(".st-key-scene_new_class input").click()
+    page.get_by_role("option", name="piano").click()
+    click_map(page, -60, 45)
+    wait_for_start(page, 2, [-60, 45])
+    assert starts(page)[:2] == [[60, 10], [-110, 0]]
+    assert "3: piano" in page.evaluate(f"() => {DRAWN}.at(-1)._fullData.at(-1).customdata[2]")
 
 
 def test_a_cell_of_the_table_is_edited(composed):

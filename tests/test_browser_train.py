@@ -1,9 +1,8 @@
-"""From a composed scene to a trained network that hears it, in headless Chromium, through kill -9 of training and server."""
+"""From nothing to a trained network that hears it, in headless Chromium, through kill -9 of training and server."""
 
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -60,9 +59,7 @@ def until(done: Callable):
 
 
 @pytest.fixture
-def server(tmp_path, scenes):
-    for kind in ("foa_dev", "metadata_dev"):
-        shutil.copytree(scenes / kind, tmp_path / "scenes" / "six" / kind)
+def server(tmp_path):
     started = Server(tmp_path)
     yield started
     started.kill()
@@ -104,9 +101,21 @@ def choose(page, label, option):
     page.get_by_role("option", name=option).click()
 
 
+def make_set(page):
+    """A training set for a try, made on the Scenes page."""
+    page.get_by_role("link", name="Scenes").click()
+    page.get_by_text("Training set", exact=True).click()
+    for label, value in (("Scenes", 6), ("Length of each (s)", 8)):
+        page.get_by_label(label, exact=True).fill(str(value))
+        page.keyboard.press("Enter")
+    page.get_by_text("--scenes 6 --seconds 8").wait_for()
+    page.get_by_role("button", name="Render and keep the set").click()
+    page.get_by_text("random-1 is kept: 6 scenes.").wait_for()
+
+
 def train(page):
     """The page of trainings, with a network for a try chosen."""
-    page.get_by_role("link", name="Train").click()
+    page.get_by_role("link", name="Train a network on it").click()
     page.get_by_role("button", name="Start training").wait_for()
     choose(page, "Size", "tiny")
     page.get_by_text("90,398 parameters").wait_for()
@@ -125,6 +134,7 @@ def chart(page, key):
 
 def test_a_network_is_trained_through_kills_and_hears_a_composed_scene(server, visit):
     page = visit(viewport={"width": 1400, "height": 1000})
+    make_set(page)
     train(page)
     page.locator(".st-key-train_stop_run-1 button").wait_for()
     until(lambda: epochs_of(server.data))

@@ -99,7 +99,7 @@ def editor_key() -> str:
 def one_scene() -> None:
     st.markdown(
         "Say which sounds start when, for how long, and on which way around you; every direction of the annotation is then exact. "
-        "Draw a random scene to begin with, change the table, and render it."
+        "Click on the map to place a source, or draw a random scene; change the table, and render it."
     )
     uploads = choose_beginnings()
     sounds = {name: upload.sound for name, upload in uploads.items()} | st.session_state[REQUIRED]
@@ -175,6 +175,7 @@ def choose_uploads() -> dict[str, Upload]:
         accept_multiple_files=True,
         key=uploader_key(),
         on_change=forget_removed,
+        max_upload_size=widgets.upload_limit(),
         help=f"1 channel, from 0.2 to {scenes.MAX_SOUND_SECONDS:g} s, at most {composing.MAX_UPLOADS} files.",
     )
     st.session_state[FILES] = {file.file_id for file in files}
@@ -512,10 +513,14 @@ def open_elsewhere(clip: state.Source) -> None:
     there = {name: page for name, page in PAGES.items() if (root / page[0]).is_file()}
     for column, (name, (path, icon)) in zip(st.columns(len(there)), there.items()):
         if column.button(f"Open in {name}", key=f"scene_open_{path}", icon=icon, type="primary", width="stretch"):
-            st.session_state[state.CLIP] = clip
-            for key in (state.MOMENT, state.SEEK, "truth_classes"):
-                st.session_state.pop(key, None)
-            st.switch_page(path)
+            open_in(path, clip)
+
+
+def open_in(path: str, clip: state.Source) -> None:
+    st.session_state[state.CLIP] = clip
+    for key in (state.MOMENT, state.SEEK, "truth_classes"):
+        st.session_state.pop(key, None)
+    st.switch_page(path)
 
 
 def show_downloads(result: Rendered) -> None:
@@ -643,6 +648,7 @@ def watch(batch: Batch) -> None:
 def show_outcome(batch: Batch | None) -> None:
     if batch is not None and batch.is_kept:
         st.success(widgets.plain(batch.outcome), icon=":material/check:")
+        st.page_link("views/train.py", label="Train a network on it", icon=":material/model_training:")
     elif batch is not None:
         widgets.warning(batch.outcome)
 
@@ -655,9 +661,11 @@ def show_sets() -> None:
     if not sets:
         st.markdown("None yet.")
     for kept in sets:
-        name, size, delete = st.columns([3, 2, 1.5], vertical_alignment="center")
+        name, size, look, delete = st.columns([3, 2, 1.6, 1.4], vertical_alignment="center")
         name.markdown(f"**{widgets.plain(kept.name)}**")
         size.markdown(f"{userdata.size_text(kept.n_bytes)}, {kept.n_files} files")
+        with look.popover("Look inside", icon=":material/graphic_eq:", width="stretch"):
+            look_inside(kept.name)
         with delete.popover("Delete", icon=":material/delete:", width="stretch"):
             st.markdown(f"Delete {widgets.plain(kept.name)} for everyone? It cannot be brought back.")
             st.button(
@@ -665,9 +673,23 @@ def show_sets() -> None:
             )
 
 
+def look_inside(name: str) -> None:
+    """One scene of a set, to be opened on another page."""
+    recordings = composing.scenes_of(name)
+    if not recordings:
+        st.caption("There are no scenes in it.")
+        return
+    n = st.number_input(f"Scene, 1 to {len(recordings)}", 1, len(recordings), key=f"set_look_{name}")
+    if st.button("Open in Inspect", key=f"set_open_{name}", type="primary", width="stretch"):
+        try:
+            open_in("views/inspect.py", composing.open_scene(recordings[n - 1]))
+        except ValueError as error:
+            widgets.error(error)
+
+
 def delete_set(name: str) -> None:
     try:
-        userdata.remove("scenes", name)
+        composing.remove_set(name)
     except (ValueError, OSError) as error:
         st.session_state[WRONG] = (
             f"{name} could not be deleted: {error.strerror}." if isinstance(error, OSError) else str(error)
