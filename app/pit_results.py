@@ -6,7 +6,7 @@ tables.json holds what has been measured of networks that are not shipped, and w
      "table3": [{"system": "einv2-none", "augmented": true, "er": 0.45, "f": 0.65, "le": 10.5, "lr": 0.71, "n_clips": 30}, ...]}
 
 system: a name of ``einv2.systems.SYSTEMS``; le in degrees, f and lr in [0, 1]. Any figure may be left out, and
-n_clips (of the test, told only), augmented (default true, looked at in table3), and either table.
+n_clips (of the test) and epochs, which are told only, augmented (default true, looked at in table3), and either table.
 """
 
 import json
@@ -24,12 +24,13 @@ MEASURES = {"table2": ("F", "LE"), "table3": ("ER", "F", "LE", "LR")}
 
 @dataclass(frozen=True)
 class Shipped:
-    """The header of a checkpoint, as far as it is of use here."""
+    """The header of a checkpoint, as far as it is of use here. epochs: that it was trained for, None where it does not say."""
 
     name: str
     curve: list[dict]
     scores: dict
     augmented: bool
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ def shipped(folder: Path | None = None) -> tuple[list[Shipped], list[str]]:
         except (ValueError, OSError) as error:
             problems.append(str(error))
             continue
-        trained = header["provenance"].get("train", {})
-        found.append(Shipped(name, header["curve"], header["scores"], bool(trained.get("rotate"))))
+        told, curve = header["provenance"], header["curve"]
+        epochs = told.get("epochs_done") or (curve[-1].get("epoch") if curve else None)
+        augmented = bool(told.get("train", {}).get("rotate"))
+        found.append(Shipped(name, curve, header["scores"], augmented, epochs))
     return found, problems
 
 
@@ -132,6 +135,19 @@ def _row(row: Row, table: str, entries: list[dict], note: str = "") -> Compared:
         if entry["system"] in row.systems:
             ours |= {m: entry[m.lower()] for m in MEASURES[table] if entry.get(m.lower()) is not None}
     return Compared(row.title, row.systems, row.paper, ours, note)
+
+
+def conditions(networks: list[Shipped], entries: list[dict]) -> str:
+    """How the networks were trained and tested, as far as they and the entries of a table say: "6 epochs; 30 test scenes"."""
+    epochs = _span([network.epochs for network in networks] + [entry.get("epochs") for entry in entries])
+    clips = _span([entry.get("n_clips") for entry in entries])
+    return "; ".join([f"{epochs} epochs"] * bool(epochs) + [f"{clips} test scenes"] * bool(clips))
+
+
+def _span(counts: list[int | None]) -> str:
+    """ "6", "6 to 20", or "" where none is known."""
+    known = sorted({count for count in counts if count})
+    return " to ".join(map(str, dict.fromkeys([known[0], known[-1]]))) if known else ""
 
 
 def missing(rows: list[Compared]) -> list[str]:

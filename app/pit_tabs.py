@@ -11,12 +11,12 @@ import torch
 from app import compute, figure_texts, pit_texts, state, texts, widgets
 from app.compute import Hearing, Truth
 from app.player import player, scene
-from app.plots import pit
+from app.plots import pit, ribbons
 from app.state import Source
 from einv2 import geometry, labels, losses, microscope
 from einv2.decode import decode
 from einv2.inference import CHUNK_SECONDS, Prediction
-from einv2.metrics import errors, midpoint
+from einv2.metrics import errors, following, midpoint
 from einv2.metrics.identity import identity_counts
 from einv2.metrics.tracks import doa_alone, overlap_recall
 
@@ -134,6 +134,7 @@ def microscope_figure(lab: Lab, prediction: Prediction, found, part: str | None,
         lab.truth.lanes,
         lab.classes,
         cost_title=COST_TITLES[part],
+        parts={COST_TITLES[name]: found.costs[name] for name in microscope.PARTS},
         pulls=pulls(lab, prediction, found, rule),
         chunk_seconds=CHUNK_SECONDS if chunks else None,
     )
@@ -221,14 +222,43 @@ def show_networks(lab: Lab) -> None:
     frames, _, middle = midpoint.sources_and_midpoints(lab.reference_sed, lab.reference_doa)
     panels = {title: all_tracks(p, lab.active) for title, p in lab.predictions.items()}
     middles = frames, geometry.to_angles(middle)[0]
-    chart(pit.azimuths(panels, lab.truth.lanes, lab.classes, lab.hearing.seconds, middles))
+    lanes = {title: track_ribbons(lab, prediction) for title, prediction in lab.predictions.items()}
+    chart(pit.azimuths(panels, lab.truth.lanes, lab.classes, lab.hearing.seconds, middles, lanes))
     widgets.class_chips(sorted({lab.classes[c] for c in lab.truth.lanes["class"]}))
     st.caption(
         "Thin lines are the truth, dots the output tracks (circle: track 1, diamond: track 2), hollow below the threshold of 0.5. "
-        "Dotted red: the midpoint of two simultaneous sources. Click to play from there."
+        "Dotted red: the midpoint of two simultaneous sources. Below, each output track in the colour of the event that it follows, "
+        "events of one class in shades of it: a change of colour is a swap or the next event, faded what another track says already, "
+        "grey what is nowhere. Click to play from there."
     )
+    say_midpoints(lab)
     show_comparison(lab)
     show_midpoints(lab)
+
+
+def track_ribbons(lab: Lab, prediction: Prediction) -> pd.DataFrame:
+    """What each output track follows, as ``pit.azimuths`` draws it."""
+    table = prediction.frames(THRESHOLD)
+    found = following.follow(table, lab.truth.table)
+    segments = following.segments(found, table)
+    names, colours = (f(found.events, lab.classes) for f in (ribbons.event_names, ribbons.event_colours))
+    colour, text = [], []
+    for row, heard in zip(segments.itertuples(), segments["class"]):
+        nothing = row.event == following.NOTHING
+        own = ribbons.GREY if nothing else colours[row.event]
+        colour.append(ribbons.faded(own) if row.duplicate else own)
+        what = f"{lab.classes[heard]}, where there is none" if nothing else names[row.event]
+        text.append(f"track {row.track + 1}: {what}{', a second time' if row.duplicate else ''}")
+    return segments.assign(colour=colour, text=text)
+
+
+def say_midpoints(lab: Lab) -> None:
+    """In one sentence what there is to be seen."""
+    counts = {title: midpoints(lab, prediction).counts for title, prediction in lab.predictions.items()}
+    if told := [f"{title} {100 * c.share:.0f} %" for title, c in counts.items() if c.share is not None]:
+        st.markdown(
+            f"Directions that point nearer to the midpoint of two sources than to either: **{', '.join(told)}**."
+        )
 
 
 def show_comparison(lab: Lab) -> None:

@@ -64,5 +64,6 @@ STEPS = {
 TOY = (
     "Two small EINV2 networks with the same first weights see the same examples in the same order: 0.8 s, two sounds of different "
     "classes, 60 to 150° apart, both begun before the example does. One is trained with tPIT, one without. Nothing tells the second "
-    "one which source belongs on which track, so all it can learn is the mean of both directions."
+    "one which source belongs on which track, so all it can learn is the mean of both directions. Each run begins with other weights "
+    "and examples."
 )

@@ -25,6 +25,7 @@ class ToyRun:
 
     process: subprocess.Popen
     folder: Path
+    seed: int = 1
     stopped: bool = False
     lines: list[dict] = field(default_factory=list)
 
@@ -65,7 +66,7 @@ def start(steps: int = toy.STEPS, seed: int = 1) -> ToyRun:
     directory = tempfile.TemporaryDirectory(prefix="einv2-toy-")
     command = [sys.executable, "-m", "einv2.toy", "--out", directory.name, "--steps", str(steps), "--seed", str(seed)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    run = ToyRun(process, Path(directory.name))
+    run = ToyRun(process, Path(directory.name), seed)
     weakref.finalize(run, _close, process, directory)
     return run
 

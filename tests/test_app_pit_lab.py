@@ -115,6 +115,9 @@ def test_three_networks_side_by_side():
     )
     directions, points = figures(app)
     assert names(directions).count("midpoint") == 3 and "nearer to the midpoint" in names(points)
+    assert names(directions).count("ribbons") == 3 and "track 2" in directions["layout"]["yaxis"]["ticktext"]
+    (said,) = (m.value for m in app.markdown if "nearer to the midpoint of two sources" in m.value)
+    assert f"EINV2, no PIT {middle['EINV2, no PIT']:.0f} %" in said
     live = json.loads(app.get("bidi_component")[0].proto.json)
     assert len(live["scene"]["tracks"]) == 6 and live["figure"] == "pit_figure"
 
@@ -196,6 +199,9 @@ def test_curves_and_tables_of_what_is_shipped():
     two, three = (t.value for t in app.table)
     assert len(two) == len(TABLE2) and len(three) == len(TABLE3)
     assert two["LE (°): paper"].tolist() == ["17.2", "37.6", "12.6", "12.4"]
+    networks, tables = pit_results.shipped()[0], pit_results.read_tables()
+    told = pit_results.conditions([n for n in networks if n.name.startswith("einv2-")], tables["table2"])
+    assert told and any(told in c.value for c in app.caption)
     app.selectbox(key="pit_curve").set_value("F (%)")
     app.multiselect(key="pit_curve_networks").set_value(["accdoa"]).run()
     assert names(figures(fine(app))[0]) == ["ACCDOA"]
@@ -203,6 +209,12 @@ def test_curves_and_tables_of_what_is_shipped():
 
 def network(name, augmented=True, **scores):
     return pit_results.Shipped(name, [], {pit_results.TEST_SET: scores} if scores else {}, augmented)
+
+
+def test_how_networks_were_trained_is_told_by_what_was_measured():
+    a, b, c = (pit_results.Shipped("", [], {}, True, epochs) for epochs in (6, 20, None))
+    assert pit_results.conditions([a], []) == "6 epochs" and pit_results.conditions([c], [{}]) == ""
+    assert pit_results.conditions([b, c], [{"n_clips": 30, "epochs": 9}]) == "9 to 20 epochs; 30 test scenes"
 
 
 def test_the_checkpoints_fill_their_rows_of_table_3():
@@ -286,8 +298,8 @@ def written(tmp_path_factory):
 def test_the_training_starts_is_watched_and_stopped(monkeypatch, written):
     begun = []
 
-    def begin():
-        begun.append(toy_run.ToyRun(Process(), written))
+    def begin(seed):
+        begun.append(toy_run.ToyRun(Process(), written, seed))
         return begun[-1]
 
     monkeypatch.setattr(toy_run, "start", begin)
@@ -299,7 +311,7 @@ def test_the_training_starts_is_watched_and_stopped(monkeypatch, written):
     app.button(key="pit_stop").click().run()
     assert "Stopped at step 2 of 2" in fine(app).info[0].value and not begun[0].running
     app.button(key="pit_train").click().run()
-    assert len(begun) == 2 and fine(app)
+    assert [run.seed for run in begun] == [1, 2] and fine(app)  # again, and not the same again
 
 
 def test_at_the_end_both_networks_point_on_a_held_out_example(written):
@@ -321,7 +333,7 @@ def test_a_training_that_broke_off_is_said(tmp_path):
 
 
 def test_a_training_that_cannot_start_is_said(monkeypatch):
-    def refuse():
+    def refuse(seed):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(toy_run, "start", refuse)

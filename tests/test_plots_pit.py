@@ -22,7 +22,7 @@ def traces(figure, name):
     return [t for t in figure.data if t.name == name]
 
 
-def microscope(tables, pulls=None, chunk_seconds=None):
+def microscope(tables, pulls=None, chunk_seconds=None, parts=None):
     estimate, truth = tables
     active = np.arange(T) < 5
     chosen = {"tpit": np.array([0, 1, 0, 0, 1, 0]), "cpit": np.zeros(T, int), "none": np.zeros(T, int)}
@@ -40,6 +40,7 @@ def microscope(tables, pulls=None, chunk_seconds=None):
         truth,
         CLASSES,
         cost_title="SED + DoA",
+        parts=parts,
         pulls=pulls,
         chunk_seconds=chunk_seconds,
     )
@@ -95,6 +96,33 @@ def test_the_midpoint_is_drawn_and_broken_where_there_is_none(tables):
     estimate, truth = tables
     figure = pit.azimuths({"A": estimate}, truth, CLASSES, 0.6, (np.array([0, 1, 4]), np.array([5.0, 6.0, 7.0])))
     np.testing.assert_allclose(traces(figure, "midpoint")[0].y, [5, 6, np.nan, 7])
+
+
+def test_tracks_have_ribbons_below_their_azimuths(tables):
+    estimate, truth = tables
+    ribbons = pd.DataFrame(
+        {
+            "track": [0, 1, 1],
+            "onset": [0.0, 0.1, 0.3],
+            "offset": [0.5, 0.3, 0.6],
+            "colour": ["#111111", "#222222", "#333333"],
+            "text": "<a>",
+        }
+    )
+    figure = pit.azimuths({"A": estimate, "B": estimate}, truth, CLASSES, 0.6, ribbons={"A": ribbons, "B": ribbons[:0]})
+    (bars,) = traces(figure, "ribbons")
+    np.testing.assert_allclose(bars.base, [0, 0.1, 0.3])
+    np.testing.assert_allclose(bars.x, [0.5, 0.2, 0.3])
+    assert bars.y[0] > bars.y[1] == bars.y[2] > figure.layout.yaxis.range[0] and max(bars.y) < -184
+    assert bars.customdata[0] == "&lt;a&gt;<br>0.0 to 0.5 s" and bars.marker.color == ("#111111", "#222222", "#333333")
+    assert figure.layout.yaxis.ticktext[-2:] == ("track 1", "track 2") and figure.layout.yaxis2.range == (-184, 184)
+
+
+def test_the_parts_of_a_cost_are_told_under_the_mouse(tables):
+    parts = {"SED": np.full((T, 2), 0.25), "DoA": np.tile([0.5, 0.75], (T, 1))}
+    first, second = (t for t in microscope(tables, parts=parts).data if t.name.startswith("cost"))
+    assert first.customdata[0].tolist() == [0.25, 0.5] and second.customdata[0].tolist() == [0.25, 0.75]
+    assert "SED %{customdata[0]:.3f}<br>DoA %{customdata[1]:.3f}" in first.hovertemplate
 
 
 def test_points_are_told_apart_by_the_diagonal():

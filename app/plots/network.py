@@ -91,7 +91,9 @@ def attention(weights: np.ndarray, titles: Sequence[str], start: float, columns:
 
 def _style_heads(figure: go.Figure, rows: int, start: float, end: float, inner: int) -> None:
     figure.update_yaxes(range=[end, start], showgrid=False)
-    figure.update_xaxes(range=[start, end], showgrid=False)
+    figure.update_xaxes(
+        range=[start, end], showgrid=False, nticks=4
+    )  # in a narrow window the last must not touch the next map's first
     figure.update_xaxes(title_text="looks at (s)", title_standoff=4, row=rows)
     figure.update_yaxes(title_text="at (s)", title_standoff=4, col=1)
     figure.update_layout(height=inner + 92, margin=dict(l=64, r=10, t=36, b=56), font=dict(size=12))

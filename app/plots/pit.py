@@ -25,6 +25,7 @@ MARGIN = dict(l=88, r=16, t=30, b=44)
 FONT = 13
 AZIMUTHS = [-180, -90, 0, 90, 180]
 DOT, HOLLOW = 6, 5
+RIBBON_PIXELS, RIBBON_GAP = 17, 0.5  # the lane of a track below its azimuths, and the space above the first, in lanes
 
 
 def permutation_name(permutation: Sequence[int]) -> str:
@@ -52,6 +53,7 @@ def microscope(
     classes: Sequence[str],
     *,
     cost_title: str,
+    parts: Mapping[str, np.ndarray] | None = None,
     pulls: pd.DataFrame | None = None,
     chunk_seconds: float | None = None,
 ) -> go.Figure:
@@ -59,8 +61,9 @@ def microscope(
 
     permutations (P, M); costs (T, P), named ``cost_title``; chosen and pulled: by rule (a key of ``RULE_NAMES``), (T,) indices into
     permutations and (T,) bool; margin (T,); active (T,) bool, frames in which nothing sounds are left empty. estimate and truth as
-    in ``azimuths``. pulls: columns frame, azimuth (of a track) and target (azimuth that training pulls it to): a line each.
-    chunk_seconds: dotted lines at the borders of the chunks that training cuts.
+    in ``azimuths``. parts: by name, (T, P) each, told under the mouse beside the cost. pulls: columns frame, azimuth (of a track) and
+    target (azimuth that training pulls it to): a line each. chunk_seconds: dotted lines at the borders of the chunks that training
+    cuts.
     """
     heights = [
         PANEL_PIXELS["cost"],
@@ -69,7 +72,7 @@ def microscope(
         PANEL_PIXELS["azimuth"],
     ]
     figure = _rows(heights)
-    figure.add_traces(_cost_lines(permutations, costs, active), 1, 1)
+    figure.add_traces(_cost_lines(permutations, costs, active, parts or {}), 1, 1)
     figure.add_trace(_ribbons(permutations, chosen, active), 2, 1)
     figure.add_trace(_marks(pulled), 2, 1)
     figure.add_trace(_margin(margin, active), 3, 1)
@@ -96,15 +99,19 @@ def _times(frames: np.ndarray) -> np.ndarray:
     return ((np.asarray(frames) + 0.5) * LABEL_FRAME_SECONDS).round(2)
 
 
-def _cost_lines(permutations: np.ndarray, costs: np.ndarray, active: np.ndarray) -> list[go.Scatter]:
+def _cost_lines(
+    permutations: np.ndarray, costs: np.ndarray, active: np.ndarray, parts: Mapping[str, np.ndarray]
+) -> list[go.Scatter]:
     x = _times(np.arange(len(costs)))
+    told = "".join(f"<br>{escape(name)} %{{customdata[{n}]:.3f}}" for n, name in enumerate(parts))
     return [
         go.Scatter(
             x=x,
             y=np.where(active, costs[:, p], np.nan).round(4),
             mode="lines",
             line=dict(color=permutation_colour(p), width=1.8),
-            hovertemplate=f"{permutation_name(order)}<br>%{{x:.2f}} s<br>cost %{{y:.3f}}<extra></extra>",
+            customdata=np.stack([part[:, p] for part in parts.values()], -1).round(4) if parts else None,
+            hovertemplate=f"{permutation_name(order)}<br>%{{x:.2f}} s<br>cost %{{y:.3f}}{told}<extra></extra>",
             name=f"cost {permutation_name(order)}",
         )
         for p, order in enumerate(permutations)
@@ -181,22 +188,65 @@ def azimuths(
     classes: Sequence[str],
     seconds: float,
     middles: tuple[np.ndarray, np.ndarray] | None = None,
+    ribbons: Mapping[str, pd.DataFrame] | None = None,
 ) -> go.Figure:
     """A panel of azimuths for each system, over the same thin lines of the truth.
 
     panels: by title, an estimate: columns frame, class (index into ``classes``), track, azimuth (degrees) and active; what is not
     active is hollow. truth: frame table, its track a lane. middles: frames and azimuths of the midpoints between two sources.
+    ribbons: by the same titles, a lane for each output track below the azimuths: a row each for what it says in one go, with the
+    columns track, onset, offset (s), colour and text.
     """
-    heights = [PANEL_PIXELS["azimuth"] * (0.8 if len(panels) > 2 else 1)] * max(len(panels), 1)
+    pixels = PANEL_PIXELS["azimuth"] * (0.8 if len(panels) > 2 else 1)
+    ribbons = ribbons or {}
+    n_lanes = {title: int(ribbons[title]["track"].max()) + 1 if len(ribbons.get(title, ())) else 0 for title in panels}
+    heights = [pixels + RIBBON_PIXELS * (n + RIBBON_GAP * (n > 0)) for n in n_lanes.values()] or [pixels]
     figure = _rows(heights, list(panels))
-    for row, estimate in enumerate(panels.values(), start=1):
+    for row, (title, estimate) in enumerate(panels.items(), start=1):
+        if n_lanes[title]:
+            figure.add_trace(_track_ribbons(ribbons[title], pixels), row, 1)
         if middles is not None:
             figure.add_trace(_middle_line(*middles), row, 1)
         figure.add_traces(_truth_lines(truth, classes) + _dots(estimate, classes), row, 1)
     _style_time(figure, heights, seconds)
-    for row in range(1, len(panels) + 1):
+    figure.update_layout(barmode="overlay")
+    for row, n in enumerate(n_lanes.values(), start=1):
         _azimuth_axis(figure, row, "azimuth (°)")
+        places = [_ribbon_place(track, pixels) for track in range(n)]
+        figure.update_yaxes(
+            range=[-184 - (n + RIBBON_GAP * (n > 0)) * _ribbon_degrees(pixels), 184],
+            tickvals=AZIMUTHS + places,
+            ticktext=[*(f"{a}".replace("-", "−") for a in AZIMUTHS), *(f"track {track + 1}" for track in range(n))],
+            row=row,
+            col=1,
+        )
     return figure
+
+
+def _ribbon_degrees(pixels: float) -> float:
+    """How much of a panel's axis, which shows 368 degrees in so many pixels, a lane takes."""
+    return RIBBON_PIXELS * 368 / pixels
+
+
+def _ribbon_place(track: int, pixels: float) -> float:
+    return -184 - (track + 0.5 + RIBBON_GAP) * _ribbon_degrees(pixels)
+
+
+def _track_ribbons(ribbons: pd.DataFrame, pixels: float) -> go.Bar:
+    return go.Bar(
+        base=ribbons["onset"].tolist(),
+        x=(ribbons["offset"] - ribbons["onset"]).round(1).tolist(),
+        y=[_ribbon_place(track, pixels) for track in ribbons["track"]],
+        width=0.7 * _ribbon_degrees(pixels),
+        orientation="h",
+        marker=dict(color=ribbons["colour"].tolist(), line_width=0),
+        customdata=[
+            f"{escape(text)}<br>{a:.1f} to {b:.1f} s"
+            for text, a, b in zip(ribbons["text"], ribbons["onset"], ribbons["offset"])
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+        name="ribbons",
+    )
 
 
 def _middle_line(frames: np.ndarray, degrees: np.ndarray) -> go.Scatter:
