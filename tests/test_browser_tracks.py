@@ -67,6 +67,9 @@ def test_a_mark_is_clicked_and_heard(opened):
     page.wait_for_function(f"document.querySelector('{HOST}').dataset.playing === 'false'")
     at = page.evaluate(f"Number(document.querySelector('{HOST}').dataset.time)")
     assert at == pytest.approx(end, abs=0.15)
+    page.mouse.move(mark["x"] + 200, mark["y"] + 150)
+    page.mouse.click(mark["x"], mark["y"])  # once more
+    page.wait_for_function(f"document.querySelector('{HOST}').dataset.playing === 'true'")
     assert page.evaluate(f"document.querySelector('{CHART}')._fullLayout._uid") == before  # the same figure
 
 

@@ -411,6 +411,14 @@ class Chart {
     found.on("plotly_afterplot", this.onDrawn);
     found.on("plotly_relayouting", this.onDrawn);
     found.on("plotly_relayout", this.onZoom);
+    this.onPoint = ({ points }) => this.hear(points?.[0]?.customdata);
+    found.on("plotly_click", this.onPoint);
+  }
+
+  /** Plays what a point stands for, in a figure that says that its points are heard: [from, to, ...], seconds. */
+  hear(stretch) {
+    if (!this.gd.layout?.meta?.heard || !Array.isArray(stretch)) return;
+    this.player.obey({ t: stretch[0], end: stretch[1], play: true, nonce: this.player.nonce }, true);
   }
 
   unbind() {
@@ -419,6 +427,7 @@ class Chart {
       this.gd?.removeListener?.("plotly_afterplot", this.onDrawn);
       this.gd?.removeListener?.("plotly_relayouting", this.onDrawn);
       this.gd?.removeListener?.("plotly_relayout", this.onZoom);
+      this.gd?.removeListener?.("plotly_click", this.onPoint);
     }
     this.gd = this.onDrawn = null;
   }

@@ -237,8 +237,6 @@ def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> No
     st.plotly_chart(
         standing_figure(shown, comparison, blocks),
         key=tracks_tabs.FIGURE_KEY,
-        on_select=hear_mark,
-        selection_mode="points",
         config={"displaylogo": False, "doubleClick": "reset"},
         alt=figure_texts.of(tracks_tabs.FIGURE_KEY),
     )
@@ -251,7 +249,8 @@ def standing_figure(shown: Shown, comparison: Comparison, blocks: list[ribbons.B
     kept = st.session_state.get(state.RIBBONS)
     if kept is None or kept[0] != key:
         figure = ribbons.ribbons(shown.hearing.seconds, comparison.events, comparison.classes, blocks)
-        figure.update_layout(meta={"energy": energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)})
+        energy = energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)
+        figure.update_layout(meta={"energy": energy, "heard": True})  # the player plays the marks that are clicked
         kept = st.session_state[state.RIBBONS] = (key, figure)
     return kept[1]
 
@@ -282,14 +281,6 @@ def scene_of(shown: Shown, comparison: Comparison) -> dict:
     return scene(
         table, None if truth is None else truth.lanes, comparison.classes, () if truth is None else truth.classes, names
     )
-
-
-def hear_mark() -> None:
-    """Runs before the page: the player gets its order in the same run."""
-    points = st.session_state[tracks_tabs.FIGURE_KEY].selection.points
-    data = points[0].get("customdata") if points else None
-    if isinstance(data, (list, tuple)) and len(data) == 3:
-        st.session_state[state.SEEK] = state.seek(data[0], data[1])
 
 
 page()
