@@ -1,5 +1,7 @@
 """What the Evaluate page shows of its results: scores of all years, breakdowns, and the errors behind each figure."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -83,7 +85,9 @@ def show_scores(results: Results) -> None:
     st.caption(f"{few if n_clips > 1 else texts.ONE_CLIP + ' '}{texts.WHY_THE_YEARS_DIFFER}")
     with st.expander("What each year counts, and the command that gives the same"):
         st.markdown("\n".join(f"- {text}" for text in texts.MEASURES.values()))
-        st.code("python -m einv2 evaluate PRED_DIR REF_DIR --metric all --intervals", language="bash")
+        n_frames = results.job.n_frames
+        seconds = "" if n_frames is None else f" --seconds {n_frames / LABEL_FRAMES_PER_SECOND:g}"
+        st.code(f"python -m einv2 evaluate PRED_DIR REF_DIR --metric all --intervals{seconds}", language="bash")
 
 
 def system_rows(results: Results, measure: str, method: str) -> list[dict]:
@@ -162,9 +166,8 @@ def show_classes(results: Results, name: str) -> None:
     measure = st.selectbox("Measure", list(YEARS), format_func=YEARS.get, key="evaluate_measure")
     per_class = pd.DataFrame(results.systems[name].scores[measure]["per_class"])
     counted = {"dcase2020": "reference (s)", "dcase2024": "reference (frames)"}.get(measure, "reference (s, instances)")
-    st.dataframe(
-        in_units(per_class), hide_index=True, column_config=number_columns(per_class) | {"n_reference": counted}
-    )
+    config = number_columns(per_class) | {"n_reference": counted}
+    clickable_table(in_units(per_class), per_class["class"], "class", "evaluate_years_of_classes", config)
 
 
 def show_conditions(results: Results, name: str) -> None:
@@ -175,7 +178,7 @@ def show_conditions(results: Results, name: str) -> None:
     for grouping in available:
         st.markdown(f"**{GROUPINGS[grouping]}**")
         systems = {s: e.breakdowns[grouping] for s, e in results.systems.items()}
-        plot(measures.conditions(systems, figure_of or "F"), f"condition_{grouping}")
+        clickable(measures.conditions(systems, figure_of or "F"), grouping, f"condition_{grouping}", list(systems))
         grouped(results, name, grouping)
     if "level" not in available:
         st.caption("With the recordings, scores are also broken down by level.")
@@ -193,7 +196,8 @@ def show_directions(results: Results, name: str) -> None:
     measure = st.segmented_control(
         "Measure of frames", ["recall", "LE"], default="recall", key="evaluate_direction", required=True
     )
-    plot(measures.directions({s: e.breakdowns["azimuth"] for s, e in results.systems.items()}, measure), "directions")
+    systems = {s: e.breakdowns["azimuth"] for s, e in results.systems.items()}
+    clickable(measures.directions(systems, measure), "azimuth", "directions", list(systems))
     grouped(results, name, "azimuth")
     grouped(results, name, "elevation")
 
@@ -261,7 +265,8 @@ def show_clips(results: Results, name: str) -> None:
     scores = pd.DataFrame({k: np.asarray(v) for k, v in tally.scores().items()})
     st.markdown("**Each clip by the measure of DCASE 2020**, worst first")
     table = scores.assign(clip=evaluation.clips.stems).sort_values("SELD", ascending=False)
-    st.dataframe(in_units(table[["clip", *scores]]), hide_index=True, column_config=number_columns(table))
+    shown = in_units(table[["clip", *scores]])
+    clickable_table(shown, shown["clip"], "clip", "evaluate_years_of_clips", number_columns(table))
     grouped(results, name, "clip")
 
 
@@ -269,23 +274,21 @@ def grouped(results: Results, name: str, grouping: str) -> None:
     """A breakdown as a table; a click on a cell shows what is behind it."""
     table = results.systems[name].breakdowns[grouping]
     shown = table[table["reference"] + table["system"] > 0].reset_index()
-    key = f"evaluate_table_{grouping}"
+    written = in_units(shown).rename(columns={"group": GROUPINGS[grouping].lower()})
+    clickable_table(written, shown["group"], grouping, f"evaluate_table_{grouping}", number_columns(shown))
+
+
+def clickable_table(table: pd.DataFrame, groups: pd.Series, grouping: str, key: str, config: dict) -> None:
+    """A table with a group of a breakdown in each row, of which a click on a cell shows the errors behind it."""
 
     def clicked() -> None:
         cells = st.session_state[key].selection.cells
         if cells:
             row, column = cells[0]
             kind = column if column in KINDS else NOT_A_KIND
-            st.session_state[state.BEHIND] = (grouping, shown["group"].iloc[row], kind)
+            st.session_state[state.BEHIND] = (grouping, groups.iloc[row], kind)
 
-    st.dataframe(
-        in_units(shown).rename(columns={"group": GROUPINGS[grouping].lower()}),
-        hide_index=True,
-        key=key,
-        on_select=clicked,
-        selection_mode="single-cell",
-        column_config=number_columns(shown),
-    )
+    st.dataframe(table, hide_index=True, key=key, on_select=clicked, selection_mode="single-cell", column_config=config)
 
 
 def in_units(table: pd.DataFrame) -> pd.DataFrame:
@@ -304,16 +307,24 @@ def number_columns(table: pd.DataFrame) -> dict:
     }
 
 
-def clickable(figure, grouping: str, key: str) -> None:
-    """Bars that lead to the errors behind them."""
+def clickable(figure, grouping: str, key: str, systems: Sequence[str] = ()) -> None:
+    """Bars, dots or cells that lead to the errors behind them.
+
+    ``customdata`` of each is its group, or that and a kind of error. systems: those of the traces, where each has its own.
+    """
 
     def clicked() -> None:
         points = st.session_state[key].selection.points
         if points:
-            group, kind = points[0]["customdata"][:2]
+            chosen = points[0]["customdata"]
+            group, kind = (chosen, NOT_A_KIND) if isinstance(chosen, str) else chosen[:2]
+            if grouping == "confusion":
+                group, kind = (group, kind), NOT_A_KIND
             st.session_state[state.BEHIND] = (grouping, group, kind)
             if grouping == "all":  # a bar is a system
                 st.session_state["evaluate_system"] = group
+            elif systems:
+                st.session_state["evaluate_system"] = systems[points[0]["curve_number"]]
 
     plot(figure, key, on_select=clicked, selection_mode="points")
 
@@ -321,7 +332,8 @@ def clickable(figure, grouping: str, key: str) -> None:
 def confusion(evaluation: Evaluation) -> None:
     """The matrix as a picture, and as a table of which a cell can be clicked."""
     names = [*evaluation.clips.classes, "nothing"]
-    plot(measures.confusion(evaluation.confusion, evaluation.clips.classes), "confusion")
+    figure = measures.confusion(evaluation.confusion, evaluation.clips.classes)
+    clickable(figure, "confusion", "confusion")
     table = pd.DataFrame(evaluation.confusion, columns=names).assign(reference=names)[["reference", *names]]
     table = table[evaluation.confusion.sum(1) > 0]
 
@@ -352,12 +364,17 @@ def show_behind(results: Results, name: str) -> None:
     by_clip = by_clip.assign(seconds=by_clip["seconds"] / LABEL_FRAMES_PER_SECOND).sort_values(
         "seconds", ascending=False
     )
-    with st.expander("Clips, most affected first"):
-        st.dataframe(
+    with st.expander("Clips, most affected first; select one for its errors only"):
+        chosen = st.dataframe(
             with_names(by_clip, evaluation),
             hide_index=True,
+            key=f"evaluate_clips_behind_{abs(hash((name, grouping, group, kind)))}",  # another table, another selection
+            on_select="rerun",
+            selection_mode="single-row",
             column_config={"seconds": st.column_config.NumberColumn("seconds", format="%.1f")},
         )
+    if chosen.selection.rows and chosen.selection.rows[0] < len(by_clip):
+        events = events[events["clip"] == by_clip["clip"].iloc[chosen.selection.rows[0]]]
     shown = with_names(events, evaluation)
     columns = ["clip", "kind", "class", "heard_as", "onset", "offset", "azimuth", "elevation", "error"]
     st.caption("By clip and onset; select one to open its clip at that moment.")
@@ -391,6 +408,7 @@ def event_table(results: Results, shown: pd.DataFrame, key: str) -> None:
         for c, title in formats.items()
         if c in shown
     }
+    config |= {"class": st.column_config.TextColumn(width=130)}  # wide enough for every class of DCASE
     config |= {"heard_as": "heard as", "found": number("found", format="percent"), "tracks": "on tracks"}
     chosen = st.dataframe(
         shown,

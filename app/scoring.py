@@ -33,6 +33,7 @@ class Job:
 
     tables: predictions by the name of their system; networks: names of checkpoints, which need recordings; for tables those add
     the levels, and something to hear. suffixes: of the recordings' files. classes: a key of ``labels.CLASS_LISTS``, or "auto".
+    n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth.
     """
 
     truths: Files
@@ -42,6 +43,7 @@ class Job:
     suffixes: dict[str, str] = field(default_factory=dict)
     classes: str = "auto"
     threshold: float = 0.5
+    n_frames: int | None = None
 
     def recording_name(self, stem: str) -> str:
         return f"{stem}{self.suffixes.get(stem, '.wav')}"
@@ -78,7 +80,7 @@ def run(job: Job, progress: Progress) -> Results:
         part = _part(progress, 0.8 + 0.2 * n / len(tables), 0.8 + 0.2 * (n + 1) / len(tables))
         clips = metadata.read_clips({s: files[s] for s in stems}, job.truths, classes, part)
         found = [predictions[name][stem] for stem in clips.stems] if name in predictions else None
-        systems[name] = evaluation.evaluate_clips(clips, found, levels, part)
+        systems[name] = evaluation.evaluate_clips(clips, found, levels, part, job.n_frames)
     first, *others = systems
     differences = {name: evaluation.differences(systems[first], systems[name]) for name in others}
     return Results(job, systems, differences, tuple(notes))

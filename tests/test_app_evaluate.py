@@ -104,6 +104,28 @@ def test_two_systems_and_their_difference():
     assert not app.run().exception
 
 
+def test_a_third_system_is_offered_when_there_are_two():
+    app = start()
+    upload(app, "evaluate_truths", FIRST)
+    keys = [u.key for u in app.run().file_uploader]
+    assert "evaluate_tables_B" in keys and "evaluate_tables_C" not in keys
+    for letter, files in zip("AB", (FIRST, SECOND)):
+        upload(app, f"evaluate_tables_{letter}", files)
+    app.run()
+    upload(app, "evaluate_tables_C", FIRST)
+    assert list(results(press_score(app.run())).systems) == ["system A", "system B", "system C"]
+
+
+def test_60_seconds_of_each_clip():
+    late = {"a": FIRST["a"] + "300,5,0,0,0\n"}
+    app = score({"a": FIRST["a"]}, late)
+    assert results(app).systems["system A"].scores["dcase2020"]["ER"] == 0
+    app.selectbox(key="evaluate_extent").set_value("for 60 s")
+    found = results(press_score(app.run()))
+    assert found.systems["system A"].scores["dcase2020"]["ER"] > 0
+    assert any("--seconds 60" in code.value for code in app.code)
+
+
 @pytest.mark.parametrize(
     "view", ["Errors", "Classes", "Conditions", "Directions", "Tracks", "Probabilities", "Clips", "Export"]
 )
@@ -148,7 +170,7 @@ def test_behind_each_cell_of_the_confusion():
 
 def test_oddities_are_said():
     app = score(FIRST | {"c": "1,0,0,0,0\n"}, FIRST | {"a": FIRST["a"] + "3,0,0,3,5\n"})
-    assert "2 things to know" in app.expander[0].label
+    assert "3 things to know" in app.expander[0].label
     notes = shown(app.expander[0].markdown[0].value)
     assert "without a prediction of that stem: c" in notes and "repeat another" in notes
 

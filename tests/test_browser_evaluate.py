@@ -50,6 +50,37 @@ def test_a_click_on_a_bar_lists_the_errors_behind_it(scored):
     page.get_by_text("Errors behind: all errors").wait_for()
 
 
+def place_of(figure, choose):
+    """Where the first mark of the last trace is that ``choose``, an expression of its customdata d, takes, and that customdata."""
+    return figure.evaluate(
+        """(c, choose) => {
+            const t = c._fullData[c._fullData.length - 1], box = c.getBoundingClientRect();
+            const i = [...t.customdata].findIndex(new Function('d', 'return ' + choose));
+            const {xaxis, yaxis} = c._fullLayout;
+            const x = box.x + xaxis._offset + xaxis.d2p(t.x[i]), y = box.y + yaxis._offset + yaxis.d2p(t.y[i]);
+            return [x, y, t.customdata[i]];
+        }""",
+        choose,
+    )
+
+
+def test_a_click_on_a_cell_or_a_dot_lists_the_errors_behind_it(scored):
+    page = scored()
+    matrix = chart(page, "confusion")
+    matrix.scroll_into_view_if_needed()
+    x, y, (true, heard) = place_of(matrix, "d[0] !== 'nothing' && d[1] === 'nothing'")
+    page.mouse.click(x, y)
+    page.get_by_text(f"Errors behind: {true} heard as {heard}").wait_for()
+    choose_view(page, "Conditions")
+    dots = chart(page, "condition_polyphony")
+    dots.scroll_into_view_if_needed()
+    system = dots.evaluate("c => c._fullData[c._fullData.length - 1].name")
+    x, y, group = place_of(dots, "d === 'one event'")
+    page.mouse.click(x, y)
+    page.get_by_text(f"Errors behind: {group}, all errors").wait_for()
+    page.locator(".st-key-evaluate_system").get_by_text(system, exact=True).wait_for()  # the dot's system
+
+
 def test_an_error_opens_on_the_inspect_page_at_its_moment(scored):
     page = scored()
     table = page.locator(".st-key-evaluate_events [data-testid=stDataFrame]")

@@ -223,7 +223,8 @@ def test_confusion_is_in_percent_of_rows(one):
 def test_shares_from_5_percent_are_written_legibly():
     matrix = np.array([[96, 4, 0], [50, 45, 5], [0, 0, 0]])
     figure = measures.confusion(matrix, ("a", "b"))
-    written = {(y, x): (text, t.textfont.color) for t in figure.data[1:] for x, y, text in zip(t.x, t.y, t.text)}
+    texts = [t for t in figure.data[1:] if t.mode == "text"]
+    written = {(y, x): (text, t.textfont.color) for t in texts for x, y, text in zip(t.x, t.y, t.text)}
     assert {place: text for place, (text, _) in written.items()} == {
         (0, 0): "96",
         (1, 0): "50",
@@ -234,6 +235,15 @@ def test_shares_from_5_percent_are_written_legibly():
     for (row, column), (_, ink) in written.items():
         nearest = colours[int(np.argmin(np.abs(np.array(positions) - matrix[row, column] / 100)))]
         assert contrast(_hex(nearest), ink) >= 3.5
+
+
+def test_each_cell_with_frames_can_be_selected():
+    matrix = np.array([[96, 4, 0], [50, 45, 5], [0, 2, 0]])
+    marks = measures.confusion(matrix, ("a", "b")).data[-1]
+    assert {tuple(cell) for cell in marks.customdata} == {
+        ("a", "a"), ("a", "b"), ("b", "a"), ("b", "b"), ("b", "nothing"), ("nothing", "b"),
+    }  # fmt: skip
+    assert marks.mode == "markers" and marks.marker.opacity == marks.unselected.marker.opacity == 0
 
 
 def _hex(rgb):

@@ -37,7 +37,7 @@ FAR_DEGREES = 60  # distances beyond are said, not drawn
 
 FONT, SMALL_FONT = 14, 12
 ROW_PIXELS, MANY_ROWS, THIN_ROW_PIXELS = 36, 20, 26  # rows are thinner where there are many
-LEGEND_PIXELS, AXIS_PIXELS, RIGHT_PIXELS = 54, 58, 96
+LEGEND_PIXELS, AXIS_PIXELS, RIGHT_PIXELS, CELL_PIXELS = 54, 58, 96, 38
 FAINT = "rgba(118,131,143,0.28)"  # theme.NEUTRAL on any page
 CLEAR = "rgba(0,0,0,0)"
 LONGEST_NAME = 34
@@ -315,7 +315,8 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     """What each class of the reference was heard as, in % of its row, on a scale of square roots.
 
     matrix: (K + 1, K + 1) frames of ``metrics.breakdown.confusion``, "nothing" last; classes: (K,) names. Shares of 5 % and more
-    are written in their cell. A row without frames is empty. ValueError if the two do not fit.
+    are written in their cell. A row without frames is empty. Over each cell that has frames lies an unseen mark, which can be selected
+    as a cell cannot; its ``customdata`` is [class, heard as]. ValueError if the two do not fit.
     """
     matrix, size = np.asarray(matrix), len(classes) + 1
     if matrix.shape != (size, size):
@@ -327,9 +328,10 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     percent[-1, -1] = np.nan  # nothing heard as nothing is not counted
     names = [*map(label, classes), "<i>nothing</i>"]
     longest = max(len(str(name)[:LONGEST_NAME]) for name in [*classes, "nothing"])
-    figure = _figure(1, 38 * size, legend=0, left=52 + 7 * longest, bottom=64 + 6 * longest)
+    figure = _figure(1, CELL_PIXELS * size, legend=0, left=52 + 7 * longest, bottom=64 + 6 * longest)
     figure.add_trace(_cells(percent, matrix, names))
     figure.add_traces(_cell_texts(percent))
+    figure.add_trace(_cell_marks(percent, matrix, [*classes, "nothing"]))
     axis = dict(
         tickvals=np.arange(size), ticktext=names, showgrid=False, zeroline=False, constrain="domain", automargin=False
     )
@@ -355,6 +357,26 @@ def _cells(percent: np.ndarray, matrix: np.ndarray, names: list[str]) -> go.Heat
     )
 
 
+def _cell_marks(percent: np.ndarray, matrix: np.ndarray, names: list[str]) -> go.Scatter:
+    total = matrix.sum(1)
+    rows, columns = np.nonzero(matrix)
+    return go.Scatter(
+        x=columns,
+        y=rows,
+        mode="markers",
+        marker=dict(symbol="square", size=CELL_PIXELS - 8, opacity=0),
+        selected=dict(marker=dict(opacity=0.3, color=theme.NEUTRAL)),
+        unselected_marker_opacity=0,
+        customdata=[[names[i], names[j]] for i, j in zip(rows, columns)],
+        hovertext=[
+            _cell_text(label(names[i]), label(names[j]), percent[i, j], matrix[i, j], total[i])
+            for i, j in zip(rows, columns)
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
+        showlegend=False,
+    )
+
+
 def _cell_text(true: str, heard: str, percent: float, frames: int, total: int) -> str:
     return f"{true} heard as {heard}: {percent:.1f} %<br>{frames:,} of {total:,} frames"
 
@@ -372,6 +394,7 @@ def _cell_texts(percent: np.ndarray) -> list[go.Scatter]:
             y=rows[ink == colour],
             text=[f"{p:.0f}" for p in shares[ink == colour]],
             textfont=dict(size=SMALL_FONT, color=colour),
+            unselected_textfont_color=colour,
             **style,
         )
         for colour in ("#FFFFFF", "#000000")

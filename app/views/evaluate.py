@@ -1,11 +1,13 @@
 """Evaluate: one system or several against ground truth, from the scores of all years down to the frame."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
 from app import folders, results_view, scoring, shelf, state, widgets
 from app.scoring import Job, Results
+from einv2.config import LABEL_FRAMES_PER_SECOND
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
 CLASS_CHOICES = {"told by the files": "auto"} | {
@@ -14,6 +16,7 @@ CLASS_CHOICES = {"told by the files": "auto"} | {
     "DCASE 2021": "dcase2021",
     "DCASE 2022 to 2024": "dcase2022",
 }
+EXTENTS = {"up to its last event": None, "for 60 s": 60 * LABEL_FRAMES_PER_SECOND}
 
 
 def page() -> None:
@@ -45,8 +48,15 @@ def choose() -> None:
             key="evaluate_classes",
             help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
         )
+        extent = st.selectbox(
+            "Each clip is scored",
+            list(EXTENTS),
+            key="evaluate_extent",
+            help="The official code from 2022 on looks no further than the last event of the ground truth; that of 2020 and 2021 looks "
+            "at 60 s of every clip, so that false alarms after the last event count.",
+        )
         if st.button("Score", type="primary", width="stretch", disabled=job is None, icon=":material/check:"):
-            begin(job)
+            begin(replace(job, n_frames=EXTENTS[extent]))
         if state.JOB in st.session_state:
             st.button("Close the evaluation", on_click=close, width="stretch", icon=":material/close:")
 
@@ -77,7 +87,9 @@ def contents(files: dict) -> dict[str, bytes]:
 def choose_tables() -> Job | None:
     truths = uploads("Ground truth", ["csv"], "evaluate_truths", "DCASE metadata CSVs of 2019 to 2024, one a clip.")
     tables = {}
-    for letter in "AB":
+    for n, letter in enumerate("ABCD"):  # the next one is offered when the one before is there
+        if len(tables) < n and letter > "B":
+            break
         optional = "" if letter == "A" else " (optional)"
         files = uploads(
             f"Predictions of system {letter}{optional}",
