@@ -222,11 +222,16 @@ def test_a_link_opens_the_example_with_its_settings():
     app.query_params["threshold"] = "0.8"
     app.query_params["median"] = "5"
     app.query_params["only_classes"] = "piano"
+    app.query_params["only_tracks"] = "2"
+    app.query_params["own_thresholds"] = "barking dog"
+    app.query_params["threshold_barking dog"] = "0.35"
+    app.query_params["way"] = "Along truth 1"
     app.query_params["panel"] = "Waveform of W"
     fine(app.run())
     assert any("moving" in shown(m.value) for m in app.markdown) and app.slider(key="threshold").value == 0.8
     assert app.slider(key="median").value == 5 and app.multiselect(key="only_classes").value == ["piano"]
-    assert app.selectbox(key="panel").value == "Waveform of W"
+    assert app.selectbox(key="panel").value == "Waveform of W" and app.selectbox(key="way").value == "Along truth 1"
+    assert app.multiselect(key="only_tracks").value == [2] and app.slider(key="threshold_barking dog").value == 0.35
 
 
 @pytest.mark.parametrize(

@@ -222,16 +222,21 @@ def choose_decoding(shown: Shown) -> tuple[Decoding, list[str], list[int]]:
         classes = st.multiselect("Classes", shown.classes, key="only_classes", bind=LINK, placeholder="all")
         n_tracks = max((p.sed.shape[1] for p in shown.predictions.values() if not p.class_wise), default=0)
         tracks = (
-            st.multiselect("Tracks", range(1, n_tracks + 1), key="only_tracks", placeholder="all") if n_tracks else []
+            st.multiselect("Tracks", range(1, n_tracks + 1), key="only_tracks", bind=LINK, placeholder="all")
+            if n_tracks
+            else []
         )
     frames = LABEL_FRAMES_PER_SECOND
     return Decoding(threshold, own, median, round(minimum * frames), round(gap * frames)), classes, tracks
 
 
 def choose_class_thresholds(classes: tuple[str, ...], threshold: float) -> tuple[tuple[int, float], ...]:
-    chosen = st.multiselect("Classes with a threshold of their own", classes, key="own_thresholds", placeholder="none")
+    chosen = st.multiselect(
+        "Classes with a threshold of their own", classes, key="own_thresholds", bind=LINK, placeholder="none"
+    )
     return tuple(
-        (classes.index(name), st.slider(name, 0.05, 0.95, threshold, 0.05, key=f"threshold_{name}")) for name in chosen
+        (classes.index(name), st.slider(name, 0.05, 0.95, threshold, 0.05, key=f"threshold_{name}", bind=LINK))
+        for name in chosen
     )
 
 
@@ -289,7 +294,11 @@ def choose_view(shown: Shown) -> tuple[str, str, bool]:
     """(way of listening, panel at the top, chunk borders)."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     way = row.selectbox(
-        "Listen to", clip_tabs.ways(shown), key="way", help="A beam along a track lets you hear what is there."
+        "Listen to",
+        clip_tabs.ways(shown),
+        key="way",
+        bind=LINK,
+        help="A beam along a track lets you hear what is there.",
     )
     panel = row.selectbox(
         "Top panel", list(PANELS), key="panel", bind=LINK, help="A channel, the waveform, or the intensity features."
