@@ -51,7 +51,7 @@ class Server:
 
 def until(done: Callable):
     """What ``done`` gives as soon as it is true."""
-    for _ in range(WAIT_MS // 50):
+    for _ in range(3 * WAIT_MS // 50):
         if found := done():
             return found
         time.sleep(0.05)
@@ -110,7 +110,7 @@ def make_set(page):
         page.keyboard.press("Enter")
     page.get_by_text("--scenes 6 --seconds 8").wait_for()
     page.get_by_role("button", name="Render and keep the set").click()
-    page.get_by_text("random-1 is kept: 6 scenes.").wait_for()
+    page.get_by_text("random-1 is kept: 6 scenes.").wait_for(timeout=3 * WAIT_MS)
 
 
 def train(page):
@@ -151,7 +151,7 @@ def test_a_network_is_trained_through_kills_and_hears_a_composed_scene(server, v
     page.get_by_role("button", name="Look at it").click()
     page.get_by_text("was killed").wait_for()
     page.get_by_role("button", name="Resume").click()
-    page.get_by_text(f"{EPOCHS} of {EPOCHS} epochs").wait_for()
+    page.get_by_text(f"{EPOCHS} of {EPOCHS} epochs").wait_for(timeout=3 * WAIT_MS)
     chart(page, "train_curves_run-1")
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     after = epochs_of(server.data)
