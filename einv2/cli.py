@@ -270,7 +270,13 @@ def _arrays_of(clips: metadata.Clips, folder: Path) -> list[inference.Prediction
     found = []
     for stem in clips.stems:
         with np.load(files[stem]) as arrays:
-            found.append(inference.Prediction(arrays["sed"], arrays["doa"], tuple(arrays["classes"])))
+            classes = tuple(arrays["classes"].tolist())
+            if classes != clips.classes:
+                raise ValueError(
+                    f"{files[stem]} was made with {len(classes)} classes, and not those {len(clips.classes)} that the ground truth is "
+                    "read with: give --classes, or predictions of a network with that list."
+                )
+            found.append(inference.Prediction(arrays["sed"], arrays["doa"], classes))
     return found
 
 

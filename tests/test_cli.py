@@ -391,6 +391,16 @@ def test_evaluate_with_probabilities(tmp_path, model_file, clip, capsys):
     assert len(breakdown["thresholds"]["per_class"]) == 14
 
 
+def test_evaluate_refuses_arrays_of_another_class_list(tmp_path, model_file, clip, capsys):
+    assert main("predict", clip, "--model", model_file, "--out", tmp_path / "out", "--arrays") == 0
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / f"{Path(clip).stem}.csv").write_text("3,1,0,40,10\n")
+    arguments = ["evaluate", tmp_path / "out", tmp_path / "truth", "--classes", "dcase2021", "--breakdown"]
+    (tmp_path / "out" / f"{Path(clip).stem}.csv").write_text("3,1,0,40,10\n")
+    assert main(*arguments) == 1
+    assert "was made with 14 classes, and not those 12 that" in capsys.readouterr().err
+
+
 def test_evaluate_against_a_system_that_lacks_a_clip(tmp_path, scenes, capsys):
     truth = scenes / "metadata_dev"
     shutil.copytree(truth, tmp_path / "other")
