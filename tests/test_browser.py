@@ -136,6 +136,53 @@ def test_the_figure_is_saved_as_it_stands(open_page, kind, begins):
     assert content.startswith(begins) and len(content) > 20_000
 
 
+def test_the_report_plays_and_its_cursor_follows(open_page, browser, tmp_path):
+    page = open_page()
+    open_example(page, 0)
+    page.get_by_role("tab", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report with sound (HTML)").click()
+    download.value.save_as(tmp_path / "report.html")
+    context = browser.new_context(viewport={"width": 1000, "height": 1400}, offline=True)
+    report, problems = context.new_page(), []
+    report.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    report.goto((tmp_path / "report.html").as_uri())
+    report.locator("#figure-timeline .cursor").wait_for(state="attached")
+    at, x, y = report.evaluate(
+        """() => {
+            const f = document.getElementById("figure-timeline"), { xaxis, _size } = f._fullLayout, box = f.getBoundingClientRect();
+            return [5, box.left + xaxis._offset + xaxis.d2p(5), box.top + _size.t + 40];
+        }"""
+    )
+    report.mouse.click(x, y)
+    report.wait_for_function("at => document.querySelector('audio').currentTime > at + 0.3", arg=at)
+    report.evaluate("document.querySelector('audio').pause()")
+    report.wait_for_function(
+        """() => {
+            const f = document.getElementById("figure-timeline"), box = f.querySelector(".cursor").getBoundingClientRect();
+            const { xaxis } = f._fullLayout, due = f.getBoundingClientRect().left + xaxis._offset;
+            return Math.abs(box.left + 1 - due - xaxis.d2p(document.querySelector("audio").currentTime)) < 2;
+        }"""
+    )
+    context.close()
+    assert problems == []
+
+
+def test_the_player_stays_in_view_beside_the_lower_panels(open_page):
+    page = open_page()
+    open_example(page, 1)
+    panel = page.evaluate(f"document.querySelector('{CHART}')._fullLayout.yaxis4._offset")
+    page.evaluate(f"document.querySelector('{CHART}').closest('[data-testid=stMain]').scrollTo(0, 430)")
+    page.wait_for_function(
+        f"""panel => {{
+            const chart = document.querySelector('{CHART}').getBoundingClientRect();
+            const player = document.querySelector('.st-key-player').getBoundingClientRect();
+            return player.top >= 0 && player.bottom < chart.top + panel && chart.top + panel < innerHeight - 100;
+        }}""",
+        arg=panel,
+    )
+
+
 def test_an_event_of_the_table_is_played(open_page):
     page = open_page()
     open_example(page, 1)

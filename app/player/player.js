@@ -292,6 +292,7 @@ class Player {
     this.bindAudio();
     if (this.restoring && this.audio?.readyState >= 2 && ++this.checksLoaded > 3) this.restore();  // bound after its events
     hideAudio(this.data.audio);
+    stayInView(this.host);
     this.chart.bind();
     this.chart.mend(1);
     this.directions.readColours();
@@ -326,7 +327,20 @@ class Player {
     this.chart.unbind();
     this.directions.remove();
     document.getElementById(styleId(this.data.audio))?.remove();
+    this.host.closest(PLACE)?.classList.remove(IN_VIEW);
   }
+}
+
+const PLACE = "[data-testid=stElementContainer], [data-testid=stLayoutWrapper]", IN_VIEW = "einv2-in-view";
+
+/** While the page scrolls on to the lower panels and the table, the player stays at its top, where there is room for both. */
+function stayInView(host) {
+  host.closest(PLACE)?.classList.add(IN_VIEW);
+  if (document.getElementById(IN_VIEW)) return;
+  const style = document.createElement("style");
+  style.id = IN_VIEW;
+  style.textContent = `@media (min-width: 1100px) and (min-height: 700px) { .${IN_VIEW} { position: sticky; top: 3.75rem; z-index: 5; } }`;
+  document.head.append(style);
 }
 
 const styleId = (audioKey) => `einv2-player-hides-${audioKey}`;
@@ -791,6 +805,7 @@ class Directions {
     const scale = window.devicePixelRatio || 1;
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
+    this.font = getComputedStyle(this.canvas).fontFamily;
     const projection = this.view === "map" ? new MapProjection(this) : new SphereProjection(this);
     if (energy) projection.shade(context, energy.at(frame));
     projection.grid(context);
@@ -918,8 +933,8 @@ function energyImage(colour, width, height, energyOf) {
 
 /** Azimuth 180 at the left edge to -180 at the right, elevation up. */
 class MapProjection {
-  constructor({ width, height, colours, scene }) {
-    Object.assign(this, { width, height, colours, scene });
+  constructor({ width, height, colours, scene, font }) {
+    Object.assign(this, { width, height, colours, scene, font });
     this.box = { x: 1, y: 1, width: width - 2, height: height - 2 };
   }
 
@@ -953,7 +968,7 @@ class MapProjection {
 
   gridLabels(context) {
     context.globalAlpha = 0.7;
-    context.font = `${GRID_FONT_PIXELS}px sans-serif`;
+    context.font = `${GRID_FONT_PIXELS}px ${this.font}`;
     context.textBaseline = "bottom";
     const low = this.box.y + this.box.height - 3;
     for (const [azimuth, text, align] of [[180, "back", "left"], [90, "left", "center"], [0, "front", "center"], [-90, "right", "center"], [-180, "back", "right"]]) {
@@ -966,8 +981,8 @@ class MapProjection {
 
 /** The sphere from above (front up, left at left) and from behind (up is up, left at left). */
 class SphereProjection {
-  constructor({ width, height, colours, scene }) {
-    Object.assign(this, { width, height, colours, scene });
+  constructor({ width, height, colours, scene, font }) {
+    Object.assign(this, { width, height, colours, scene, font });
     this.radius = Math.min(height / 2 - 18, width / 4 - 30);
     this.centres = [[width / 4, height / 2 - 1], [3 * width / 4, height / 2 - 1]];
   }
@@ -1053,7 +1068,7 @@ class SphereProjection {
 
   gridLabels(context) {
     context.globalAlpha = 0.7;
-    context.font = `${GRID_FONT_PIXELS}px sans-serif`;
+    context.font = `${GRID_FONT_PIXELS}px ${this.font}`;
     context.textBaseline = "middle";
     const names = [["front", "left", "back", "right"], ["up", "left", "down", "right"]];
     names.forEach(([top, left, bottom, right], part) => {
