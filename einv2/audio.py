@@ -4,6 +4,7 @@ Audio is float32, channels first (4, S), in the order W, Y, Z, X, nominally in [
 channel at ``rate`` Hz becomes ``resampled_length(frames, rate, sample_rate)`` samples.
 """
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import soundfile
 import soxr
 
 from .config import LABEL_FRAMES_PER_SECOND, MAX_RATE, MAX_SECONDS, MIN_RATE
-from .files import replacing
+from .files import write_bytes
 
 SAMPLE_RATE = 24000  # Hz, of the network
 MIN_SECONDS = 0.2
@@ -132,13 +133,12 @@ def write_flac(path, audio: np.ndarray, sample_rate: int) -> None:
         raise ValueError(f"audio must have the shape (channels, samples) with 1 to 8 channels, not {audio.shape}")
     if not np.isfinite(audio).all():
         raise ValueError("audio must be finite, but holds NaN or infinite samples")
-    with (
-        replacing(Path(path)) as temporary,
-        soundfile.SoundFile(temporary, "w", sample_rate, audio.shape[0], "PCM_16", format="FLAC") as file,
-    ):
+    content = io.BytesIO()
+    with soundfile.SoundFile(content, "w", sample_rate, audio.shape[0], "PCM_16", format="FLAC") as file:
         for start in range(0, audio.shape[1], _READ_FRAMES):
             part = np.rint(audio[:, start : start + _READ_FRAMES].T * 32768.0)
             file.write(np.clip(part, -32768, 32767).astype(np.int16))
+    write_bytes(path, content.getbuffer())
 
 
 def resampled_length(frames: int, rate: int, sample_rate: int = SAMPLE_RATE) -> int:

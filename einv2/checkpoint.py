@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from . import features, models
 from .config import FeatureConfig, ModelConfig, from_json, one_line, require_compatible, to_json
-from .files import replacing
+from .files import write_bytes
 
 FORMAT_VERSION = 1
 METADATA_KEY = "einv2"
@@ -75,11 +75,7 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
         "scores": checkpoint.scores,
         "curve": checkpoint.curve,
     }
-    with replacing(path) as temporary:
-        temporary.touch()
-        mode = temporary.stat().st_mode  # as the user's files are; save_file would make it readable by the owner alone
-        save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(header)})
-        temporary.chmod(mode)
+    write_bytes(path, to_bytes(tensors, metadata={METADATA_KEY: json.dumps(header)}))
 
 
 def read_header(path: str | Path, name: str | None = None) -> dict:

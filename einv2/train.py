@@ -12,6 +12,7 @@ of the SELDnet format is averaged over each process's active pairs before it is 
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import pickle
@@ -24,7 +25,6 @@ from typing import cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from safetensors import SafetensorError
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -33,7 +33,7 @@ from .background import ahead
 from .checkpoint import Checkpoint
 from .config import FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
 from .decode import as_tracks, decode
-from .files import replacing, write_json, write_text
+from .files import write_bytes, write_json, write_text
 from .losses import MAX_TRACKS, seld_losses
 from .metrics import dcase
 from .metrics.identity import SwapCounts, swap_rate
@@ -396,7 +396,7 @@ def _write(run: Run, log, events: SummaryWriter | None) -> None:
             + "  ".join(f"{name} {record[name]:.3f}" for name in SCORES if record[name] is not None)
             + f"  {record['seconds']:.0f} s{'  best' if better else ''}"
         )
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise OSError(
             f"epoch {run.epoch} could not be saved in {run.out}: {reason}. What was saved before is whole; "
@@ -431,8 +431,9 @@ def _save(run: Run, better: bool) -> None:
         "std": run.std,
         "curve": json.dumps(run.curve),
     }
-    with replacing(run.out / "state.pt") as temporary, temporary.open("wb") as file:
-        torch.save(state, file)
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_bytes(run.out / "state.pt", content.getbuffer())
 
 
 def _events(run: Run):

@@ -1,9 +1,11 @@
 """Checkpoints: exact round trips, whole files only, and one sentence for every file that is none."""
 
+import errno
 import json
 import pickle
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,12 +76,13 @@ def test_a_failed_save_leaves_what_was_there(saved, tiny_checkpoint):
 
 
 def test_a_disk_that_fills_up_leaves_nothing(tmp_path, tiny_checkpoint, monkeypatch):
-    def half_written(tensors, path, metadata):
-        path.write_bytes(b"half")
-        raise OSError("no space left on device")
+    def half_written(path, content):
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", half_written)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(Path, "write_bytes", half_written)
+    with pytest.raises(OSError, match=r"No space left on device: .*tiny\.safetensors"):
         checkpoint.save(tiny_checkpoint, tmp_path / "tiny.safetensors")
     assert not list(tmp_path.iterdir())
 

@@ -3,6 +3,9 @@ is lost, and a page says one sentence."""
 
 import errno
 import os
+import resource
+import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from test_app import ROOT, TIMEOUT, only_error
 
 from app import compute, shelf, training, userdata
-from einv2 import checkpoint
+from einv2 import checkpoint, cli
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +124,86 @@ def _refuses_to_write(ours):
         shelf.keep_upload("second", "ours.safetensors", ours)
     assert "somewhere" not in str(error.value)
     assert shelf.load(shelf.find("first")) and [k.name for k in userdata.kept("models")] == ["first.safetensors"]
+
+
+# Killed in the middle of writing, by the system itself
+
+EXAMPLE = ROOT / "app" / "examples" / "moving_dog.flac"
+
+
+def in_a_process(act, most_bytes: int, kill: bool) -> int:
+    """The wait status of a process that may write files of so many bytes: at one more it is killed, or its writing fails as on a
+    full disk."""
+    if (child := os.fork()) == 0:
+        try:
+            signal.alarm(300)  # rather than wait for ever
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL if kill else signal.SIG_IGN)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is printed may be a file, too
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+            os._exit(act())
+        finally:
+            os._exit(99)
+    return os.waitpid(child, 0)[1]
+
+
+def contents(folder) -> dict[str, bytes]:
+    """Of the files that are seen: one that was begun is hidden."""
+    found = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not f"/{name}".count("/.")}
+
+
+@pytest.fixture
+def commands(tmp_path, ours) -> dict[str, list]:
+    """Commands that write over what stands in ``out``, each with a size in the middle of its file."""
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("network.safetensors", "moving_dog.npz", "report.json"):
+        (out / name).write_bytes(b"as it was")
+    (out / "moving_dog.csv").write_bytes(b"0,1,0,10,5\n")
+    network, truth = str(tmp_path / "ours.safetensors"), tmp_path / "truth"
+    checkpoint.load(network)  # what that imports is not imported by each process
+    truth.mkdir()
+    shutil.copy(EXAMPLE.with_suffix(".csv"), truth)
+    predict = ["predict", EXAMPLE, "--model", network, "--out", out, "--threshold", "0"]
+    return {
+        "export": [5000, "export", network, out / "network.safetensors"],
+        "predict": [1000, *predict],
+        "predict arrays": [5000, *predict, "--arrays"],
+        "evaluate": [1000, "evaluate", truth, truth, "--json", out / "report.json"],
+        "simulate": [5000, "simulate", out, "--scenes", "1", "--seconds", "8", "--seed", "1"],
+    }
+
+
+@pytest.mark.parametrize("name", ["export", "predict", "predict arrays", "evaluate", "simulate"])
+def test_a_command_that_is_killed_while_it_writes_leaves_what_stood_there(tmp_path, commands, name, capfd):
+    most, *words = commands[name]
+    before = contents(tmp_path / "out")
+    whole = {} if name != "predict arrays" else {"moving_dog.csv"}  # which was written before
+    status = in_a_process(lambda: cli.main([str(w) for w in words]), most, kill=True)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXFSZ
+    after = contents(tmp_path / "out")
+    assert {k: v for k, v in after.items() if k not in whole} == {k: v for k, v in before.items() if k not in whole}
+    status = in_a_process(lambda: cli.main([str(w) for w in words]), most, kill=False)
+    assert os.waitstatus_to_exitcode(status) == 1
+    assert contents(tmp_path / "out") == after
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ") and f"File too large: '{tmp_path}/out/" in lines[0]
+    assert cli.main([str(w) for w in words]) == 0  # once there is room again
+    assert contents(tmp_path / "out") != after
+
+
+def test_a_server_that_is_killed_while_it_keeps_a_network_has_the_others(ours, folder, monkeypatch):
+    shelf.keep_upload("first", "ours.safetensors", ours)
+    before = contents(folder)
+    keep = lambda: shelf.keep_upload("second", "ours.safetensors", ours)  # noqa: E731
+    assert os.WIFSIGNALED(in_a_process(keep, len(ours) // 2, kill=True))
+    assert contents(folder) == before and shelf.names().count("second") == 0
+    assert shelf.load(shelf.find("first"))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 7200)
+    keep()
+    assert shelf.load(shelf.find("second"))
+    assert files_below(folder) == {"models/first.safetensors", "models/second.safetensors"}  # what was begun is gone
 
 
 # A corrupt run
