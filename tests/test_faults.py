@@ -138,7 +138,7 @@ def in_a_process(act, most_bytes: int, kill: bool) -> int:
         try:
             signal.alarm(300)  # rather than wait for ever
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL if kill else signal.SIG_IGN)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is printed may be a file, too
+            sys.stdout = open(os.devnull, "w")  # what is printed goes into a file here, too
             resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
             os._exit(act())
         finally:
