@@ -2,6 +2,7 @@
 is lost, and a page says one sentence."""
 
 import errno
+import io
 import os
 import resource
 import shutil
@@ -138,7 +139,7 @@ def in_a_process(act, most_bytes: int, kill: bool) -> int:
         try:
             signal.alarm(300)  # rather than wait for ever
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL if kill else signal.SIG_IGN)
-            sys.stdout = open(os.devnull, "w")  # what is printed goes into a file here, too
+            sys.stdout = io.StringIO()  # else what is printed goes into a file, too
             resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
             os._exit(act())
         finally:
