@@ -51,7 +51,18 @@ def test_a_click_on_a_bar_lists_the_errors_behind_it(scored):
 
 
 def place_of(figure, choose):
-    """Where the first mark of the last trace is that ``choose``, an expression of its customdata d, takes, and that customdata."""
+    """Where the first mark of the last trace is that ``choose``, an expression of its customdata d, takes, and that customdata.
+
+    Asked until it is the same twice: what is drawn above a figure moves it.
+    """
+    before, place = None, _place_of(figure, choose)
+    while place != before:
+        figure.page.wait_for_timeout(300)
+        before, place = place, _place_of(figure, choose)
+    return place
+
+
+def _place_of(figure, choose):
     return figure.evaluate(
         """(c, choose) => {
             const t = c._fullData[c._fullData.length - 1], box = c.getBoundingClientRect();
@@ -78,7 +89,10 @@ def test_a_click_on_a_cell_or_a_dot_lists_the_errors_behind_it(scored):
     x, y, group = place_of(dots, "d === 'one event'")
     page.mouse.click(x, y)
     page.get_by_text(f"Errors behind: {group}, all errors").wait_for()
-    page.locator(".st-key-evaluate_system").get_by_text(system, exact=True).wait_for()  # the dot's system
+    shown = "e => e.innerText.includes(system) || [...e.querySelectorAll('input')].some(i => i.value === system)"
+    page.wait_for_function(  # the dot's system
+        f"system => [...document.querySelectorAll('.st-key-evaluate_system')].some({shown})", arg=system
+    )
 
 
 def test_an_error_opens_on_the_inspect_page_at_its_moment(scored):

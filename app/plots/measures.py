@@ -38,6 +38,7 @@ FAR_DEGREES = 60  # distances beyond are said, not drawn
 FONT, SMALL_FONT = 14, 12
 ROW_PIXELS, MANY_ROWS, THIN_ROW_PIXELS = 36, 20, 26  # rows are thinner where there are many
 LEGEND_PIXELS, AXIS_PIXELS, RIGHT_PIXELS, CELL_PIXELS = 54, 58, 96, 38
+TOOLBAR_PIXELS = 32  # above a figure whose cells are clicked, for the toolbar
 FAINT = "rgba(118,131,143,0.28)"  # theme.NEUTRAL on any page
 CLEAR = "rgba(0,0,0,0)"
 LONGEST_NAME = 34
@@ -328,7 +329,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     percent[-1, -1] = np.nan  # nothing heard as nothing is not counted
     names = [*map(label, classes), "<i>nothing</i>"]
     longest = max(len(str(name)[:LONGEST_NAME]) for name in [*classes, "nothing"])
-    figure = _figure(1, CELL_PIXELS * size, legend=0, left=52 + 7 * longest, bottom=64 + 6 * longest)
+    figure = _figure(1, CELL_PIXELS * size, legend=TOOLBAR_PIXELS, left=52 + 7 * longest, bottom=64 + 6 * longest)
     figure.add_trace(_cells(percent, matrix, names))
     figure.add_traces(_cell_texts(percent))
     figure.add_trace(_cell_marks(percent, matrix, [*classes, "nothing"]))
