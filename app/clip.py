@@ -36,6 +36,7 @@ def choose() -> Source | None:
         ["csv"],
         key=_key("truth_upload"),
         on_change=take_truth,
+        max_upload_size=widgets.upload_limit(),
         help="DCASE metadata CSV of 2019 to 2024.",
     )
     if root := folders.data_root():

@@ -32,7 +32,7 @@ MOST_MB = 200  # of a recording; a checkpoint of the authors, with the state of 
 
 
 def upload_limit() -> int:
-    """The size in MB up to which recordings are taken: none is read that is much larger than what a page shows at once."""
+    """The size in MB up to which recordings and tables are taken: none is read that is much larger than what a page shows at once."""
     return min(MOST_MB, st.get_option("server.maxUploadSize"))
 
 

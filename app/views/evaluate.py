@@ -73,7 +73,12 @@ def chosen_classes() -> str:
 
 def uploads(label: str, kinds: list[str], key: str, help: str) -> dict:
     """Stem to upload. Of two with one stem the later counts, and that is said."""
-    files = st.file_uploader(label, kinds, accept_multiple_files=True, key=key, help=help) or []
+    files = (
+        st.file_uploader(
+            label, kinds, accept_multiple_files=True, key=key, help=help, max_upload_size=widgets.upload_limit()
+        )
+        or []
+    )
     found = {Path(file.name).stem: file for file in files}
     if len(found) < len(files):
         st.warning(f"Of {len(files)} files some have the same stem; the last of each is used, {len(found)} in all.")

@@ -132,6 +132,7 @@ def choose_beginnings() -> dict[str, Upload]:
             ["json"],
             key="scene_file",
             on_change=open_specification,
+            max_upload_size=widgets.upload_limit(),
             help="As this page writes it. It replaces what is on the page.",
         )
     return uploads
