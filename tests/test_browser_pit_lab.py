@@ -38,7 +38,8 @@ def choose(page, name):
 def test_a_click_on_the_microscope_goes_there(open_lab):
     page = open_lab(2)
     place = page.evaluate(
-        f"""() => {{ const c = {DRAWN}; c.scrollIntoView({{block: 'end'}}); const a = c._fullLayout.xaxis, r = c.getBoundingClientRect();
+        f"""() => {{ const c = {DRAWN}; c.scrollIntoView({{block: 'end'}});
+        const a = c._fullLayout.xaxis, r = c.getBoundingClientRect();
         return [r.left + a._offset + a.d2p(6), r.top + c._fullLayout._size.t + 60]; }}"""
     )
     page.wait_for_function("document.querySelector('.st-key-pit_audio audio')?.readyState >= 2")
