@@ -267,24 +267,26 @@ def _crowd(guests: list[Guest], process: int) -> float:
 
 def scaling(figure: Path) -> dict:
     """What ``einv2.scaling`` measures, drawn into an SVG file."""
+    from playwright.sync_api import sync_playwright
+
     from app.plots.scaling import scaling as draw
     from einv2.scaling import run as measure
 
     found = measure(progress=print)
-    figure.write_text(as_svg(draw(found["length"], found["clips"])))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        figure.write_text(as_svg(draw(found["length"], found["clips"]), browser))
     return found
 
 
-def as_svg(figure) -> str:
-    """A plotly figure as SVG, drawn by Chromium."""
-    from playwright.sync_api import sync_playwright
+def as_svg(figure, browser) -> str:
+    """A plotly figure as SVG, drawn by a browser."""
     from plotly.offline import get_plotlyjs
 
     make = "async figure => decodeURIComponent((await Plotly.toImage(figure, {format: 'svg'})).replace(/^[^,]*,/, ''))"
-    with sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS).new_page()
-        page.add_script_tag(content=get_plotlyjs())
-        return page.evaluate(make, json.loads(figure.to_json()))
+    page = browser.new_page()
+    page.add_script_tag(content=get_plotlyjs())
+    return page.evaluate(make, json.loads(figure.to_json()))
 
 
 def _table(name: str, value) -> str:

@@ -23,6 +23,6 @@ def test_lines_are_the_rows_and_the_ideal_is_one_process_divided():
 
 
 @pytest.mark.browser
-def test_the_figure_is_drawn_as_svg():
-    svg = bench.as_svg(scaling(LENGTH, CLIPS))
+def test_the_figure_is_drawn_as_svg(browser):
+    svg = bench.as_svg(scaling(LENGTH, CLIPS), browser)
     assert svg.startswith("<svg") and "number of clips" in svg
