@@ -30,24 +30,25 @@ KILLED = """
 import json, os, signal, sys, torch
 from einv2 import train
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, from_json
+from einv2.files import replacing
 
 def die_in_step_6(*arguments):
     return os.kill(os.getpid(), signal.SIGKILL) if next(count) == 6 else step(*arguments)
 
-def die_in_save_2(state, file):
-    if len(json.loads(state["curve"])) == 2:
-        file.write(b"half")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(state, file)
+def die_in_save_2(path, content):
+    if next(count) == 2:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+    write(path, content)
 
 torch.set_num_threads(1)
 data, out, when, settings = sys.argv[1:]
-count, step, save = iter(range(1, 100)), train.train_step, train.torch.save
+count, step, write = iter(range(1, 100)), train.train_step, train.write_bytes
 if when == "step":
     train.train_step = die_in_step_6
 else:
-    train.torch.save = die_in_save_2
+    train.write_bytes = die_in_save_2  # the state
 classes = (ModelConfig, FeatureConfig, TrainConfig)
 train.train([data], out, *(from_json(c, values) for c, values in zip(classes, json.loads(settings))))
 """
