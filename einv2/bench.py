@@ -65,6 +65,11 @@ def measure(function: Callable[[], object], runs: int = 3) -> float:
     return float(np.median(seconds))
 
 
+def peak_memory_mb() -> float:
+    """The most that this process has held, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
 def forwards(network: torch.nn.Module, model: ModelConfig, features: FeatureConfig, name: str) -> dict[str, float]:
     """A forward of 60 s: eager, chunk by chunk; and as ``fast`` has it, in each precision."""
     frames = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND * features.frames_per_label_frame
@@ -143,7 +148,5 @@ def run(model: str | Path = "einv2", paper_size: bool = True) -> dict[str, float
     found |= forwards(loaded.checkpoint.network, loaded.checkpoint.model, loaded.checkpoint.features, "this")
     model, features = ModelConfig(), FeatureConfig(n_mels=256)
     found |= forwards(models.build(model), model, features, "paper_size") if paper_size else {}
-    found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1 if sys.platform == "darwin" else 1024
-    )
+    found["peak_memory_mb"] = peak_memory_mb()
     return found

@@ -22,7 +22,7 @@ CHUNK_SECONDS = 4
 CHUNK_FRAMES = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND
 BATCH_CHUNKS = 8  # at a time, of a network so wide that
 BATCH_MAPS = 2**17  # its first maps, of this many numbers a frame, stay near the processor; a wider one takes fewer
-OVERLAP_SECONDS = 1.0  # of two chunks: F rises by 2 points and more, see the README
+OVERLAP_SECONDS = 1.0  # of two chunks: F rises by 2 points and more, see pretrained/README.md
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 
 

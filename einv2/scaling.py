@@ -6,7 +6,6 @@ from the first clip to the last CSV, process started and model loaded; memory is
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -101,12 +100,7 @@ def _measured(model: str, out: Path, clips: Sequence[str]) -> None:
     for clip in clips[rank::world]:
         labels.write_csv(loaded.predict(clip).frames(), out / f"{Path(clip).stem}.csv")
     seconds = time.perf_counter() - began
-    write_json(out / f"report{rank}.json", {"seconds": seconds, "memory_mb": memory_mb()})
-
-
-def memory_mb() -> float:
-    """The most that this process has held, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    write_json(out / f"report{rank}.json", {"seconds": seconds, "memory_mb": bench.peak_memory_mb()})
 
 
 def training(folder: Path) -> dict[str, float]:
