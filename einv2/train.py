@@ -16,6 +16,7 @@ import io
 import json
 import math
 import pickle
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -436,11 +437,33 @@ def _save(run: Run, better: bool) -> None:
     write_bytes(run.out / "state.pt", content.getbuffer())
 
 
-def _events(run: Run):
+@contextlib.contextmanager
+def _events(run: Run) -> Iterator[SummaryWriter | None]:
     """TensorBoard's writer, on rank 0. What a killed run wrote of the epoch to come is not shown."""
     if not run.fabric.is_global_zero:
-        return contextlib.nullcontext()
-    return SummaryWriter(run.out / "events", purge_step=run.epoch + 1 if run.epoch else None)
+        yield None
+        return
+    with _quiet_threads():
+        try:
+            writer = SummaryWriter(run.out / "events", purge_step=run.epoch + 1 if run.epoch else None)
+        except OSError as error:
+            raise OSError(f"{run.out / 'events'} could not be written: {error.strerror or error}") from error
+        try:
+            yield writer
+        finally:
+            with contextlib.suppress(OSError):  # which ``_write`` has said: it flushes every epoch
+                writer.close()
+
+
+@contextlib.contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """The writer's thread prints no stack where the disk fails it: who writes next raises its error."""
+    shown = threading.excepthook
+    threading.excepthook = lambda error: None if isinstance(error.exc_value, OSError) else shown(error)
+    try:
+        yield
+    finally:
+        threading.excepthook = shown
 
 
 def _add_events(events: SummaryWriter, record: dict) -> None:

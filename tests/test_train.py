@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from einv2 import augment, checkpoint, distributed, labels, train
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, to_json
@@ -167,6 +168,28 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(scenes, tmp_path, finished
         1 if failing == "checkpoint.save" else 2
     )
     assert without_seconds(run(scenes, tmp_path / "run", resume=True).curve) == without_seconds(finished.curve)
+
+
+@pytest.mark.parametrize(
+    "events, says", [(0, r"/run/events could not be written: "), (5, r"^epoch 1 could not be saved in ")]
+)
+def test_a_disk_that_is_full_for_tensorboard_is_said_in_one_sentence(
+    scenes, tmp_path, finished, monkeypatch, capfd, events, says
+):
+    write, left = RecordWriter.write, iter(range(events))
+
+    def full(self, content):
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordWriter, "write", full)
+        with pytest.raises(OSError, match=rf"{says}.*No space left on device"):
+            run(scenes, tmp_path / "run")
+    assert "Traceback" not in capfd.readouterr().err
+    again = run(scenes, tmp_path / "run", resume=True)
+    assert without_seconds(again.curve) == without_seconds(finished.curve)
 
 
 def test_resuming_with_other_data_or_classes_is_refused(scenes, tmp_path, finished):
