@@ -1,10 +1,21 @@
 // Two buttons that save the chart as it stands on the page, as PNG or SVG, without the server.
 
 const bound = new WeakSet();
+const WAIT_MS = 5000; // for a chart that is being drawn anew
 
 function findChart(key) {
   const charts = document.querySelectorAll(`.st-key-${key} .js-plotly-plot`);
   return [...charts].find((chart) => chart._fullLayout && chart.offsetParent !== null);
+}
+
+function save(format, { figure, filename }, until) {
+  const chart = findChart(figure);
+  if (chart && window.Plotly) {
+    const { width, height } = chart._fullLayout;
+    window.Plotly.downloadImage(chart, { format, filename, width, height, scale: 2 });
+  } else if (performance.now() < until) {
+    requestAnimationFrame(() => save(format, { figure, filename }, until));
+  }
 }
 
 export default function (component) {
@@ -14,11 +25,8 @@ export default function (component) {
     if (bound.has(button)) continue;
     bound.add(button);
     button.addEventListener("click", () => {
-      const { figure, filename } = parentElement.pictures;
-      const chart = findChart(figure);
-      if (!chart || !window.Plotly) return;
-      const { width, height } = chart._fullLayout;
-      window.Plotly.downloadImage(chart, { format: button.dataset.format, filename, width, height, scale: 2 });
+      save(button.dataset.format, parentElement.pictures, performance.now() + WAIT_MS);
     });
+    button.disabled = false; // before, a click would be lost
   }
 }
