@@ -1,9 +1,15 @@
+import functools
 import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of libraries, and of servers and commands that tests start
 
 import numpy as np
 import pytest
 import torch
+from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import app_test, local_script_runner
 
 from app import userdata
 from app.bench import ARGUMENTS, CHROMIUM, serving
@@ -13,7 +19,8 @@ from einv2.simulate import SceneConfig, SourceBank, write_scenes
 
 torch.set_num_threads(1)  # the networks here are too small for more
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 WAIT_MS = 60_000
 
 
@@ -29,10 +36,36 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Where pytest-xdist runs the tests in several processes (-n), one of these drives all browsers, and begins with that."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    driving = {path.name for path in TESTS.glob("test_*.py") if "mark.browser" in path.read_text(encoding="utf-8")}
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "browser" if Path(nodeid.partition("::")[0]).name in driving else nodeid
+
+    return Scheduling(config, log)
+
+
 @pytest.fixture(autouse=True)
 def _no_user_data(monkeypatch, tmp_path):
     """What the developer keeps at home is in no test."""
     monkeypatch.setattr(userdata, "DEFAULT", tmp_path / "home" / ".einv2-studio")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _found_once():
+    """What ``AppTest`` looks for anew in every test: components in all packages that are installed, and the pages' bytecode."""
+    compiled = ScriptCache()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (app_test, local_script_runner):
+            patch.setattr(module, "ScriptCache", lambda: compiled)
+        scan = manifest_scanner.scan_component_manifests
+        patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(scan))
+        yield
 
 
 @pytest.fixture
@@ -118,24 +151,55 @@ def browser():
         running.close()
 
 
+@pytest.fixture(scope="session")
+def profiles():
+    """Browser contexts by what they were made with: a later test finds there what an earlier one has fetched and compiled."""
+    return {}
+
+
 @pytest.fixture
-def open_page(browser, address):
-    """Opens the app; afterwards the console must be free of errors and no request may have left the machine."""
-    problems, contexts = [], []
+def new_page(browser, profiles):
+    """Opens an empty page, each of a test in a profile of its own; afterwards the console must be free of errors."""
+    problems, pages = [], []
 
     def open_(**options):
-        context = browser.new_context(viewport={"width": 1400, "height": 1000}, **options)
-        contexts.append(context)
-        page = context.new_page()
+        of = len(pages), repr(sorted(options.items()))
+        profiles[of] = profiles.get(of) or browser.new_context(**options)
+        page = profiles[of].new_page()
+        pages.append(page)
         page.set_default_timeout(WAIT_MS)
         page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else problems.append(r.url))
+        return page
+
+    open_.problems = problems
+    yield open_
+    for page in pages:
+        page.evaluate("localStorage.clear()")
+        page.context.clear_cookies()
+        page.close()
+    assert problems == []
+
+
+@pytest.fixture
+def open_page(new_page, address):
+    """Opens the app; no request may leave the machine."""
+
+    def requested(url):
+        if not url.startswith((address, "data:", "blob:")):
+            new_page.problems.append(url)
+
+    def open_(**options):
+        page = new_page(viewport={"width": 1400, "height": 1000}, **options)
+        page.on("request", lambda request: requested(request.url))
         page.goto(address)
         page.get_by_text("See what a SELD network hears").wait_for()
         return page
 
-    yield open_
-    for context in contexts:
-        context.close()
-    assert problems == []
+    return open_
+
+
+def settled(page):
+    """Waits until the script has run, and what stood on the page before it, which is faint, has gone."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function("() => !document.querySelector('[data-stale=true]')")

@@ -2,10 +2,13 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from conftest import settled
 from test_browser import open_example, wait_for_detections, wait_for_threshold
 
 pytestmark = pytest.mark.browser
 RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+FADED = """() => document.getAnimations().every(
+    a => a.playState !== 'running' || a.effect.getComputedTiming().endTime === Infinity)"""  # in, so that it has its contrast
 SIGNS = {  # what stands on a page, with the open clip on it where it takes that along
     "Tracks": ".st-key-ribbons .js-plotly-plot",
     "PIT lab": ".st-key-pit_figure .js-plotly-plot",
@@ -19,8 +22,8 @@ SIGNS = {  # what stands on a page, with the open clip on it where it takes that
 def broken(page, width):
     """Rules that the page breaks at a width, each with the elements that break it."""
     page.set_viewport_size({"width": width, "height": 1000})
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    page.wait_for_function("() => !document.querySelector('[data-stale=true]')")  # what is old is faint
+    settled(page)
+    page.wait_for_function(FADED)
     found = Axe().run(page, options=RULES).response["violations"]
     page.set_viewport_size({"width": 1400, "height": 1000})  # where no link of another page is folded away
     return {rule["id"]: [node["html"][:200] for node in rule["nodes"]] for rule in found}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from conftest import settled
 
 from einv2 import checkpoint
 
@@ -61,6 +62,7 @@ def test_a_network_is_uploaded_renamed_downloaded_and_deleted(models, file, user
     name.fill("mine")
     page.get_by_test_id("stPopoverBody").get_by_role("button", name="Rename").click()
     heading(page, "mine")
+    settled(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download", exact=True).click()
     assert download.value.suggested_filename == "mine.safetensors"

@@ -84,6 +84,6 @@ def test_training_grows_live_and_stops(open_lab):
         arg=first,
     )
     page.locator(".st-key-pit_toy_le .js-plotly-plot").first.wait_for()
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()  # not the one of the header
     page.get_by_text(re.compile(r"^Stopped at step \d+")).wait_for()
     page.get_by_role("button", name="Train again").wait_for()

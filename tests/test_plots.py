@@ -123,7 +123,7 @@ def lab(colour, seen):
 
 
 @pytest.mark.parametrize("seen", SEEN)
-@pytest.mark.parametrize("classes", {*labels.CLASS_LISTS.values()}, ids=len)
+@pytest.mark.parametrize("classes", sorted({*labels.CLASS_LISTS.values()}), ids=len)
 def test_colours_of_a_class_list_are_apart_for_every_eye(classes, seen):
     """By more than a difference of colour that is plain in small marks side by side."""
     points = [lab(theme.class_colour(name), np.array(SEEN[seen])) for name in classes]
