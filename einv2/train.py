@@ -291,7 +291,9 @@ def train_step(run: Run, batch: augment.Sample, rng: np.random.Generator, n: int
     """
     n = n or len(batch.sed)
     share = distributed.share(run.fabric, n)
-    batch = augment.augment_features(run.fabric.to_device(batch), run.train, rng, n, share)
+    batch = run.fabric.to_device(batch)
+    batch = batch._replace(features=batch.features.float())
+    batch = augment.augment_features(batch, run.train, rng, n, share)
     x = augment.augment_standardised((batch.features - run.mean) / run.std, run.train, rng, n, share)
     output = run.forward(x.contiguous(memory_format=torch.channels_last))
     losses = seld_losses(output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight)

@@ -142,7 +142,7 @@ def test_chunks_equal_features_and_labels_of_the_clip(scenes):
         for index, (clip, start) in enumerate((c, s) for c in clips for s in (0, 20, 40, 60)):
             whole = LogMelIntensity(CONFIG)(torch.from_numpy(audio.load(clip.audio))[None])[0]
             expected = whole[:, 4 * start : 4 * start + 81]
-            torch.testing.assert_close(batch.features[index], expected, atol=0.04, rtol=1e-3)  # kept in 16 bits
+            torch.testing.assert_close(batch.features[index].float(), expected, atol=0.04, rtol=1e-3)  # kept in 16 bits
             sed, doa, _ = labels.to_tracks(labels.read_csv(clip.metadata), 80, 2, 14)
             np.testing.assert_array_equal(batch.sed[index], sed[start : start + 20])
             np.testing.assert_allclose(batch.doa[index], doa[start : start + 20], atol=1e-3)

@@ -134,7 +134,8 @@ def test_moving_source_equals_the_encoded_one(rng):
     delay = round(2.0 / SPEED_OF_SOUND * RATE)
     ideal = foa.encode(dry, *event.direction(np.arange(len(dry)) / RATE))
     np.testing.assert_allclose(wet[:, delay : delay + len(dry)], ideal, atol=2e-3 * np.abs(dry).max())
-    assert np.abs(wet[:, :delay]).max() < 1e-9 and np.abs(wet[:, delay + len(dry) :]).max(initial=0) < 1e-9
+    outside = np.concatenate([wet[:, :delay], wet[:, delay + len(dry) :]], axis=1)
+    assert np.abs(outside).max() < 1e-6  # transforms of single precision
 
 
 # What is drawn

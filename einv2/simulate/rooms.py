@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyroomacoustics as pra
-from scipy import signal
+from scipy import fft, signal
 
 from .. import foa, geometry
 
@@ -110,10 +110,11 @@ def _fade_in(length: int, start: int) -> np.ndarray:
 def diffuse_noise(n_samples: int, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
     """Ambient noise (4, S): an isotropic field of random colour (-2 to -7 dB an octave) and slowly varying level, W of power 1."""
     slope = rng.uniform(-7, -2)
-    spectrum = np.fft.rfft(rng.standard_normal((4, n_samples)))
-    frequency = np.maximum(np.fft.rfftfreq(n_samples, 1 / sample_rate), 60.0)
-    noise = np.fft.irfft(spectrum * (frequency / 60.0) ** (slope / 20 / np.log10(2)), n_samples)
+    spectrum = fft.rfft(rng.standard_normal((4, n_samples)).astype(np.float32))
+    frequency = np.maximum(fft.rfftfreq(n_samples, 1 / sample_rate), 60.0)
+    spectrum *= ((frequency / 60.0) ** (slope / 20 / np.log10(2))).astype(np.float32)
+    noise = fft.irfft(spectrum, n_samples)
     knots = max(n_samples // (4 * sample_rate), 1) + 2
     swell = np.interp(np.linspace(0, 1, n_samples), np.linspace(0, 1, knots), rng.uniform(-3, 3, knots))
     noise *= 10 ** (swell / 20)
-    return noise / np.sqrt(np.mean(noise[0] ** 2)) * DIFFUSE_GAINS[:, None]
+    return noise * (DIFFUSE_GAINS / np.sqrt(np.mean(noise[0] ** 2, dtype=float)))[:, None]

@@ -7,6 +7,7 @@ All variation comes from the random generator that is passed in: the same state 
 float32 (S,) with a peak of 0.9 and faded edges.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from scipy import fft
 from scipy.signal import resample_poly
 
 from .synthesis import PROCEDURAL_CLASSES, finish, log_uniform, require_length, synthesise, tilt
@@ -29,6 +31,7 @@ _FOLD_CLIP_TAKE = re.compile(r"(\d+-\d+)-[A-Z](?:-\d+)?")
 _SERIES_NUMBER = re.compile(r"(?<=.)[-.]\d{1,2}$")
 
 
+@functools.cache  # asked of every file of a class at each draw
 def recording_key(path: Path | str) -> str:
     """What two files of one original recording, or of one voice or session, have in common.
 
@@ -212,10 +215,10 @@ def _repeat(rng, sound: np.ndarray, seconds: float, sample_rate: int) -> np.ndar
 
 def _equalise(rng, sound: np.ndarray, sample_rate: int) -> np.ndarray:
     """The sound (S,) through a smooth random response: gains in dB at nine frequencies, straight lines between them."""
-    spectrum = np.fft.rfft(sound)
-    octaves = np.log(np.maximum(np.fft.rfftfreq(len(sound), 1 / sample_rate), 1.0))
+    n = fft.next_fast_len(len(sound), real=True)
+    octaves = np.log(np.maximum(fft.rfftfreq(n, 1 / sample_rate), 1.0))
     gains_db = np.interp(octaves, np.log(_EQUALISER_HZ), rng.normal(0, _EQUALISER_DB, len(_EQUALISER_HZ)))
-    return np.fft.irfft(spectrum * 10 ** (gains_db / 20), len(sound))
+    return fft.irfft(fft.rfft(sound, n) * 10 ** (gains_db / 20), n)[: len(sound)]
 
 
 def _excerpt(rng, sound: np.ndarray, length: int, sample_rate: int) -> np.ndarray:
