@@ -1,14 +1,11 @@
 """Several people at one server: none sees what is another's, those who wait see their place, and who leaves takes nothing along."""
 
-import os
-import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 
 import pytest
-from test_browser import CHART, upload, wait_for_detections, wav
+from test_browser import CHART, open_example, upload, wait_for_detections, wav
+from test_browser_train import Server
 from test_queueing import wait_until
 
 from app import bench
@@ -192,59 +189,48 @@ def test_who_waits_sees_the_place_may_stop_and_leaves_the_line_with_the_tab(brow
         page.context.close()
 
 
-def test_after_the_server_was_killed_amid_an_upload_the_page_is_fresh(browser, tmp_path):
+def amid_an_upload(page):
+    page.route("**/upload_file/**", lambda route: None)  # it never ends
+    with page.expect_request("**/upload_file/**"):
+        upload(page, clip("lost.wav"))
+
+
+def amid_an_inference(page):
+    upload(page, clip("lost.wav", 150))
+    page.get_by_text("Reading").first.wait_for()
+
+
+def amid_a_download(page):
+    open_example(page, 0)
+    page.get_by_role("tab", name="Export").click()
+    page.route("**/media/**", lambda route: None)
+    with page.expect_request("**/media/**"):
+        page.get_by_role("button", name="Download detections").click()
+
+
+def test_after_the_server_was_killed_a_page_says_so_and_is_fresh_once_it_is_back(browser, tmp_path):
     """And what had been kept is there."""
     kept = tmp_path / "models" / "mine.safetensors"
     kept.parent.mkdir()
     kept.write_bytes(b"was kept")
-    with bench.serving(arguments=("--user-data", str(tmp_path))) as (address, process):
-        page = visit(browser, address)
-        page.route("**/upload_file/**", lambda route: None)  # it never ends
-        with page.expect_request("**/upload_file/**"):
-            upload(page, clip("lost.wav"))
-        os.kill(process, signal.SIGKILL)
-        wait_until(lambda: not answers(address))
-    assert kept.read_bytes() == b"was kept"
-    with restarted(address, tmp_path):
-        page.context.close()
-        page = visit(browser, address)
+    server = Server(tmp_path)
+    try:
+        for begin in (amid_an_upload, amid_an_inference, amid_a_download):
+            page = visit(browser, server.address)
+            begin(page)
+            server.kill()
+            page.get_by_text("Streamlit server is not responding").wait_for()
+            server.start()
+            page.get_by_text("Streamlit server is not responding").wait_for(state="detached")
+            page.context.close()
+            page = visit(browser, server.address)
+            page.get_by_role("button", name="Try this example").nth(2).wait_for()
+            assert "lost.wav" not in text(page)
+            assert kept.read_bytes() == b"was kept"
+            page.context.close()
+        page = visit(browser, server.address)
         upload(page, clip("again.wav"))
         wait_for_detections(page)
-        assert "lost.wav" not in text(page)
         page.context.close()
-
-
-def answers(address):
-    try:
-        return urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).status == 200
-    except OSError:
-        return False
-
-
-class restarted:
-    """The app at the same address as before."""
-
-    def __init__(self, address, data):
-        options = ["--server.port", address.rpartition(":")[2], "--server.headless", "true"]
-        self.command = [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            "app/main.py",
-            *options,
-            "--",
-            "--user-data",
-            str(data),
-        ]
-        self.address = address
-
-    def __enter__(self):
-        self.server = subprocess.Popen(
-            self.command, cwd=bench.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_until(lambda: answers(self.address))
-
-    def __exit__(self, *_):
-        self.server.kill()
-        self.server.wait()
+    finally:
+        server.kill()
