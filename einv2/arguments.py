@@ -209,6 +209,11 @@ def _add_train(sub) -> None:
         help="checkpoint of the same configuration, whose weights the run begins with",
     )
     sub.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the network first (torch.compile), which takes a minute and needs a C++ compiler; for a GPU",
+    )
+    sub.add_argument(
         "--system",
         action=_SetSystem,
         choices=SYSTEMS,

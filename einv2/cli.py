@@ -429,6 +429,7 @@ def train(options) -> int:
         resume=options.resume,
         provenance=provenance,
         init=options.init,
+        compiled=options.compile,
         **chosen,
     )
     if run.best and run.fabric.is_global_zero:

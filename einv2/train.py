@@ -103,12 +103,14 @@ def train(
     validation_parts: Sequence[str] = (),
     cache: Path | None = None,
     init: Path | None = None,
+    compiled: bool = False,
 ) -> Run:
     """Train a network on the clips of folders and return the run, finished or stopped.
 
     ``parts``, ``validation_parts`` and ``cache`` as in ``datasets.split_clips``: without ``validation_dirs`` and
     ``validation_parts`` a share of the clips, drawn with the seed, is held out. ``should_stop`` is asked after each step.
     ``init``: a checkpoint of the same configuration and classes whose weights, and feature statistics, the run begins with.
+    ``compiled``: the network as torch.compile makes it, which takes a minute at first and needs a C++ compiler.
     ValueError if the data or the run's folder do not fit, OSError if it cannot be written.
     """
     _require_sound(model, features, config, classes)
@@ -127,7 +129,7 @@ def train(
         "train": to_json(config),
         "data": {"classes": list(classes), "training": fingerprint(clips[0]), "validation": fingerprint(clips[1])},
     }
-    run = _start(fabric, out, model, features, config, classes, training, provenance or {}, settings, init)
+    run = _start(fabric, out, model, features, config, classes, training, provenance or {}, settings, init, compiled)
     log = _Log(out) if fabric.is_global_zero else lambda line: None
     _describe(run, training, validation, log)
     with _events(run) as events:
@@ -175,7 +177,7 @@ def fingerprint(clips: Sequence[datasets.Clip]) -> str:
     return f"{len(clips)} clips, {hashlib.sha256(json.dumps(sizes).encode()).hexdigest()[:12]}"
 
 
-def _start(fabric, out, model, features, config, classes, training, provenance, settings, init) -> Run:
+def _start(fabric, out, model, features, config, classes, training, provenance, settings, init, compiled) -> Run:
     """A run as it stands in its folder, or a new one."""
     torch.manual_seed(config.seed)
     network = models.build(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
@@ -184,7 +186,7 @@ def _start(fabric, out, model, features, config, classes, training, provenance, 
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     begin = (lambda: _of_checkpoint(init, model, features, classes)) if init else (lambda: _statistics(training))
     state = distributed.on_rank_zero(fabric, lambda: _stored(out, settings) or _fresh(out, settings, begin()))
-    forward, optimizer = fabric.setup(network, optimizer)
+    forward, optimizer = fabric.setup(torch.compile(network) if compiled else network, optimizer)
     if "network" in state:
         network.load_state_dict(state["network"])
     if "optimizer" in state:

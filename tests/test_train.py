@@ -116,6 +116,18 @@ def test_checkpoints_of_a_run(finished):
     assert finished.best == finished.curve[lowest] == best.curve[-1]
 
 
+def test_a_compiled_network_gives_the_same_curve_and_the_same_files(scenes, tmp_path, finished, monkeypatch):
+    compiling = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network, **_: compiling(network, backend="eager"))  # needs no compiler
+    compiled = run(scenes, tmp_path / "run", compiled=True)
+    losses = [[record[name] for name in train.LOSSES] for record in finished.curve]
+    np.testing.assert_allclose([[r[name] for name in train.LOSSES] for r in compiled.curve], losses, rtol=1e-4)
+    assert set(checkpoint.load(compiled.out / "last.safetensors").network.state_dict()) == set(
+        finished.network.state_dict()
+    )
+    assert run(scenes, tmp_path / "run", resume=True).epoch == 3
+
+
 @pytest.mark.parametrize("steps", [2, 6])
 def test_stopped_in_an_epoch_and_resumed_gives_the_same_curve(scenes, tmp_path, finished, steps):
     """Four steps are an epoch: stopped before any epoch is done, and in the second."""
