@@ -354,7 +354,8 @@ def show_behind(results: Results, name: str) -> None:
     events, title = scoring.behind(evaluation, grouping, group, kind)
     st.divider()
     left, right = st.columns([4, 1], vertical_alignment="bottom")
-    left.markdown(f"**Errors behind: {widgets.plain(title)}** · {len(events)} in {events['clip'].nunique()} clips")
+    n_clips = events["clip"].nunique()
+    left.markdown(f"**Errors behind: {widgets.plain(title)}** · {len(events)} in {n_clips} clip{'s' * (n_clips != 1)}")
     if (grouping, kind) != ("all", NOT_A_KIND):
         right.button("Show all errors", on_click=st.session_state.pop, args=(state.BEHIND,), width="stretch")
     if events.empty:
