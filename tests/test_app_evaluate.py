@@ -1,6 +1,7 @@
 """The Evaluate page without a browser, and what it is made of."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -288,6 +289,20 @@ def test_folders_of_the_data_root(root, monkeypatch):
     found = results(press_score(app.run()))
     assert list(found.systems) == ["out/one", "out/two"]
     assert found.systems["out/one"].scores["dcase2020"]["F"] == 1
+
+
+def test_a_set_of_the_scenes_page_by_a_network(scenes, tmp_path, monkeypatch):
+    for kind in ("foa_dev", "metadata_dev"):
+        (tmp_path / "data" / "scenes" / "six" / kind).mkdir(parents=True)
+        for file in sorted((scenes / kind).glob("*mix000[12].*")):
+            shutil.copy(file, tmp_path / "data" / "scenes" / "six" / kind)
+    monkeypatch.setattr(sys, "argv", ["main.py", "--user-data", str(tmp_path / "data")])
+    app = start()
+    app.radio(key="evaluate_way").set_value("A set of the Scenes page, by a network").run()
+    assert app.selectbox(key="evaluate_set").options == ["six"]
+    found = results(press_score(app))
+    assert list(found.systems) == ["einv2"] and found.systems["einv2"].scores["dcase2020"]["F"] > 0.3
+    assert set(found.job.recordings) == set(found.job.truths) and len(found.job.truths) == 2
 
 
 def test_without_a_data_root_no_folder_is_offered():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import folders, results_view, scoring, shelf, state, widgets
+from app import folders, results_view, scoring, shelf, state, userdata, widgets
 from app.scoring import Job, Results
 from einv2.config import LABEL_FRAMES_PER_SECOND
 
@@ -37,6 +37,8 @@ def choose() -> None:
     """The sidebar. Its choices become the job of the session when the button is pressed."""
     root = folders.data_root()
     ways = {"Predictions (CSV)": choose_tables, "Recordings, by a network": choose_recordings}
+    if userdata.kept("scenes"):
+        ways["A set of the Scenes page, by a network"] = choose_set
     if root:
         ways[f"Folders in {root.name}"] = choose_folders
     with st.sidebar:
@@ -150,6 +152,23 @@ def choose_networks(none_at_first: bool = False) -> tuple[tuple[str, ...], float
     networks = st.multiselect("Networks", names, at_first, key="evaluate_networks", max_selections=4)
     threshold = st.slider("Threshold (class probability)", 0.05, 0.95, 0.5, 0.05, key="evaluate_threshold")
     return tuple(networks), threshold
+
+
+def choose_set() -> Job | None:
+    """A set of scenes that was made and kept here, whose truth is known."""
+    name = st.selectbox("Set", [kept.name for kept in userdata.kept("scenes")], key="evaluate_set")
+    networks, threshold = choose_networks()
+    if not name or not networks:
+        return None
+    try:
+        folder = userdata.path_of("scenes", name)
+        clips = folders.files_in(folder, "foa_dev", "recordings")
+        truths = folders.files_in(folder, "metadata_dev", "tables")
+    except (ValueError, OSError) as error:
+        widgets.error(error)
+        return None
+    suffixes = {stem: path.suffix for stem, path in clips.items()}
+    return Job(truths, {}, networks, clips, suffixes, chosen_classes(), threshold)
 
 
 def choose_folders() -> Job | None:
