@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -134,13 +134,6 @@ class ChunkSet:
         if rng is not None:
             rng.shuffle(plan)
         return plan
-
-    def batches(self, batch_size: int, rng: np.random.Generator | None) -> Iterator[Sample]:
-        """One epoch in batches. With ``rng`` an incomplete last batch is left out, unless it is the only one."""
-        plan = self.plan(rng)
-        stop = len(plan) - len(plan) % batch_size if rng is not None and len(plan) >= batch_size else len(plan)
-        for start in range(0, stop, batch_size):
-            yield self.batch(plan[start : start + batch_size])
 
     def batch(self, plan: list[tuple[int, int]]) -> Sample:
         """The chunks of a plan, or of a piece of one. Features are half precision, as they are kept: half as much to move."""

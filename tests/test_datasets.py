@@ -95,7 +95,7 @@ def test_every_year_as_it_is_unpacked(tmp_path, year):
     assert datasets.largest_overlap(clips, classes) == 2
     chunks = data.ChunkSet(clips, FeatureConfig(n_mels=8), 2, classes, 2)
     assert chunks.dropped == 0 and chunks.total == len(places) * (10 if year == "dcase2019" else 3)
-    (batch,) = chunks.batches(100, None)
+    batch = chunks.batch(chunks.plan(None))
     assert batch.features.shape == (len(places), 7, 81, 8) and batch.sed.shape == (len(places), 20, 2, len(classes))
     assert batch.sed.sum() == chunks.total
 
