@@ -44,6 +44,7 @@ PROVENANCE = {
     "date": "date",
     "arguments": "arguments",
     "init": "begun from",
+    "averaged_with": "weights averaged with those of",
     "epochs_done": "epochs",
     "imported_from": "imported from",
     "scalar": "with their scalar",

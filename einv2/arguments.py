@@ -286,6 +286,13 @@ def _add_export(sub) -> None:
     sub.add_argument("out", metavar="OUT.safetensors", help="file to write")
     sub.add_argument("--half", action="store_true", help="weights in half precision: half the size")
     sub.add_argument(
+        "--average",
+        action="append",
+        default=[],
+        metavar="CHECKPOINT",
+        help="average the weights with those of this one, of a run that one of the two went on from; repeatable",
+    )
+    sub.add_argument(
         "--test",
         action="append",
         default=[],

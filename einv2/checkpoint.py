@@ -8,6 +8,7 @@ Nothing is ever unpickled.
 import json
 import math
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,6 +77,25 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
         "curve": checkpoint.curve,
     }
     write_bytes(path, to_bytes(tensors, metadata={METADATA_KEY: json.dumps(header)}))
+
+
+def average(first: Checkpoint, others: Mapping[str, Checkpoint]) -> None:
+    """Replace the weights of ``first`` by the mean of its own and those of ``others``, which are named for what is said of them.
+
+    Of runs that went on from one another the mean is often better than each (stochastic weight averaging, Izmailov et al., UAI
+    2018). ValueError, one sentence, if one is of another configuration, other classes or other feature statistics.
+    """
+    for name, other in others.items():
+        same = (other.model, other.features, other.classes) == (first.model, first.features, first.classes)
+        if not same or not all(torch.equal(getattr(other, s), getattr(first, s)) for s in STATISTICS):
+            raise ValueError(
+                f"{name} has another configuration or other feature statistics: its weights cannot be averaged."
+            )
+    states = [one.network.state_dict() for one in (first, *others.values())]
+    first.network.load_state_dict(
+        {k: torch.stack([s[k] for s in states]).mean(0) if t.is_floating_point() else t for k, t in states[0].items()}
+    )
+    first.provenance["averaged_with"] = [other.provenance for other in others.values()]
 
 
 def read_header(path: str | Path, name: str | None = None) -> dict:

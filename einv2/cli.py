@@ -505,6 +505,8 @@ def export(options) -> int:
     from .reproduce import evaluate as evaluate_checkpoint
 
     loaded = checkpoint.load(options.checkpoint)
+    if options.average:
+        checkpoint.average(loaded, {Path(file).name: checkpoint.load(file) for file in options.average})
     checkpoint.save(loaded, options.out, options.half)
     for name, _, folder in (test.partition("=") for test in options.test):
         if not folder:

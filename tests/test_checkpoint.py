@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from einv2 import checkpoint, models
+from einv2 import checkpoint, cli, models
 from einv2.config import FeatureConfig, ModelConfig
 
 
@@ -242,3 +242,41 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path, tiny_checkpoint):
 def test_a_checkpoint_may_be_read_by_whom_other_files_may(saved, tmp_path):
     (tmp_path / "plain").touch()
     assert saved.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+# Averages
+
+
+def test_weights_are_averaged_and_both_origins_are_told(saved, tmp_path):
+    first, second = checkpoint.load(saved), checkpoint.load(saved)
+    for parameter in second.network.parameters():
+        parameter.data += 2.0
+    second.provenance = {"date": "2026-11-25"}
+    checkpoint.save(second, tmp_path / "second.safetensors")
+    out = tmp_path / "mean.safetensors"
+    assert cli.main(["export", str(saved), str(out), "--average", str(tmp_path / "second.safetensors")]) == 0
+    mean = checkpoint.load(out)
+    for ours, theirs in zip(mean.network.parameters(), first.network.parameters()):
+        torch.testing.assert_close(ours, theirs + 1.0)
+    assert mean.provenance == first.provenance | {"averaged_with": [{"date": "2026-11-25"}]}
+
+
+@pytest.mark.parametrize("changed", ["classes", "statistics"])
+def test_networks_of_another_kind_are_not_averaged(saved, tmp_path, capsys, changed):
+    other = checkpoint.load(saved)
+    if changed == "classes":
+        other.classes = tuple(reversed(other.classes))
+    else:
+        other.feature_mean = other.feature_mean + 1
+    checkpoint.save(other, tmp_path / "other.safetensors")
+    arguments = [
+        "export",
+        str(saved),
+        str(tmp_path / "out.safetensors"),
+        "--average",
+        str(tmp_path / "other.safetensors"),
+    ]
+    assert cli.main(arguments) == 1 and not (tmp_path / "out.safetensors").exists()
+    assert capsys.readouterr().err == (
+        "error: other.safetensors has another configuration or other feature statistics: its weights cannot be averaged.\n"
+    )
