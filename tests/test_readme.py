@@ -151,6 +151,6 @@ def test_flags_that_the_readme_names_are_there():
     """In the text, too."""
     helps = "".join(parser(cli.COMMANDS)._subparsers._group_actions[0].choices[c].format_help() for c in cli.COMMANDS)
     ours = "\n".join(line for line in README.splitlines() if "streamlit run" not in line and "torchrun" not in line)
-    others = {"--load", "--test"}  # of app.bench
+    others = {"--load", "--scaling", "--test"}  # of app.bench
     for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours)) - others:
         assert re.search(rf"{flag}\b", helps), flag
