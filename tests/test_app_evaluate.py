@@ -148,7 +148,7 @@ def test_what_is_clicked_is_what_is_listed():
     app = score(FIRST, SECOND)
     app.session_state[state.BEHIND] = ("class", "piano", "missed")
     app.run()
-    assert any("Errors behind: piano, missed** · 1 in 1 clips" in shown(m.value) for m in app.markdown)
+    assert any("Errors behind: piano, missed** · 1 in 1 clip" in shown(m.value) for m in app.markdown)
     listed = app.dataframe[-1].value
     assert listed[["clip", "kind", "class", "onset", "offset"]].to_numpy().tolist() == [
         ["b", "missed", "piano", 0.0, 2.0]

@@ -84,7 +84,7 @@ def test_two_processes_share_the_clips(scenes, tiny_checkpoint, tmp_path):
         done = run(
             "predict", *clips, "--model", model_file, "--out", tmp_path / out, "--json", tmp_path / f"{out}.json"
         )
-        assert done == 0 or done.returncode == 0
+        assert done == 0 or done.returncode == 0, done.stderr
     one, two = (
         [entry["clip"] for entry in json.loads((tmp_path / f"{n}.json").read_text())["clips"]] for n in ("one", "two")
     )
