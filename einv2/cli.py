@@ -59,9 +59,10 @@ def predict(options) -> int:
     mine = options.clips if fabric is None else options.clips[fabric.global_rank :: fabric.world_size]
     entries = [_predict_clip(model, Path(clip), out, options) for clip in mine]
     if fabric is not None:
-        from .distributed import gather
+        from .distributed import gather, leave
 
         entries = gather(fabric, entries)
+        leave()
     report["clips"] = entries
     if fabric is None or fabric.is_global_zero:
         _write_json(options.json, report)
@@ -402,6 +403,7 @@ def _simulate_specified(options) -> int:
 
 def train(options) -> int:
     """Train a network; see the run's log.txt and metrics.jsonl."""
+    from . import distributed
     from . import train as training
 
     chosen = {
@@ -437,6 +439,7 @@ def train(options) -> int:
         print(
             f"{run.out / 'best.safetensors'}: {score} {run.best[score]} after epoch {run.best['epoch']} of {run.epoch}"
         )
+    distributed.leave()
     return 0
 
 

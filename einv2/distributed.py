@@ -91,6 +91,13 @@ def gather(fabric: Fabric, items: list) -> list:
     return [parts[i % len(parts)][i // len(parts)] for i in range(sum(map(len, parts)))]
 
 
+def leave() -> None:
+    """All processes together, when the work is done: one that still listens is aborted where another has gone."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+
+
 def synchronise_batch_norm(network: nn.Module) -> nn.Module:
     """The network, its batch norms changed to take their statistics over the batches of all processes."""
     if torch.cuda.is_available():
