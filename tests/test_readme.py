@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import h5py
@@ -23,6 +24,8 @@ from test_datasets import flat, soundata, write  # noqa: F401 (a fixture)
 from test_official import their_checkpoint, their_state_dict
 from test_reproduce import TINY
 
+from app import folders, userdata
+from app.bench import serving
 from einv2 import bench, checkpoint, cli, inference, reproduce
 from einv2.arguments import parser
 from einv2.simulate import specification
@@ -127,6 +130,20 @@ def test_several_processes(here):
     environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(f"{command} {SMALL['train']}", shell=True, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and Path("runs/d/best.safetensors").is_file(), done.stderr
+
+
+def test_the_server_of_a_data_root(tmp_path, monkeypatch):
+    """Its folders and its limit are those of the line, with which the server comes up."""
+    (line,) = (line for block in BLOCKS for line in block if "--data-root DIR" in line)
+    command, _, arguments = line.partition(" -- ")
+    assert command == ".venv/bin/streamlit run app/main.py"
+    folder = tmp_path / "DIR"
+    folder.mkdir()
+    given = [str(folder) if word == "DIR" else word for word in arguments.split()]
+    monkeypatch.setattr(sys, "argv", ["main.py", *given])
+    assert folders.data_root() == userdata.root() == folder and userdata.limit_bytes() == 50 * 2**30
+    with serving(arguments=given) as (address, _):
+        assert urllib.request.urlopen(address, timeout=60).status == 200
 
 
 def test_the_notebook(here):
