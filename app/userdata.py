@@ -86,12 +86,17 @@ def _folder(kind: str) -> Path:
     return root() / kind
 
 
-def kept(kind: str) -> list[Kept]:
-    """All of a kind that is whole, by name."""
+def names(kind: str) -> list[str]:
+    """Of all of a kind that is whole, sorted; without a look at what each holds, as ``kept`` takes."""
     folder = _folder(kind)
     if folder.is_symlink() or not folder.is_dir():
         return []
-    paths = [p for p in sorted(folder.iterdir()) if _NAME.fullmatch(p.name) and not p.is_symlink()]
+    return [p.name for p in sorted(folder.iterdir()) if _NAME.fullmatch(p.name) and not p.is_symlink()]
+
+
+def kept(kind: str) -> list[Kept]:
+    """All of a kind that is whole, by name."""
+    paths = [_folder(kind) / name for name in names(kind)]
     return [Kept(kind, p.name, *_size(p), p.lstat().st_mtime) for p in paths]
 
 

@@ -37,7 +37,7 @@ def choose() -> None:
     """The sidebar. Its choices become the job of the session when the button is pressed."""
     root = folders.data_root()
     ways = {"Predictions (CSV)": choose_tables, "Recordings, by a network": choose_recordings}
-    if userdata.kept("scenes"):
+    if userdata.names("scenes"):
         ways["A set of the Scenes page, by a network"] = choose_set
     if root:
         ways[f"Folders in {root.name}"] = choose_folders
@@ -156,7 +156,7 @@ def choose_networks(none_at_first: bool = False) -> tuple[tuple[str, ...], float
 
 def choose_set() -> Job | None:
     """A set of scenes that was made and kept here, whose truth is known."""
-    name = st.selectbox("Set", [kept.name for kept in userdata.kept("scenes")], key="evaluate_set")
+    name = st.selectbox("Set", userdata.names("scenes"), key="evaluate_set")
     networks, threshold = choose_networks()
     if not name or not networks:
         return None

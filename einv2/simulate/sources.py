@@ -31,7 +31,7 @@ _FOLD_CLIP_TAKE = re.compile(r"(\d+-\d+)-[A-Z](?:-\d+)?")
 _SERIES_NUMBER = re.compile(r"(?<=.)[-.]\d{1,2}$")
 
 
-@functools.cache  # asked of every file of a class at each draw
+@functools.lru_cache(maxsize=10_000)  # asked of every file of a class at each draw
 def recording_key(path: Path | str) -> str:
     """What two files of one original recording, or of one voice or session, have in common.
 
