@@ -152,6 +152,9 @@ class TrainConfig:
     warmup_share: Annotated[float, "one-cycle: share of all steps that rise to the peak, 0 to 1"] = 0.2
     weight_decay: Annotated[float, "of AdamW"] = 0.02
     sed_weight: Annotated[float, "share of the SED loss in the total, 0 to 1; the DoA loss has the rest"] = 0.5
+    overlap_weight: Annotated[
+        float, "how often a frame with two or more events counts in the losses of trackwise output"
+    ] = 1.0
     rotate: Annotated[bool, "turn and mirror the scenes: the 16 channel-swap and sign patterns of FOA"] = True
     time_mask_frames: Annotated[int, "widest SpecAugment mask over time, feature frames; 0 for none"] = 24
     frequency_mask_bins: Annotated[int, "widest SpecAugment mask over frequency, mel bands; 0 for none"] = 8
@@ -165,7 +168,7 @@ class TrainConfig:
     seed: Annotated[int, "of everything drawn: weights, order, augmentation"] = 2020
 
     def __post_init__(self) -> None:
-        _require_positive(self, "chunk_seconds", "epochs", "batch_size", "learning_rate")
+        _require_positive(self, "chunk_seconds", "epochs", "batch_size", "learning_rate", "overlap_weight")
         _require_one_of(self, "pit", ("none", "tpit", "cpit"))
         _require_one_of(self, "schedule", ("steps", "one-cycle"))
         _require_one_of(self, "precision", ("auto", "fp32", "bf16"))

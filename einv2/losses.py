@@ -40,15 +40,17 @@ def seld_losses(
     model: ModelConfig,
     pit: str = "tpit",
     sed_weight: float = 0.5,
+    overlap_weight: float = 1.0,
 ) -> Losses:
     """The losses of a network's output, in full precision, against a reference that is always trackwise.
 
-    reference_sed (B, T, M, K) of 0 and 1; reference_doa (B, T, M, 3), zero where a track is silent. ``pit`` speaks to the
-    trackwise format only. total = sed_weight SED + (1 - sed_weight) DoA, or the one of the two that there is.
+    reference_sed (B, T, M, K) of 0 and 1; reference_doa (B, T, M, 3), zero where a track is silent. ``pit`` and
+    ``overlap_weight`` speak to the trackwise format only. total = sed_weight SED + (1 - sed_weight) DoA, or the one of the two
+    that there is.
     """
     sed, doa = (None if x is None else x.float() for x in output)
     if model.output_format == "trackwise":
-        return pit_losses(sed, doa, reference_sed, reference_doa, pit, sed_weight)
+        return pit_losses(sed, doa, reference_sed, reference_doa, pit, sed_weight, overlap_weight)
     activity, direction = class_wise(reference_sed, reference_doa)
     sed_loss = None if sed is None else F.binary_cross_entropy_with_logits(sed, activity)
     if doa is None:
@@ -163,15 +165,19 @@ def pit_losses(
     reference_doa: torch.Tensor,
     pit: str = "tpit",
     sed_weight: float = 0.5,
+    overlap_weight: float = 1.0,
 ) -> Losses:
     """SED and DoA losses under one common permutation, which minimises their unweighted sum.
 
     logits, reference_sed (B, T, M, K); doa, reference_doa (B, T, M, 3), zero where a reference track is silent. Each loss is a
-    mean over batch, frames and tracks. Without logits, or without doa, the permutation minimises the other alone.
+    mean over batch, frames and tracks, in which frames with two or more events count ``overlap_weight`` times. Without logits,
+    or without doa, the permutation minimises the other alone.
     """
     sed_cost = None if logits is None else pairwise_bce(logits, reference_sed)
     doa_cost = None if doa is None else pairwise_mse(doa, reference_doa)
     cost = functools.reduce(torch.add, (c.detach() for c in (sed_cost, doa_cost) if c is not None))
-    permutation = find_permutation(cost, reference_sed.amax((2, 3)) > 0, pit)
-    sed_loss, doa_loss = (None if c is None else take(c, permutation).mean() for c in (sed_cost, doa_cost))
+    n_events = (reference_sed.amax(3) > 0).sum(2)
+    permutation = find_permutation(cost, n_events > 0, pit)
+    counts = torch.where(n_events > 1, overlap_weight, 1.0).unsqueeze(-1)
+    sed_loss, doa_loss = (None if c is None else (counts * take(c, permutation)).mean() for c in (sed_cost, doa_cost))
     return _weighted(sed_loss, doa_loss, sed_weight, permutation)

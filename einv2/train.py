@@ -298,7 +298,9 @@ def train_step(run: Run, batch: augment.Sample, rng: np.random.Generator, n: int
     batch = augment.augment_features(batch, run.train, rng, n, share)
     x = augment.augment_standardised((batch.features - run.mean) / run.std, run.train, rng, n, share)
     output = run.forward(x.contiguous(memory_format=torch.channels_last))
-    losses = seld_losses(output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight)
+    losses = seld_losses(
+        output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight, run.train.overlap_weight
+    )
     weighted = torch.stack(losses[:3]) * distributed.weight(run.fabric, len(x), n)
     values = cast(torch.Tensor, run.fabric.all_reduce(weighted.detach(), reduce_op="mean")).tolist()
     _require_finite(run, values[0])

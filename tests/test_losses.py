@@ -86,6 +86,19 @@ def test_loss_is_the_least_over_all_permutations():
     torch.testing.assert_close(total, min(each))
 
 
+def test_frames_with_overlap_count_more():
+    logits, doa, sed, ref = random_case(2)
+    one = sed * torch.tensor([1.0, 0.0])[:, None]  # the second track is silent
+    alone = losses.pit_losses(logits, doa, one, ref, "tpit")
+    for total, other in zip(alone[:3], losses.pit_losses(logits, doa, one, ref, "tpit", overlap_weight=3.0)[:3]):
+        torch.testing.assert_close(total, other)
+    both = torch.cat([sed.clamp(min=1), one], dim=1)  # 12 frames with two events, then 12 with at most one
+    twice = [torch.cat([x, x], dim=1) for x in (logits, doa)]
+    halves = [losses.pit_losses(logits, doa, part, ref).total for part in both.split(12, dim=1)]
+    total = losses.pit_losses(*twice, both, torch.cat([ref, ref], dim=1), overlap_weight=3.0).total
+    torch.testing.assert_close(total, (3 * halves[0] + halves[1]) / 2)
+
+
 def test_too_many_tracks_and_unknown_kinds_are_refused():
     with pytest.raises(ValueError, match="5 tracks"):
         losses.all_permutations(5)
