@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from app import shelf, texts
+from app.network_files import Card
 from app.plots.architecture import count_text
 from app.plots.curves import number
-from app.shelf import Card, Entry, Outline
+from app.shelf import Entry, Outline
 from einv2.config import ModelConfig, TrainConfig, field_help, to_json
 from einv2.metrics.tracks import OVERLAPS
 

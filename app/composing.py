@@ -35,7 +35,7 @@ BYTES_PER_SECOND = 24000 * 4 * 2  # of a scene, as FLAC at worst
 POLL_SECONDS = 1.0
 BUILT_IN = "built-in"
 NEW_SECONDS = 2.0  # of a source that is placed on the map
-CLASS_LISTS = {  # as ``widgets.choose_truth_classes`` calls them
+CLASS_LISTS = {  # as ``clip.choose_truth_classes`` calls them
     "dcase2020": "DCASE 2020",
     "dcase2021": "DCASE 2021",
     "dcase2022": "DCASE 2022 to 2024",

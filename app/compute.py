@@ -14,7 +14,7 @@ import soundfile
 import streamlit as st
 import torch
 
-from app import queueing, shelf
+from app import network_files, queueing, shelf
 from app.state import ANALYSES, SOUNDS, Source
 from einv2 import audio, ensemble, features, foa, inference, inputcheck, labels, listening
 from einv2.config import LABEL_FRAMES_PER_SECOND, FeatureConfig
@@ -63,7 +63,7 @@ def load_model(name: str) -> inference.Model:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _load(_entry: shelf.Entry, stamp: tuple) -> inference.Model:
-    return shelf.load(_entry)
+    return network_files.load(_entry)
 
 
 @st.cache_resource(show_spinner=False)

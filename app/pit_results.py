@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from einv2 import checkpoint, inference
+from einv2 import headers
 from einv2.systems import SYSTEMS, TABLE2, TABLE3, Row
 
 TABLES_FILE = "tables.json"
@@ -48,11 +48,11 @@ class Compared:
 def shipped(folder: Path | None = None) -> tuple[list[Shipped], list[str]]:
     """The checkpoints of ``SYSTEMS`` in pretrained/ (or ``folder``), and sentences about those that cannot be read."""
     found, problems = [], []
-    for name, path in inference.available_models(folder).items():
+    for name, path in headers.available_models(folder).items():
         if name not in SYSTEMS:
             continue
         try:
-            header = checkpoint.read_header(path)
+            header = headers.read_header(path)
         except (ValueError, OSError) as error:
             problems.append(str(error))
             continue
@@ -65,7 +65,7 @@ def shipped(folder: Path | None = None) -> tuple[list[Shipped], list[str]]:
 
 def read_tables(path: Path | None = None) -> dict[str, list[dict]]:
     """The entries of tables.json, by table; {} where there is no such file. ValueError, one sentence, if it does not hold them."""
-    path = path or inference.PRETRAINED / TABLES_FILE
+    path = path or headers.PRETRAINED / TABLES_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from einv2.inputcheck import Remedy
+if TYPE_CHECKING:
+    from einv2.inputcheck import Remedy
 
 EXAMPLES = Path(__file__).parent / "examples"
 
@@ -38,14 +40,14 @@ class Source:
     """A clip the user opened: its bytes, or its file, with the name they know it by, and the ground truth that came with it.
 
     fix: what sets its channels right; start: seconds, a multiple of 60, from which it is looked at. truth_classes: the list that
-    the classes of its ground truth are of, as ``widgets.choose_truth_classes`` calls it, where that is known.
+    the classes of its ground truth are of, as ``clip.choose_truth_classes`` calls it, where that is known.
     """
 
     name: str
     data: bytes | Path
     truth_name: str | None = None
     truth: bytes | None = None
-    fix: Remedy | None = None
+    fix: "Remedy | None" = None
     start: float = 0.0
     truth_classes: str | None = None
 

@@ -6,7 +6,6 @@ import re
 import streamlit as st
 
 from app import figure_texts, state, theme
-from einv2 import labels
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~^])")
 
@@ -36,41 +35,11 @@ def upload_limit() -> int:
     return min(MOST_MB, st.get_option("server.maxUploadSize"))
 
 
+LINK = "query-params"  # a choice that the address holds, so that a link opens the same
 MODELS_MISSING = (
     "There is no trained network in the folder pretrained/. "
     "Train one with `python -m einv2 train`, or fetch the project again."
 )
-SAME_CLASSES = "as the network"
-
-
-def class_lists(classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """What the indices of a CSV may mean, those of the network first."""
-    return {
-        SAME_CLASSES: classes,
-        "DCASE 2019": labels.DCASE2019_CLASSES,
-        "DCASE 2020": labels.DCASE2020_CLASSES,
-        "DCASE 2021": labels.DCASE2021_CLASSES,
-        "DCASE 2022 to 2024": labels.DCASE2022_CLASSES,
-    }
-
-
-def choose_truth_classes(
-    classes: tuple[str, ...], label: str = "Classes of the ground truth", key: str = "truth_classes", first: int = 0
-) -> tuple[str, ...]:
-    """Which class list the indices of a CSV mean. first: the position of the one that is chosen at first, if the clip that is
-    open does not know that of its ground truth."""
-    options = class_lists(classes)
-    clip = st.session_state.get(state.CLIP)
-    if clip and key == "truth_classes" and clip.truth_classes in options:
-        first = list(options).index(clip.truth_classes)
-    chosen = st.selectbox(
-        label,
-        list(options),
-        first,
-        key=key,
-        help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
-    )
-    return options[chosen]
 
 
 def choose_example(examples: list[state.Example]) -> None:

@@ -6,8 +6,21 @@ events = prediction.events(threshold=0.5)
 scores = einv2.evaluate(events, "clip.csv")
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from .config import VERSION as __version__
-from .evaluation import evaluate
-from .inference import Model, Prediction, load
+
+if TYPE_CHECKING:
+    from .evaluation import evaluate
+    from .inference import Model, Prediction, load
 
 __all__ = ["Model", "Prediction", "__version__", "evaluate", "load"]
+_MODULES = {"evaluate": "evaluation", "Model": "inference", "Prediction": "inference", "load": "inference"}
+
+
+def __getattr__(name: str):
+    """What is imported on its first use (PEP 562): PyTorch, SciPy and pandas take seconds, and not every module needs them."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

@@ -6,35 +6,21 @@ Nothing is ever unpickled.
 """
 
 import json
-import math
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 
 from . import features, models
-from .config import FeatureConfig, ModelConfig, from_json, one_line, require_compatible, to_json
+from .config import FeatureConfig, ModelConfig, to_json
 from .files import write_bytes
+from .headers import FORMAT_VERSION, METADATA_KEY, STATISTICS, CheckpointError, configurations, read_header
 
-FORMAT_VERSION = 1
-METADATA_KEY = "einv2"
-STATISTICS = ("feature_mean", "feature_std")
-_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # of batch norm: not trained
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64)
 MAX_CLASS_NAME = 60  # characters
-_JSON_NAMES = {dict: "object", list: "list"}
-_HEADER_KINDS = {"model": dict, "features": dict, "classes": list, "provenance": dict, "scores": dict, "curve": list}
-
-
-class CheckpointError(ValueError):
-    """A file that is not a checkpoint of ours, said in one sentence, whatever the names in the file are."""
-
-    def __init__(self, sentence: str):
-        super().__init__(one_line(sentence))
 
 
 @dataclass
@@ -98,35 +84,6 @@ def average(first: Checkpoint, others: Mapping[str, Checkpoint]) -> None:
     first.provenance["averaged_with"] = [other.provenance for other in others.values()]
 
 
-def read_header(path: str | Path, name: str | None = None) -> dict:
-    """The JSON header, without the weights. CheckpointError if it is not there; OSError if the file cannot be read."""
-    name = name or Path(path).name
-    with open(path, "rb"):
-        pass  # a file that may not be read is said to be so, not to be something else
-    try:
-        with safe_open(path, framework="pt") as file:
-            return _parse_header((file.metadata() or {}).get(METADATA_KEY), name)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(_not_a_checkpoint(name)) from error
-
-
-def configurations(header: dict, name: str) -> tuple[ModelConfig, FeatureConfig]:
-    """Of the network and its features, from a header. CheckpointError if they are not possible, or not together."""
-    try:
-        model, feature_config = from_json(ModelConfig, header["model"]), from_json(FeatureConfig, header["features"])
-        require_compatible(model, feature_config)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{name} has a damaged header: {error}.") from error
-    return model, feature_config
-
-
-def count_parameters(path: str | Path) -> int:
-    """How many parameters the network in a checkpoint has, by the shapes in its header."""
-    with safe_open(path, framework="pt") as file:
-        keys = [k for k in file.keys() if k not in STATISTICS and not k.endswith(_BUFFERS)]  # noqa: SIM118 (no iterator)
-        return sum(math.prod(file.get_slice(key).get_shape()) for key in keys)
-
-
 def load(path: str | Path, name: str | None = None) -> Checkpoint:
     """Read a checkpoint onto the CPU, the network in evaluation mode.
 
@@ -151,30 +108,6 @@ def load(path: str | Path, name: str | None = None) -> Checkpoint:
         std,
         **{key: header[key] for key in ("provenance", "scores", "curve")},
     )
-
-
-def _not_a_checkpoint(name: str) -> str:
-    return (
-        f"{name} is not a checkpoint of EINV2 Studio (a .safetensors file with its configuration inside); "
-        "a .pth file of the authors' code is turned into one with `python -m einv2 import-official`."
-    )
-
-
-def _parse_header(text: str | None, name: str) -> dict:
-    try:
-        header = json.loads(text or "null")
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{name} has a header that is not JSON.") from error
-    if not isinstance(header, dict) or "format" not in header:
-        raise CheckpointError(_not_a_checkpoint(name))
-    if header["format"] != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{name} has format {reprlib.repr(header['format'])}; this version reads format {FORMAT_VERSION}."
-        )
-    for key, kind in _HEADER_KINDS.items():
-        if not isinstance(header.get(key), kind):
-            raise CheckpointError(f"{name} has a damaged header: {key} is missing or no JSON {_JSON_NAMES[kind]}.")
-    return header
 
 
 def _class_names(values, n_classes: int, name: str) -> tuple[str, ...]:

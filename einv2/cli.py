@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import audio, checkpoint, datasets, evaluation, inference, inputcheck, labels, metadata
+from . import audio, checkpoint, datasets, evaluation, headers, inference, inputcheck, labels, metadata
 from .arguments import parser
 from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible
 from .ensemble import Ensemble, in_rotations
@@ -170,7 +170,7 @@ def _first_seconds(clip, seconds: float) -> np.ndarray:
 def models(options) -> int:
     """List the models in pretrained/."""
     report, status = [], 0
-    for name, path in inference.available_models().items():
+    for name, path in headers.available_models().items():
         try:
             header = checkpoint.read_header(path)
             model = from_json(ModelConfig, header["model"])
@@ -186,7 +186,7 @@ def models(options) -> int:
         size = path.stat().st_size / 1e6
         print(f"{name:16s} {size:6.1f} MB  {model.n_tracks} tracks, {len(header['classes'])} classes  {figures}")
     if not report and not status:
-        status = _fail(f"there is no model in {inference.PRETRAINED}.")
+        status = _fail(f"there is no model in {headers.PRETRAINED}.")
     _write_json(options.json, report)
     return status
 

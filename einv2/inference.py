@@ -16,6 +16,7 @@ from .checkpoint import Checkpoint
 from .config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
 from .decode import Decoding, as_tracks, decode
 from .features import LogMelIntensity
+from .headers import available_models
 from .models import Output
 
 CHUNK_SECONDS = 4
@@ -23,7 +24,6 @@ CHUNK_FRAMES = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND
 BATCH_CHUNKS = 8  # at a time, of a network so wide that
 BATCH_MAPS = 2**17  # its first maps, of this many numbers a frame, stay near the processor; a wider one takes fewer
 OVERLAP_SECONDS = 1.0  # of two chunks: F rises by 2 points and more, see pretrained/README.md
-PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,6 @@ def _batches(windows: Iterator[tuple[np.ndarray, int]], n: int) -> Iterator[tupl
     """Windows in batches (n, 4, size), and the number of new samples in each batch."""
     while batch := list(itertools.islice(windows, n)):
         yield np.stack([window for window, _ in batch]), sum(new for _, new in batch)
-
-
-def available_models(folder: str | Path | None = None) -> dict[str, Path]:
-    """Names and files of the checkpoints in a folder, pretrained/ by default; the default model first."""
-    found = {p.stem: p for p in sorted(Path(folder or PRETRAINED).glob("*.safetensors"))}
-    return {name: found[name] for name in sorted(found, key=lambda n: (n != "einv2", n))}
 
 
 def resolve(name_or_file: str | Path) -> Path:

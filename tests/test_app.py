@@ -12,7 +12,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from app import compute, state
-from einv2 import foa, inference
+from einv2 import foa, headers, inference
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "app" / "views").glob("*.py"))
@@ -226,13 +226,13 @@ def test_a_file_name_is_shown_as_text(name):
 
 def test_a_model_that_is_not_one_is_said_beside_an_example(monkeypatch, tmp_path):
     (tmp_path / "einv2.safetensors").write_text("junk")
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
     app = start()
     assert "einv2.safetensors is not a checkpoint" in only_error(app)
 
 
 def test_without_models_a_sentence_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
     assert "no trained network" in only_error(start())
 
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, noise, only_error, shown
 
 from app import folders, scoring, state
-from einv2 import inference
+from einv2 import headers
 from einv2.metrics import dcase
 
 ROOT = Path(__file__).parent.parent
@@ -229,7 +229,7 @@ def test_a_bad_recording_is_named():
 
 
 def test_without_models_a_sentence_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
     app = start()
     app.radio(key="evaluate_way").set_value("Recordings, by a network").run()
     assert "no trained network" in only_error(app)

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, figure, live, noise, shown, start, upload
 
 from app import compute, state
-from einv2 import foa, inference, inputcheck
+from einv2 import foa, headers, inputcheck
 
 ROOT = Path(__file__).parent.parent
 
@@ -202,8 +202,8 @@ def test_a_threshold_of_one_class():
 @pytest.fixture
 def two_networks(monkeypatch, tmp_path):
     for name in ("einv2", "other"):
-        shutil.copy(inference.PRETRAINED / "einv2.safetensors", tmp_path / f"{name}.safetensors")
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+        shutil.copy(headers.PRETRAINED / "einv2.safetensors", tmp_path / f"{name}.safetensors")
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
 
 
 def test_two_networks_stand_under_one_another_and_as_an_ensemble(two_networks):

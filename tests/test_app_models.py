@@ -12,8 +12,8 @@ from test_app import ROOT, TIMEOUT, only_error, shown
 from test_official import their_state_dict
 from test_shelf import SMALL, as_pth
 
-from app import compute, shelf, training
-from einv2 import checkpoint, inference
+from app import compute, network_files, shelf, training
+from einv2 import checkpoint, headers
 from einv2.config import ModelConfig
 
 HOSTILE = "![x](https://example.org/p.png) <b>x</b>"
@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch, tiny_checkpoint):
     pretrained = tmp_path / "pretrained"
     pretrained.mkdir()
     checkpoint.save(tiny_checkpoint, pretrained / "einv2.safetensors")
-    monkeypatch.setattr(inference, "PRETRAINED", pretrained)
+    monkeypatch.setattr(headers, "PRETRAINED", pretrained)
     monkeypatch.setattr(sys, "argv", ["main.py", "--user-data", str(tmp_path / "data"), "--user-data-gib", "0.01"])
     return tmp_path / "data"
 
@@ -154,7 +154,7 @@ def test_a_wrong_option_is_said_and_the_shipped_ones_are_there(monkeypatch):
 
 
 def test_rename_and_delete_ask_first(ours, folder):
-    shelf.keep_upload("mine", "x.safetensors", ours)
+    network_files.keep_upload("mine", "x.safetensors", ours)
     app = start("mine")
     text_input(app, "New name").set_value("../x")
     assert "cannot be a name here" in only_error(press(app, "models_name_it"))
@@ -178,9 +178,9 @@ def test_a_trained_network_can_be_copied(ours, folder):
 
 
 def test_what_another_user_deleted_is_not_shown_any_more(ours):
-    shelf.keep_upload("mine", "x.safetensors", ours)
+    network_files.keep_upload("mine", "x.safetensors", ours)
     app = start("mine")
-    shelf.delete(shelf.find("mine"))
+    network_files.delete(shelf.find("mine"))
     assert fine(app.run()).selectbox(key="model").value == "einv2"
 
 
@@ -196,7 +196,7 @@ def test_a_file_that_cannot_be_used_says_why_and_can_be_deleted(folder):
 
 
 def test_without_any_network_a_sentence_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path / "nothing")
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path / "nothing")
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
     app.switch_page("views/models.py").run()
     assert "no trained network" in only_error(app)
@@ -232,7 +232,7 @@ def test_what_a_header_holds_is_text_and_never_an_error(tiny_checkpoint, folder)
 
 
 def test_a_link_opens_a_card(ours):
-    shelf.keep_upload("mine", "x.safetensors", ours)
+    network_files.keep_upload("mine", "x.safetensors", ours)
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
     app.switch_page("views/models.py")
     app.query_params["model"] = "mine"
@@ -244,7 +244,7 @@ def test_a_link_opens_a_card(ours):
 
 
 def test_a_replaced_network_is_read_again_and_a_deleted_one_is_gone(ours, tmp_path, folder, tiny_checkpoint):
-    entry = shelf.keep_upload("mine", "x.safetensors", ours)
+    entry = network_files.keep_upload("mine", "x.safetensors", ours)
     first = compute.load_model("mine")
     assert compute.load_model("mine") is first
     tiny_checkpoint.classes = tuple(f"other {k}" for k in range(14))
@@ -257,11 +257,11 @@ def test_a_replaced_network_is_read_again_and_a_deleted_one_is_gone(ours, tmp_pa
 
 
 def test_a_deleted_network_leaves_the_inspect_page(ours):
-    shelf.keep_upload("mine", "x.safetensors", ours)
+    network_files.keep_upload("mine", "x.safetensors", ours)
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
     app.multiselect(key="networks").set_value(["einv2", "mine"]).run()
     app.button(key="example_moving_dog").click()
     assert len(fine(app.run()).get("plotly_chart")) >= 1
-    shelf.delete(shelf.find("mine"))
+    network_files.delete(shelf.find("mine"))
     fine(app.run())
     assert app.multiselect(key="networks").options == ["einv2"]

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, noise, shown
 
 from app import pit_results, state, toy_run
-from einv2 import inference, toy
+from einv2 import headers, toy
 from einv2.systems import TABLE2, TABLE3
 
 ROOT = Path(__file__).parent.parent
@@ -163,9 +163,9 @@ def test_classes_that_networks_do_not_know_are_left_out():
 def pretrained(tmp_path, monkeypatch):
     """A folder of networks with one of the three, and a file that is none."""
     for name in ("einv2-tpit", "einv2"):
-        shutil.copy(inference.PRETRAINED / f"{name}.safetensors", tmp_path)
+        shutil.copy(headers.PRETRAINED / f"{name}.safetensors", tmp_path)
     (tmp_path / "seldnet.safetensors").write_bytes(b"nothing")
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
     return tmp_path
 
 
@@ -180,7 +180,7 @@ def test_missing_networks_are_named_and_the_others_go_on(pretrained):
 
 
 def test_without_any_network_the_other_parts_go_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
     app = fine(start("Microscope", "two_of_a_kind"))
     assert any("Without these networks" in i.value for i in app.info)
     for part in PARTS[1:]:

@@ -14,7 +14,7 @@ import soundfile
 import torch
 from test_official import their_checkpoint, their_state_dict
 
-from einv2 import audio, bench, checkpoint, cli, ensemble, inference, labels
+from einv2 import audio, bench, checkpoint, cli, ensemble, headers, inference, labels
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
 from einv2.metrics import dcase
 from einv2.simulate import SceneConfig
@@ -225,7 +225,7 @@ def test_a_model_that_is_none(tmp_path, clip, capsys, content):
 
 
 def test_an_unknown_model_lists_the_known_ones(tmp_path, clip, model_file, capsys, monkeypatch):
-    monkeypatch.setattr(inference, "PRETRAINED", model_file.parent)
+    monkeypatch.setattr(headers, "PRETRAINED", model_file.parent)
     assert main("predict", clip, "--model", "huge", "--out", tmp_path / "out") == 1
     one_error_line(capsys.readouterr(), "'huge'", "tiny")
     assert main("predict", clip, "--model", "tiny", "--out", tmp_path / "out") == 0
@@ -235,7 +235,7 @@ def test_an_unknown_model_lists_the_known_ones(tmp_path, clip, model_file, capsy
 
 
 def test_models(tmp_path, model_file, capsys, monkeypatch):
-    monkeypatch.setattr(inference, "PRETRAINED", model_file.parent)
+    monkeypatch.setattr(headers, "PRETRAINED", model_file.parent)
     assert main("models", "--json", tmp_path / "models.json") == 0
     line = capsys.readouterr().out
     assert line.startswith("tiny ") and "2 tracks, 14 classes" in line and "ER 0.5" in line and "F 0.25" in line
@@ -245,7 +245,7 @@ def test_models(tmp_path, model_file, capsys, monkeypatch):
 
 def test_models_goes_on_after_a_bad_file(tmp_path, model_file, capsys, monkeypatch):
     (tmp_path / "aaa.safetensors").write_text("junk")
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
     assert main("models", "--json", tmp_path / "models.json") == 1
     captured = capsys.readouterr()
     assert "tiny" in captured.out and captured.err.count("\n") == 1 and "aaa.safetensors" in captured.err
@@ -253,7 +253,7 @@ def test_models_goes_on_after_a_bad_file(tmp_path, model_file, capsys, monkeypat
 
 
 def test_models_of_an_empty_folder(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
     assert main("models") == 1
     one_error_line(capsys.readouterr(), "there is no model in")
 

@@ -15,7 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_app import ROOT, TIMEOUT, only_error
 
-from app import compute, shelf, training, userdata
+from app import compute, network_files, shelf, training, userdata
 from einv2 import checkpoint, cli
 
 
@@ -51,16 +51,16 @@ def files_below(folder) -> set[str]:
 
 
 def test_a_network_that_vanishes_between_list_and_use_is_said(ours):
-    entry = shelf.keep_upload("mine", "ours.safetensors", ours)
+    entry = network_files.keep_upload("mine", "ours.safetensors", ours)
     entry.file.unlink()
-    for use in (lambda: shelf.find("mine"), lambda: shelf.load(entry), lambda: compute.load_model("mine")):
+    for use in (lambda: shelf.find("mine"), lambda: network_files.load(entry), lambda: compute.load_model("mine")):
         with pytest.raises(ValueError, match="mine") as error:
             use()
         assert str(entry.file.parent) not in str(error.value)
 
 
 def test_a_network_that_vanishes_while_a_clip_is_read_is_said(ours, monkeypatch):
-    entry = shelf.keep_upload("mine", "ours.safetensors", ours)
+    entry = network_files.keep_upload("mine", "ours.safetensors", ours)
     hear = compute._hear
 
     def hear_and_lose(source, progress):
@@ -80,15 +80,15 @@ def test_a_network_that_vanishes_while_a_clip_is_read_is_said(ours, monkeypatch)
 
 
 def test_a_disk_that_fills_while_a_network_is_kept_leaves_the_others(ours, folder, monkeypatch):
-    shelf.keep_upload("first", "ours.safetensors", ours)
+    network_files.keep_upload("first", "ours.safetensors", ours)
     before = files_below(folder)
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", full)
         with pytest.raises(ValueError, match="second cannot be kept: No space left on device") as error:
-            shelf.keep_upload("second", "ours.safetensors", ours)
+            network_files.keep_upload("second", "ours.safetensors", ours)
     assert "somewhere" not in str(error.value)
-    assert files_below(folder) == before and shelf.load(shelf.find("first"))
-    shelf.keep_upload("second", "ours.safetensors", ours)  # once there is room again
+    assert files_below(folder) == before and network_files.load(shelf.find("first"))
+    network_files.keep_upload("second", "ours.safetensors", ours)  # once there is room again
 
 
 def test_a_full_disk_is_said_before_anything_is_written(ours, folder, monkeypatch):
@@ -102,7 +102,7 @@ def test_a_full_disk_is_said_before_anything_is_written(ours, folder, monkeypatc
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="who may do everything is not stopped by modes")
 def test_a_folder_that_is_only_read_is_said(ours, folder):
-    shelf.keep_upload("first", "ours.safetensors", ours)
+    network_files.keep_upload("first", "ours.safetensors", ours)
     (folder / "models").chmod(0o500)
     try:
         _refuses_to_write(ours)
@@ -111,7 +111,7 @@ def test_a_folder_that_is_only_read_is_said(ours, folder):
 
 
 def test_a_file_system_that_is_only_read_is_said(ours, folder, monkeypatch):
-    shelf.keep_upload("first", "ours.safetensors", ours)
+    network_files.keep_upload("first", "ours.safetensors", ours)
 
     def read_only(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system", "/somewhere/inside")
@@ -122,9 +122,11 @@ def test_a_file_system_that_is_only_read_is_said(ours, folder, monkeypatch):
 
 def _refuses_to_write(ours):
     with pytest.raises(ValueError, match="The folder of user data cannot be written") as error:
-        shelf.keep_upload("second", "ours.safetensors", ours)
+        network_files.keep_upload("second", "ours.safetensors", ours)
     assert "somewhere" not in str(error.value)
-    assert shelf.load(shelf.find("first")) and [k.name for k in userdata.kept("models")] == ["first.safetensors"]
+    assert network_files.load(shelf.find("first")) and [k.name for k in userdata.kept("models")] == [
+        "first.safetensors"
+    ]
 
 
 # Killed in the middle of writing, by the system itself
@@ -194,16 +196,16 @@ def test_a_command_that_is_killed_while_it_writes_leaves_what_stood_there(tmp_pa
 
 
 def test_a_server_that_is_killed_while_it_keeps_a_network_has_the_others(ours, folder, monkeypatch):
-    shelf.keep_upload("first", "ours.safetensors", ours)
+    network_files.keep_upload("first", "ours.safetensors", ours)
     before = contents(folder)
-    keep = lambda: shelf.keep_upload("second", "ours.safetensors", ours)  # noqa: E731
+    keep = lambda: network_files.keep_upload("second", "ours.safetensors", ours)  # noqa: E731
     assert os.WIFSIGNALED(in_a_process(keep, len(ours) // 2, kill=True))
     assert contents(folder) == before and shelf.names().count("second") == 0
-    assert shelf.load(shelf.find("first"))
+    assert network_files.load(shelf.find("first"))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 7200)
     keep()
-    assert shelf.load(shelf.find("second"))
+    assert network_files.load(shelf.find("second"))
     assert files_below(folder) == {"models/first.safetensors", "models/second.safetensors"}  # what was begun is gone
 
 
@@ -240,12 +242,12 @@ def test_a_run_that_is_no_run_breaks_no_page(folder, page, kind):
 
 @pytest.mark.parametrize("hours", [-24 * 365, -1, 1, 24 * 365])
 def test_a_clock_that_jumps_keeps_what_is_whole_and_takes_no_lock(ours, folder, monkeypatch, hours):
-    shelf.keep_upload("first", "ours.safetensors", ours)
+    network_files.keep_upload("first", "ours.safetensors", ours)
     begun = userdata.begin("models", "begun")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3600 * hours)
     assert shelf.find("first") and userdata.used_bytes() > 0
-    shelf.keep_upload("second", "ours.safetensors", ours)
+    network_files.keep_upload("second", "ours.safetensors", ours)
     assert {"first", "second"} <= set(shelf.names()) | {entry.name for entry in shelf.entries()}
     assert begun.exists() or hours >= 1  # unfinished things go after an hour; whole ones never
 

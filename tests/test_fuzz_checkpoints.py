@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from test_official import their_checkpoint, their_state_dict
 
-from einv2 import checkpoint, models, official, pickles
+from einv2 import checkpoint, headers, models, official, pickles
 from einv2.config import FeatureConfig, ModelConfig
 
 
@@ -56,7 +56,7 @@ def read(path):
     header = checkpoint.read_header(path)
     loaded = checkpoint.load(path)
     assert loaded.provenance == header["provenance"] and all(p.isfinite().all() for p in loaded.network.parameters())
-    checkpoint.count_parameters(path)
+    headers.count_parameters(path)
 
 
 def parts(content):

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from einv2 import audio, checkpoint, inference, labels
+from einv2 import audio, checkpoint, headers, inference, labels
 from einv2.features import LogMelIntensity
 
 RATE = 24000
@@ -180,12 +180,12 @@ def test_frames_and_events():
 
 
 def test_names_and_files(tiny_checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(inference, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
     with pytest.raises(ValueError, match=r"no model 'einv2': give the path of a \.safetensors file\.$"):
         inference.load("einv2")
     for name in ("another", "einv2", "zeta"):
         checkpoint.save(tiny_checkpoint, tmp_path / f"{name}.safetensors")
-    assert list(inference.available_models(tmp_path)) == ["einv2", "another", "zeta"]
+    assert list(headers.available_models(tmp_path)) == ["einv2", "another", "zeta"]
     by_path = inference.load(tmp_path / "zeta.safetensors")
     assert by_path.sample_rate == RATE and by_path.classes == labels.DCASE2020_CLASSES
     with pytest.raises(ValueError, match=r"no model 'einv3'.* one of einv2, another, zeta"):

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 import einv2
-from einv2 import checkpoint, inference, labels
+from einv2 import checkpoint, headers, labels
 from einv2.metrics import dcase
 
 EXAMPLES = Path(__file__).parent.parent / "app" / "examples"
-CARD = (inference.PRETRAINED / "README.md").read_text(encoding="utf-8")
-SHIPPED = inference.available_models()
+CARD = (headers.PRETRAINED / "README.md").read_text(encoding="utf-8")
+SHIPPED = headers.available_models()
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -26,12 +26,12 @@ from test_reproduce import TINY
 
 from app import folders, userdata
 from app.bench import serving
-from einv2 import bench, checkpoint, cli, inference, reproduce
+from einv2 import bench, checkpoint, cli, headers, reproduce
 from einv2.arguments import parser
 from einv2.simulate import specification
 
 ROOT = Path(__file__).parent.parent
-CARD = (inference.PRETRAINED / "README.md").read_text(encoding="utf-8")
+CARD = (headers.PRETRAINED / "README.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "app" / "examples" / "moving_dog.flac"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # paragraphs of indented lines

@@ -13,8 +13,8 @@ import pytest
 import torch
 from test_official import their_state_dict
 
-from app import shelf, userdata
-from einv2 import checkpoint, inference
+from app import network_files, shelf, userdata
+from einv2 import checkpoint, headers
 from einv2.config import ModelConfig
 
 SMALL = dict(channels=(8, 8, 16, 16), feedforward=32)
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch, tiny_checkpoint):
     pretrained = tmp_path / "pretrained"
     pretrained.mkdir()
     checkpoint.save(tiny_checkpoint, pretrained / "einv2.safetensors")
-    monkeypatch.setattr(inference, "PRETRAINED", pretrained)
+    monkeypatch.setattr(headers, "PRETRAINED", pretrained)
     monkeypatch.setattr(sys, "argv", ["main.py", "--user-data", str(tmp_path / "data"), "--user-data-gib", "0.01"])
     return tmp_path / "data"
 
@@ -70,7 +70,7 @@ def nothing_left(folder):
 
 def test_all_origins_are_in_one_list(ours, run):
     assert shelf.names() == ["einv2", "first (best)", "first (last)"]
-    shelf.keep_upload("mine", "x.safetensors", ours)
+    network_files.keep_upload("mine", "x.safetensors", ours)
     assert origins() == [
         ("einv2", shelf.SHIPPED),
         ("mine", shelf.KEPT),
@@ -78,12 +78,12 @@ def test_all_origins_are_in_one_list(ours, run):
         ("first (last)", shelf.TRAINED),
     ]
     for name in shelf.names():
-        assert shelf.load(shelf.find(name)).classes[0] == "alarm"
+        assert network_files.load(shelf.find(name)).classes[0] == "alarm"
 
 
 def test_an_outline_and_a_card_say_what_the_checkpoint_holds(tiny_checkpoint):
     entry = shelf.find("einv2")
-    outline, card = shelf.outline(entry), shelf.card(entry)
+    outline, card = shelf.outline(entry), network_files.card(entry)
     assert outline.n_parameters == card.n_parameters == tiny_checkpoint.n_parameters
     assert outline.model == card.model == tiny_checkpoint.model and card.classes == tiny_checkpoint.classes
     assert card.curve == tiny_checkpoint.curve and card.provenance == {"data": "simulated", "seed": 3}
@@ -91,7 +91,7 @@ def test_an_outline_and_a_card_say_what_the_checkpoint_holds(tiny_checkpoint):
 
 def test_headers_are_read_once(monkeypatch, run):
     shelf.names()
-    monkeypatch.setattr(checkpoint, "read_header", None)
+    monkeypatch.setattr(headers, "read_header", None)
     assert shelf.names() == ["einv2", "first (best)", "first (last)"]
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_used_is_listed_and_said(folder, ours, run):
     assert shelf.names() == ["einv2", "first (best)"]
     wrong = {}
     for entry in shelf.entries():
-        for read in (shelf.outline, shelf.card):
+        for read in (shelf.outline, network_files.card):
             try:
                 read(entry)
             except ValueError as error:
@@ -139,7 +139,7 @@ def test_a_network_of_one_branch_is_listed_but_not_offered(folder, tiny_checkpoi
     tiny_checkpoint.network, tiny_checkpoint.model = models.build(config), config
     (folder / "models").mkdir(parents=True)
     checkpoint.save(tiny_checkpoint, folder / "models" / "sed.safetensors")
-    assert shelf.names() == ["einv2"] and shelf.card(shelf.find("sed")).model.task == "sed"
+    assert shelf.names() == ["einv2"] and network_files.card(shelf.find("sed")).model.task == "sed"
 
 
 def test_links_in_the_folder_are_not_followed(folder, tmp_path, ours, run):
@@ -155,7 +155,7 @@ def test_links_in_the_folder_are_not_followed(folder, tmp_path, ours, run):
 
 
 def test_an_upload_is_kept_as_it_is(folder, ours):
-    entry = shelf.keep_upload("mine", "x.safetensors", ours)
+    entry = network_files.keep_upload("mine", "x.safetensors", ours)
     assert entry.file == folder.resolve() / "models" / "mine.safetensors" and entry.file.read_bytes() == ours
     assert [p.name for p in (folder / "models").iterdir()] == ["mine.safetensors"]
 
@@ -164,8 +164,8 @@ def test_an_upload_is_kept_as_it_is(folder, ours):
 def test_names_do_not_leave_the_folder(folder, tmp_path, ours, theirs, name):
     before = sorted(p for p in tmp_path.rglob("*"))
     for act in (
-        lambda: shelf.keep_upload(name, "x.safetensors", ours),
-        lambda: shelf.keep_import(name, "x.pth", theirs),
+        lambda: network_files.keep_upload(name, "x.safetensors", ours),
+        lambda: network_files.keep_import(name, "x.pth", theirs),
     ):
         with pytest.raises(ValueError, match="cannot be a name here"):
             act()
@@ -173,13 +173,13 @@ def test_names_do_not_leave_the_folder(folder, tmp_path, ours, theirs, name):
 
 
 def test_a_name_is_given_once_and_never_that_of_a_shipped_one(ours):
-    shelf.keep_upload("mine", "x.safetensors", ours)
+    network_files.keep_upload("mine", "x.safetensors", ours)
     with pytest.raises(ValueError, match="mine is there already"):
-        shelf.keep_upload("mine", "x.safetensors", ours)
+        network_files.keep_upload("mine", "x.safetensors", ours)
     with pytest.raises(ValueError, match="comes with the app"):
-        shelf.keep_upload("einv2", "x.safetensors", ours)
-    assert shelf.suggest("mine.safetensors") == "mine-2" and shelf.suggest("einv2.pth") == "einv2-2"
-    assert shelf.suggest("../../ä <b>x</b>.pth") == "b" and shelf.suggest("...") == "network"
+        network_files.keep_upload("einv2", "x.safetensors", ours)
+    assert network_files.suggest("mine.safetensors") == "mine-2" and network_files.suggest("einv2.pth") == "einv2-2"
+    assert network_files.suggest("../../ä <b>x</b>.pth") == "b" and network_files.suggest("...") == "network"
 
 
 def test_a_broken_upload_is_refused_and_leaves_nothing(folder, ours):
@@ -194,7 +194,7 @@ def test_a_broken_upload_is_refused_and_leaves_nothing(folder, ours):
     }
     for data in wrong.values():
         with pytest.raises(ValueError, match=r"^up\.safetensors is not a checkpoint"):
-            shelf.keep_upload("mine", "up.safetensors", data)
+            network_files.keep_upload("mine", "up.safetensors", data)
     assert nothing_left(folder) and shelf.names() == ["einv2"]
 
 
@@ -204,7 +204,7 @@ def test_an_upload_that_does_not_fit_its_configuration_is_refused(folder, tiny_c
     tiny_checkpoint.model = replace(tiny_checkpoint.model, n_tracks=3)
     checkpoint.save(tiny_checkpoint, tmp_path / "odd.safetensors")
     with pytest.raises(ValueError, match=r"^odd\.safetensors does not fit its own configuration"):
-        shelf.keep_upload("mine", "odd.safetensors", (tmp_path / "odd.safetensors").read_bytes())
+        network_files.keep_upload("mine", "odd.safetensors", (tmp_path / "odd.safetensors").read_bytes())
     assert nothing_left(folder)
 
 
@@ -212,13 +212,13 @@ def test_a_huge_header_is_refused_before_it_is_read(folder, tiny_checkpoint, tmp
     tiny_checkpoint.provenance["data"] = "x" * (shelf.MAX_HEADER_BYTES + 1)
     checkpoint.save(tiny_checkpoint, tmp_path / "big.safetensors")
     with pytest.raises(ValueError, match=r"big\.safetensors has a header of 4\.0 MiB"):
-        shelf.keep_upload("mine", "big.safetensors", (tmp_path / "big.safetensors").read_bytes())
+        network_files.keep_upload("mine", "big.safetensors", (tmp_path / "big.safetensors").read_bytes())
 
 
 def test_the_limit_of_the_folder_holds(ours, monkeypatch, folder):
     monkeypatch.setattr(sys, "argv", ["main.py", "--user-data", str(folder), "--user-data-gib", "0.00001"])
     with pytest.raises(ValueError, match="--user-data-gib"):
-        shelf.keep_upload("mine", "x.safetensors", ours)
+        network_files.keep_upload("mine", "x.safetensors", ours)
     assert shelf.names() == ["einv2"]
 
 
@@ -228,11 +228,11 @@ def test_the_limit_of_the_folder_holds(ours, monkeypatch, folder):
 def test_their_checkpoint_is_imported_with_its_scalar(theirs, tmp_path):
     with h5py.File(tmp_path / "scalar.h5", "w") as file:
         file["mean"], file["std"] = np.full((1, 7, 1, 256), 3.0), np.full((1, 7, 1, 256), 2.0)
-    entry = shelf.keep_import("theirs", "EINV2.pth", theirs, ("s.h5", (tmp_path / "scalar.h5").read_bytes()))
-    card = shelf.card(entry)
+    entry = network_files.keep_import("theirs", "EINV2.pth", theirs, ("s.h5", (tmp_path / "scalar.h5").read_bytes()))
+    card = network_files.card(entry)
     assert card.provenance["imported_from"] == "EINV2.pth" and card.provenance["scalar"] is True
     assert card.model == ModelConfig.released(**SMALL) and "theirs" in shelf.names()
-    assert (shelf.load(entry).mean == 3).all()
+    assert (network_files.load(entry).mean == 3).all()
 
 
 class Runs:
@@ -251,7 +251,7 @@ def test_a_hostile_pickle_does_not_run(folder, tmp_path, suffix, inside):
     mark = tmp_path / "ran"
     data = as_pth({"model": {"a": Runs(mark)}} if inside else Runs(mark))
     mark.unlink(missing_ok=True)
-    act = shelf.keep_import if suffix == "pth" else shelf.keep_upload
+    act = network_files.keep_import if suffix == "pth" else network_files.keep_upload
     with pytest.raises(ValueError, match=rf"^bad\.{suffix} is (refused|not a checkpoint)"):
         act("mine", f"bad.{suffix}", data)
     assert not mark.exists() and shelf.names() == ["einv2"]
@@ -262,7 +262,7 @@ def test_an_archive_that_unfolds_to_much_more_is_refused():
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data/0", bytes(3_000_000))
     with pytest.raises(ValueError, match=r"bomb\.pth is refused: it would unfold to 2\.9 MiB"):
-        shelf.keep_import("mine", "bomb.pth", buffer.getvalue())
+        network_files.keep_import("mine", "bomb.pth", buffer.getvalue())
 
 
 def test_weights_that_are_larger_than_their_file_are_refused():
@@ -276,7 +276,7 @@ def test_weights_that_are_larger_than_their_file_are_refused():
     }
     for tensor in huge.values():
         with pytest.raises(ValueError, match=r"^bad\.pth is (refused|no EINV2)"):
-            shelf.keep_import("mine", "bad.pth", as_pth({"model": state | {"fc_sed_track1.weight": tensor}}))
+            network_files.keep_import("mine", "bad.pth", as_pth({"model": state | {"fc_sed_track1.weight": tensor}}))
 
 
 def test_a_scalar_that_refers_to_other_files_is_refused(theirs, tmp_path, folder):
@@ -303,7 +303,7 @@ def test_a_scalar_that_refers_to_other_files_is_refused(theirs, tmp_path, folder
 
     for kind in ("external data", "external link", "virtual", "huge"):
         with pytest.raises(ValueError, match=r"^s\.h5 (is no scalar file|has mean)"):
-            shelf.keep_import("mine", "x.pth", theirs, ("s.h5", write(kind)))
+            network_files.keep_import("mine", "x.pth", theirs, ("s.h5", write(kind)))
     assert shelf.names() == ["einv2"]
 
 
@@ -311,20 +311,20 @@ def test_a_scalar_that_refers_to_other_files_is_refused(theirs, tmp_path, folder
 
 
 def test_a_kept_one_is_renamed_and_deleted(ours, folder):
-    entry = shelf.rename(shelf.keep_upload("mine", "x.safetensors", ours), "yours")
+    entry = network_files.rename(network_files.keep_upload("mine", "x.safetensors", ours), "yours")
     assert [name for name, _ in origins()] == ["einv2", "yours"] and entry.file.name == "yours.safetensors"
     for name, said in (("../x", "cannot be a name"), ("einv2", "comes with the app"), ("yours", "is there already")):
         with pytest.raises(ValueError, match=said):
-            shelf.rename(entry, name)
-    shelf.delete(entry)
+            network_files.rename(entry, name)
+    network_files.delete(entry)
     assert shelf.names() == ["einv2"] and nothing_left(folder)
     with pytest.raises(ValueError, match="deleted meanwhile"):
-        shelf.delete(entry)
+        network_files.delete(entry)
 
 
 def test_shipped_ones_stay():
     entry = shelf.find("einv2")
-    for act in (lambda: shelf.delete(entry), lambda: shelf.rename(entry, "other")):
+    for act in (lambda: network_files.delete(entry), lambda: network_files.rename(entry, "other")):
         with pytest.raises(ValueError, match="einv2 comes with the app"):
             act()
     assert entry.file.is_file()
@@ -333,9 +333,9 @@ def test_shipped_ones_stay():
 def test_a_trained_one_is_copied_and_deleted_without_its_run(run, ours):
     entry = shelf.find("first (best)")
     with pytest.raises(ValueError, match="keep a copy"):
-        shelf.rename(entry, "other")
-    shelf.keep_copy("good", entry)
-    shelf.delete(entry)
+        network_files.rename(entry, "other")
+    network_files.keep_copy("good", entry)
+    network_files.delete(entry)
     assert shelf.names() == ["einv2", "good", "first (last)"]
     assert (run / "last.safetensors").is_file() and userdata.path_of("models", "good.safetensors").read_bytes() == ours
 
@@ -345,4 +345,4 @@ def test_what_was_replaced_meanwhile_is_not_deleted(run, tiny_checkpoint):
     tiny_checkpoint.provenance["seed"] = 12345678
     checkpoint.save(tiny_checkpoint, run / "best.safetensors")
     with pytest.raises(ValueError, match="was changed or deleted meanwhile"):
-        shelf.delete(entry)
+        network_files.delete(entry)

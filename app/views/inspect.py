@@ -1,119 +1,45 @@
-"""Inspect: one clip through one network or several, seen and heard over time."""
+"""Inspect: one clip through one network or several. What it shows of an open clip is ``app.clip_view``.
 
-import dataclasses
+Streamlit runs this page first, so here, and in what is imported here, is nothing that takes long to import: PyTorch, SciPy and pandas
+come while the user reads.
+"""
 
-import numpy as np
-import pandas as pd
+import importlib
+import threading
+
 import streamlit as st
 
-from app import clip, clip_tabs, compute, figure_texts, shelf, state, widgets
-from app.compute import Hearing, Truth
-from app.player import energy_maps, player, scene
-from app.plots import timeline
-from app.state import Source
-from einv2 import inference, inputcheck
-from einv2.config import LABEL_FRAMES_PER_SECOND
-from einv2.decode import Decoding
-from einv2.inference import Prediction
+from app import opening, shelf, state, widgets
 
-AUDIO_KEY = "listen"
-AROUND_SECONDS = 2.0  # shown before and after an event that another page leads to
 MAX_NETWORKS = 3
-LINK = "query-params"  # a choice that the address holds, so that a link opens the same
-PANELS = {
-    "W, all": ("level", 0),
-    "Y, left": ("level", 1),
-    "Z, up": ("level", 2),
-    "X, front": ("level", 3),
-    "Waveform of W": ("waveform", 0),
-    "Intensity along Y, left": ("intensity", 0),
-    "Intensity along Z, up": ("intensity", 1),
-    "Intensity along X, front": ("intensity", 2),
-}
-KIND_UNITS = {"level": "log-mel, dB", "waveform": "amplitude", "intensity": "-1 to 1"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Shown:
-    """What the page is about. predictions: by the name of the network, or of the ensemble."""
-
-    source: Source
-    hearing: Hearing
-    predictions: dict[str, Prediction]
-    truth: Truth | None
-
-    @property
-    def first(self) -> Prediction:
-        return next(iter(self.predictions.values()))
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.first.classes
-
-    @property
-    def lanes(self) -> tuple[str, ...]:
-        """The names of all output tracks, those of several networks one after the other."""
-        if len(self.predictions) == 1:
-            return self.first.track_names
-        return tuple(f"{name} {track}" for name, p in self.predictions.items() for track in p.track_names)
-
-    @property
-    def lanes_each(self) -> tuple[int, ...]:
-        return tuple(p.sed.shape[1] for p in self.predictions.values())
-
-    @property
-    def systems(self) -> tuple[int, ...]:
-        """``lanes_each`` where there are several networks to tell apart."""
-        return self.lanes_each if len(self.predictions) > 1 else ()
-
-    def figure(self, name: str, table: pd.DataFrame):
-        """The figure of one network with its detections in it."""
-        alone = dataclasses.replace(self, predictions={name: self.predictions[name]})
-        figure = make_figure(alone, next(iter(PANELS)), False)
-        found = arrays(alone, {name: table})
-        for trace, properties in zip(figure.data[-len(found) :], found):
-            trace.update({key.replace(".", "_"): value for key, value in properties.items()})
-        return figure
 
 
 def page() -> None:
-    source, networks, truth_choice = choose()
-    if not networks:
-        return
-    if source is None:
-        welcome()
-        return
-    source = clip.prepared(source)
-    found = clip.analyse(source, networks)
-    if found is not None:
-        hearing, predictions = found
-        truth = clip.read_truth(source, predictions, hearing, truth_choice)
-        show(Shown(source, hearing, predictions, truth))
-
-
-# Choices
-
-
-def choose() -> tuple[Source | None, tuple[tuple[str, ...], ...], tuple[str, ...] | None]:
-    """The sidebar: a clip, its ground truth, the networks (several in one: an ensemble). What is wrong is said on the page."""
     place = st.empty()
     with st.sidebar:
         st.subheader("Clip")
-        source = clip.choose()
+        source = opening.choose()
         st.subheader("Network")
-        networks, classes = choose_networks(place), None
-        if networks and source is not None and source.truth is not None:
-            classes = widgets.choose_truth_classes(compute.load_model(networks[0][0]).classes)
-    return source, networks, classes
+        names, together = choose_networks(place)
+    if not names:
+        return
+    if source is None:
+        say_broken(names, place)
+        welcome()
+        import_ahead()
+        return
+    from app import clip_view
+
+    clip_view.show_clip(source, names, together, place)
 
 
-def choose_networks(place) -> tuple[tuple[str, ...], ...]:
-    """Each network on its own, or all as one ensemble."""
+def choose_networks(place) -> tuple[list[str], bool]:
+    """Their names, and whether they act as one ensemble."""
     available = shelf.names()
     if not available:
         with place:
             st.error(widgets.MODELS_MISSING)
-        return ()
+        return [], False
     names = st.multiselect(
         "Networks",
         available,
@@ -121,21 +47,25 @@ def choose_networks(place) -> tuple[tuple[str, ...], ...]:
         key="networks",
         max_selections=MAX_NETWORKS,
         help="Those of the Models page. Several stand under one another.",
-        bind=LINK,
+        bind=widgets.LINK,
     )
     if not names:
         with place:
             st.info("Choose a network in the sidebar.")
-    usable = tuple(name for name in names if clip.load_model(name, place))
-    alike = tuple(n for n in usable if compute.load_model(n).classes == compute.load_model(usable[0]).classes)
-    if left := [name for name in usable if name not in alike]:
-        st.warning(f"Not shown, for its class list is not that of {usable[0]}: {', '.join(left)}.")
-    usable = alike
-    if len(usable) > 1 and st.toggle(
-        "As one ensemble", key="ensemble", bind=LINK, help="Their tracks are aligned, then averaged."
-    ):
-        return (usable,)
-    return tuple((name,) for name in usable)
+    together = len(names) > 1 and st.toggle(
+        "As one ensemble", key="ensemble", bind=widgets.LINK, help="Their tracks are aligned, then averaged."
+    )
+    return names, together
+
+
+def say_broken(names: list[str], place) -> None:
+    """What the headers of networks tell; all of it is known once a clip goes through them."""
+    for name in names:
+        try:
+            shelf.outline(shelf.find(name))
+        except ValueError as error:
+            with place:
+                widgets.error(error)
 
 
 def welcome() -> None:
@@ -152,222 +82,10 @@ def welcome() -> None:
     )
 
 
-# The page
-
-
-def show(shown: Shown) -> None:
-    header(shown)
-    results(shown)
-
-
-def header(shown: Shown) -> None:
-    source, hearing = shown.source, shown.hearing
-    info = hearing.info
-    st.markdown(f"#### {widgets.plain(source.name)}")
-    findings = clip_tabs.findings(source, hearing, shown.truth)
-    fine = all(finding.level == "ok" for finding in findings)
-    icon = ":green[:material/check_circle:]" if fine else ":orange[:material/warning:]"
-    st.markdown(
-        f"{info.seconds:.1f} s · {info.sample_rate / 1000:g} kHz · {info.format} &nbsp;&nbsp; "
-        f"{icon} {inputcheck.summary(findings)}"
-    )
-    clip_tabs.show_remedies(source, findings)
-    if info.seconds > compute.WINDOW_SECONDS:
-        clip.choose_window(info.seconds)
-
-
-@st.fragment
-def results(shown: Shown) -> None:
-    """All that depends on the threshold and the like; moving them runs this part only."""
-    if moment := st.session_state.get(state.MOMENT):
-        place, whole = st.columns([3, 1], vertical_alignment="center")
-        place.markdown(f"Shown around the error from {moment[0]:.1f} to {moment[1]:.1f} s.")
-        whole.button("Show the whole clip", on_click=st.session_state.pop, args=(state.MOMENT,), width="stretch")
-    decoding, classes, tracks = choose_decoding(shown)
-    tables = {name: kept(p.frames(decoding=decoding), p, classes, tracks) for name, p in shown.predictions.items()}
-    draw(shown, tables, (decoding, *classes, *tracks))
-    clip_tabs.show(shown, tables, decoding)
-
-
-def kept(table: pd.DataFrame, prediction: Prediction, classes: list[str], tracks: list[int]) -> pd.DataFrame:
-    """The rows of the chosen classes and tracks; of all, where none are chosen."""
-    chosen = pd.Series(True, table.index)
-    if classes:
-        chosen &= table["class"].isin([k for k, name in enumerate(prediction.classes) if name in classes])
-    if tracks and not prediction.class_wise:
-        chosen &= table["track"].isin([track - 1 for track in tracks])
-    return table[chosen].reset_index(drop=True)
-
-
-def choose_decoding(shown: Shown) -> tuple[Decoding, list[str], list[int]]:
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    threshold = row.slider(
-        "Threshold (class probability)",
-        0.05,
-        0.95,
-        0.5,
-        0.05,
-        key="threshold",
-        bind=LINK,
-        help="A track is active in a frame of 100 ms where its largest class probability is above this.",
-    )
-    with row.popover("Detections", icon=":material/tune:"):
-        median = st.slider(
-            "Median over frames", 1, 15, 1, 2, key="median", bind=LINK, help="Of the probabilities, over time."
-        )
-        minimum = st.slider("Shortest event (s)", 0.1, 2.0, 0.1, 0.1, key="minimum", bind=LINK)
-        gap = st.slider("Bridge gaps up to (s)", 0.0, 1.0, 0.0, 0.1, key="gap", bind=LINK)
-        own = choose_class_thresholds(shown.classes, threshold)
-    with row.popover("Show only", icon=":material/filter_alt:"):
-        classes = st.multiselect("Classes", shown.classes, key="only_classes", bind=LINK, placeholder="all")
-        n_tracks = max((p.sed.shape[1] for p in shown.predictions.values() if not p.class_wise), default=0)
-        tracks = (
-            st.multiselect("Tracks", range(1, n_tracks + 1), key="only_tracks", bind=LINK, placeholder="all")
-            if n_tracks
-            else []
-        )
-    frames = LABEL_FRAMES_PER_SECOND
-    return Decoding(threshold, own, median, round(minimum * frames), round(gap * frames)), classes, tracks
-
-
-def choose_class_thresholds(classes: tuple[str, ...], threshold: float) -> tuple[tuple[int, float], ...]:
-    chosen = st.multiselect(
-        "Classes with a threshold of their own", classes, key="own_thresholds", bind=LINK, placeholder="none"
-    )
-    return tuple(
-        (classes.index(name), st.slider(name, 0.05, 0.95, threshold, 0.05, key=f"threshold_{name}", bind=LINK))
-        for name in chosen
-    )
-
-
-def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
-    """The player, the standing figure, and what the player puts into it; choices: what the tables depend on."""
-    first = next(iter(tables.values()))
-    names = {shown.classes[c] for table in tables.values() for c in table["class"]} | (
-        set() if shown.truth is None else {shown.truth.classes[c] for c in shown.truth.lanes["class"]}
-    )
-    way, panel, chunks = choose_view(shown)
-    with st.container(key=AUDIO_KEY):
-        st.audio(clip_tabs.sound(shown, way, first), format="audio/flac")
-    player(
-        clip_tabs.FIGURE_KEY,
-        AUDIO_KEY,
-        shown.hearing.seconds,
-        scene(
-            on_lanes(shown, tables),
-            None if shown.truth is None else shown.truth.lanes,
-            shown.classes,
-            () if shown.truth is None else shown.truth.classes,
-            shown.lanes,
-        ),
-        arrays(shown, tables),
-        f"{shown.source.key} {'/'.join(tables)} {choices}",
-        st.session_state.get(state.SEEK),
-        key="player",
-        clip=f"{shown.source.key}",
-    )
-    widgets.class_chips(sorted(names))
-    st.plotly_chart(
-        standing_figure(shown, panel, chunks),
-        key=clip_tabs.FIGURE_KEY,
-        config={"displaylogo": False, "doubleClick": "reset"},
-        alt=figure_texts.of(clip_tabs.FIGURE_KEY),
-    )
-    legend = (
-        "Filled segments and dots are the network's; outlines and thin lines are the ground truth. "
-        if shown.truth
-        else ""
-    )
-    lanes = (
-        "This network has one track a class, and one direction for it"
-        if shown.first.class_wise
-        else "Each track has its own lane and marker"
-    )
-    st.caption(
-        f"{legend}{lanes}; colours are classes. Behind the azimuths: where the sound comes from, without the network. "
-        "Click to play from there, drag to zoom, shift-drag to loop, double-click to reset. Keys: space plays, arrows go a second, "
-        "comma and full stop a frame, L loops, M mutes, digits bring a track to the front."
-    )
-
-
-def choose_view(shown: Shown) -> tuple[str, str, bool]:
-    """(way of listening, panel at the top, chunk borders)."""
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    way = row.selectbox(
-        "Listen to",
-        clip_tabs.ways(shown),
-        key="way",
-        bind=LINK,
-        help="A beam along a track lets you hear what is there.",
-    )
-    panel = row.selectbox(
-        "Top panel", list(PANELS), key="panel", bind=LINK, help="A channel, the waveform, or the intensity features."
-    )
-    chunks = row.toggle(
-        "Chunk borders", key="chunks", bind=LINK, help=f"The network works on {inference.CHUNK_SECONDS} s at a time."
-    )
-    return way, panel, chunks
-
-
-def on_lanes(shown: Shown, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The detections of all networks, ``track`` counting through their lanes."""
-    before = np.cumsum((0, *shown.lanes_each))
-    return pd.concat([table.assign(track=table["track"] + n) for table, n in zip(tables.values(), before)])
-
-
-def arrays(shown: Shown, tables: dict[str, pd.DataFrame]) -> list[dict]:
-    """What the player puts into the figure: the detections of all networks."""
-    joined = pd.concat([table.assign(system=n) for n, table in enumerate(tables.values())])
-    return timeline.detection_arrays(joined, shown.classes, shown.lanes, shown.systems)
-
-
-def standing_figure(shown: Shown, panel: str, chunks: bool):
-    """The figure without detections. The last one is kept in the session: a slider needs the same one again."""
-    moment = st.session_state.get(state.MOMENT)
-    networks = tuple((name, shelf.stamp(name)) for name in shown.predictions)
-    key = (shown.source.key, networks, id(shown.truth), panel, chunks, moment)
-    kept = st.session_state.get(state.FIGURE)
-    if kept is None or kept[0] != key:
-        # the truth is kept with it, so that its id stays its own
-        figure = make_figure(shown, panel, chunks, moment)
-        figure.update_layout(meta={"energy": energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)})
-        kept = st.session_state[state.FIGURE] = (key, figure, shown.truth)
-    return kept[1]
-
-
-def make_figure(shown: Shown, panel: str, chunks: bool, moment: tuple[float, float] | None = None):
-    hearing, truth = shown.hearing, shown.truth
-    picture, scale = first_panel(hearing, *PANELS[panel])
-    probabilities = [timeline.lane_probabilities(p.sed) for p in shown.predictions.values()]
-    return timeline.timeline(
-        picture,
-        hearing.column_seconds,
-        hearing.mel_hz,
-        hearing.seconds,
-        shown.lanes,
-        None if truth is None else truth.lanes,
-        () if truth is None else truth.classes,
-        moment and (moment[0] - AROUND_SECONDS, moment[1] + AROUND_SECONDS),
-        kind=PANELS[panel][0],
-        title=f"{panel} ({KIND_UNITS[PANELS[panel][0]]})",
-        full_scale=scale,
-        probabilities=np.concatenate([share for share, _ in probabilities], axis=1),
-        probable=np.concatenate([index for _, index in probabilities], axis=1),
-        classes=shown.classes,
-        energy=hearing.energy,
-        chunk_seconds=inference.CHUNK_SECONDS if chunks else None,
-        systems=shown.systems,
-    )
-
-
-def first_panel(hearing: Hearing, kind: str, channel: int) -> tuple[np.ndarray, float]:
-    """The picture of the top panel, int8, and the amplitude that a waveform shows as 127."""
-    if kind == "level":
-        return hearing.spectrogram[channel], 1.0
-    if kind == "intensity":
-        return hearing.intensity[channel], 1.0
-    scale = max(float(np.abs(hearing.waveform).max(initial=0)), 1e-6)
-    return np.rint(127 * hearing.waveform / scale).astype(np.int8), scale
+@st.cache_resource(show_spinner=False)
+def import_ahead() -> None:
+    """Once for the server, beside the page, so that the first clip does not wait for it."""
+    threading.Thread(target=importlib.import_module, args=("app.clip_view",), daemon=True, name="imports").start()
 
 
 page()

@@ -5,10 +5,11 @@ import time
 import pandas as pd
 import streamlit as st
 
-from app import cards, figure_texts, shelf, texts, userdata, widgets
+from app import cards, figure_texts, network_files, shelf, texts, userdata, widgets
+from app.network_files import Card
 from app.plots.architecture import architecture, count_text
 from app.plots.curves import LOSSES, SCORES, curves
-from app.shelf import KEPT, SHIPPED, TRAINED, Card, Entry
+from app.shelf import KEPT, SHIPPED, TRAINED, Entry
 
 CHOSEN = "model"  # the network whose card is shown; the address holds it
 NEXT = "models_next"  # the one to be shown from the next run on
@@ -117,7 +118,7 @@ def add() -> None:
         )
     name = st.text_input(
         "Name",
-        shelf.suggest(file.name),
+        network_files.suggest(file.name),
         key=f"models_name_{number}_{file.file_id}",
         max_chars=52,
         help="Letters, digits, spaces, . _ and -.",
@@ -135,9 +136,9 @@ def keep(name: str, file, scalar) -> None:
     try:
         with st.spinner("Reading and checking"):
             if is_theirs(file.name):
-                shelf.keep_import(name, file.name, file.getvalue(), scalar and (scalar.name, scalar.getvalue()))
+                network_files.keep_import(name, file.name, file.getvalue(), scalar and (scalar.name, scalar.getvalue()))
             else:
-                shelf.keep_upload(name, file.name, file.getvalue())
+                network_files.keep_upload(name, file.name, file.getvalue())
     except ValueError as error:
         widgets.error(error)
         return
@@ -169,7 +170,7 @@ def show_room() -> None:
 def show(entry: Entry) -> None:
     st.markdown(f"#### {widgets.plain(entry.name)}")
     try:
-        card = shelf.card(entry)
+        card = network_files.card(entry)
     except ValueError as error:
         widgets.error(error)
         show_actions(entry, usable=False)
@@ -222,9 +223,9 @@ def show_actions(entry: Entry, usable: bool) -> None:
             key="models_download",
         )
     if entry.origin == TRAINED and usable:
-        ask_name(row, entry, "Keep a copy", ":material/content_copy:", shelf.keep_copy)
+        ask_name(row, entry, "Keep a copy", ":material/content_copy:", network_files.keep_copy)
     if entry.origin == KEPT and entry.file.suffix == shelf.SUFFIX:
-        ask_name(row, entry, "Rename", ":material/edit:", lambda name, e: shelf.rename(e, name))
+        ask_name(row, entry, "Rename", ":material/edit:", lambda name, e: network_files.rename(e, name))
     if entry.origin != SHIPPED:
         ask_delete(row, entry)
 
@@ -234,7 +235,7 @@ def ask_name(row, entry: Entry, label: str, icon: str, act) -> None:
     with row.popover(label, icon=icon), st.form("models_name", border=False):
         name = st.text_input(
             "New name",
-            entry.name if entry.origin == KEPT else shelf.suggest(entry.file.parent.name),
+            entry.name if entry.origin == KEPT else network_files.suggest(entry.file.parent.name),
             key=f"models_new_name_{entry.name}",
             max_chars=52,
         )
@@ -247,7 +248,7 @@ def ask_delete(row, entry: Entry) -> None:
     with row.popover("Delete", icon=":material/delete:"):
         st.markdown(f"Delete {widgets.plain(entry.name)}? It cannot be brought back. {after_deletion(entry)}")
         if st.button("Delete it", key="models_delete", type="primary", width="stretch"):
-            attempt(lambda: shelf.delete(entry), f"{entry.name} is deleted.")
+            attempt(lambda: network_files.delete(entry), f"{entry.name} is deleted.")
 
 
 def after_deletion(entry: Entry) -> str:

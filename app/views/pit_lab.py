@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import clip, compute, pit_study, pit_tabs, pit_texts, shelf, state, widgets
+from app import clip, compute, opening, pit_study, pit_tabs, pit_texts, shelf, state, widgets
 from app.compute import Truth
 from app.state import Source
 
@@ -26,7 +26,7 @@ def page() -> None:
     st.title("PIT lab")
     with st.sidebar:
         st.subheader("Clip")
-        source = clip.choose()
+        source = opening.choose()
     section = st.segmented_control(
         "Part", SECTIONS, default=SECTIONS[0], required=True, key="pit_part", label_visibility="collapsed"
     )
@@ -151,7 +151,7 @@ def truth_classes(source: Source, name: str) -> tuple[str, ...] | None:
     if source.truth is None:
         return None
     with st.sidebar:
-        return widgets.choose_truth_classes(compute.load_model(name).classes)
+        return clip.choose_truth_classes(compute.load_model(name).classes)
 
 
 page()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import clip, compute, figure_texts, shelf, state, tracking, tracks_tabs, widgets
+from app import clip, compute, figure_texts, opening, shelf, state, tracking, tracks_tabs, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import ribbons
@@ -48,7 +48,7 @@ def page() -> None:
     place = st.empty()
     with st.sidebar:
         st.subheader("Clip")
-        source = clip.choose()
+        source = opening.choose()
         st.subheader("Systems")
         networks, files, classes = choose_systems(place, source)
     if source is None:
@@ -114,12 +114,12 @@ def choose_classes(source: Source | None, networks: tuple[str, ...], files: list
     classes = compute.load_model(networks[0]).classes if networks else labels.DCASE2020_CLASSES
     chosen = {"truth": classes}
     if source is not None and source.truth is not None:
-        chosen["truth"] = widgets.choose_truth_classes(classes)
-    lists = list(widgets.class_lists(classes).values())
+        chosen["truth"] = clip.choose_truth_classes(classes)
+    lists = list(clip.class_lists(classes).values())
     for file in files:
         what = f"Classes of {widgets.plain(file.name)}" if len(files) > 1 else "Classes of the predictions"
         first = tracking.fitting(file.getvalue(), lists)
-        chosen[file.file_id] = widgets.choose_truth_classes(classes, what, f"tracks_classes_{file.file_id}", first)
+        chosen[file.file_id] = clip.choose_truth_classes(classes, what, f"tracks_classes_{file.file_id}", first)
     return chosen
 
 
