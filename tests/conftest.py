@@ -1,3 +1,4 @@
+import collections
 import functools
 import os
 from pathlib import Path
@@ -22,6 +23,7 @@ torch.set_num_threads(1)  # the networks here are too small for more
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 WAIT_MS = 60_000
+RERUNS = 2  # of a test that drives a browser
 
 
 def pytest_collection_modifyitems(items):
@@ -31,7 +33,7 @@ def pytest_collection_modifyitems(items):
     """
     for item in items:
         if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=2))
+            item.add_marker(pytest.mark.flaky(reruns=RERUNS))
             if not CHROMIUM and not os.environ.get("REQUIRE_BROWSER"):
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
 
@@ -44,8 +46,30 @@ def pytest_xdist_make_scheduler(config, log):
     driving = {path.name for path in TESTS.glob("test_*.py") if "mark.browser" in path.read_text(encoding="utf-8")}
 
     class Scheduling(LoadScopeScheduling):
+        """Goes on where a process ended amid a test, or was ended because a test hung; the class above would wait for ever."""
+
+        ended = collections.Counter()  # by the test that ran then
+
         def _split_scope(self, nodeid):
             return "browser" if Path(nodeid.partition("::")[0]).name in driving else nodeid
+
+        def remove_node(self, node):
+            units = self.assigned_work[node].values()
+            left = [(unit, nodeid) for unit in units for nodeid, done in unit.items() if not done]
+            if left:
+                unit, amid = left[0]
+                self.ended[amid] += 1
+                unit[amid] = self._split_scope(amid) != "browser" or self.ended[amid] > RERUNS  # done, as a failure
+            super().remove_node(node)
+            return amid if left else None
+
+        def mark_test_pending(self, item):
+            """``remove_node`` has seen to it."""
+
+        def schedule(self):
+            super().schedule()
+            for node in self.nodes:  # one that came later has a single test now, and begins it when it knows what comes next
+                self._reschedule(node)
 
     return Scheduling(config, log)
 
