@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +224,16 @@ def test_a_file_name_is_shown_as_text(name):
     assert any(name in shown(text) for text in texts)
     for text in texts[-2:]:
         assert not re.search(r"(?<!\\)[\[$<`]", text.replace(":green[", "").replace(":material", ""))
+
+
+def test_the_first_page_waits_for_no_large_library():
+    parts = "app.sessions, app.opening, app.shelf, app.widgets, app.state"  # what main.py and inspect.py import at once
+    large = "{'torch', 'scipy', 'pandas', 'librosa', 'soundfile'}"
+    code = f"import streamlit, sys, {parts}; app.shelf.outline(app.shelf.entries()[0]); print({large} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    imported = re.findall(r"^from app import (.+)$", (ROOT / "app/views/inspect.py").read_text(), re.MULTILINE)
+    assert {f"app.{name}" for name in imported[0].split(", ")} <= set(parts.split(", "))
 
 
 def test_a_model_that_is_not_one_is_said_beside_an_example(monkeypatch, tmp_path):

@@ -4,7 +4,7 @@ Streamlit runs this page first, so here, and in what is imported here, is nothin
 come while the user reads.
 """
 
-import importlib
+import contextlib
 import threading
 
 import streamlit as st
@@ -26,7 +26,7 @@ def page() -> None:
     if source is None:
         say_broken(names, place)
         welcome()
-        import_ahead()
+        prepare_ahead(names[0])
         return
     from app import clip_view
 
@@ -83,9 +83,16 @@ def welcome() -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def import_ahead() -> None:
-    """Once for the server, beside the page, so that the first clip does not wait for it."""
-    threading.Thread(target=importlib.import_module, args=("app.clip_view",), daemon=True, name="imports").start()
+def prepare_ahead(name: str) -> None:
+    """Once for the server, beside the page: what the first clip would wait for."""
+    threading.Thread(target=_prepare, args=(name,), daemon=True, name="prepare").start()
+
+
+def _prepare(name: str) -> None:
+    from app import clip_view, compute  # noqa: F401 (it is to be there)
+
+    with contextlib.suppress(ValueError, OSError):  # said where a clip meets the network
+        compute.load_model(name)
 
 
 page()
