@@ -48,7 +48,9 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduling(LoadScopeScheduling):
         """Goes on where a process ended amid a test, or was ended because a test hung; the class above would wait for ever."""
 
-        ended = collections.Counter()  # by the test that ran then
+        def __init__(self, config, log):
+            super().__init__(config, log)
+            self.ended = collections.Counter()  # processes, by the test that ran then
 
         def _split_scope(self, nodeid):
             return "browser" if Path(nodeid.partition("::")[0]).name in driving else nodeid
