@@ -328,7 +328,7 @@ def _cut_off(info: ClipInfo, done: int, what: str) -> str:
 
 
 def _require_usable(block: np.ndarray, done: int, info: ClipInfo) -> None:
-    if not (-LOUDEST <= block.min() and block.max() <= LOUDEST):  # so it is with NaN, too
+    if not (block.min() >= -LOUDEST and block.max() <= LOUDEST):  # so it is with NaN, too
         row = int(np.argmin((np.abs(block) <= LOUDEST).all(axis=1)))
         finite = np.isfinite(block[row]).all()
         what = f"is beyond {LOUDEST:g}" if finite else "is not a number (NaN or infinite)"
