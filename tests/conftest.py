@@ -70,9 +70,8 @@ def pytest_xdist_make_scheduler(config, log):
 
         def schedule(self):
             super().schedule()
-            for (
-                node
-            ) in self.nodes:  # one that came later has a single test now, and begins it when it knows what comes next
+            # a node that came later has a single test now, and begins it when it knows what comes next
+            for node in self.nodes:
                 self._reschedule(node)
 
     return Scheduling(config, log)

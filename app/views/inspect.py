@@ -84,7 +84,7 @@ def welcome() -> None:
 
 @st.cache_resource(show_spinner=False)
 def prepare_ahead(name: str) -> None:
-    """Once for the server, beside the page: what the first clip would wait for."""
+    """Once for each network, beside the page: what the first clip would wait for."""
     threading.Thread(target=_prepare, args=(name,), daemon=True, name="prepare").start()
 
 
