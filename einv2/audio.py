@@ -300,7 +300,7 @@ def _decoded(info: ClipInfo, start: int = 0) -> Iterator[np.ndarray]:
         _go_to(file, start, info)
         while done < info.frames:
             try:
-                block = file.read(min(_READ_FRAMES, info.frames - done), dtype="float32", always_2d=True)
+                block = _read(file, min(_READ_FRAMES, info.frames - done))
             except soundfile.LibsndfileError:
                 raise AudioError(_cut_off(info, done, "cannot be decoded")) from None
             if not len(block):
@@ -310,6 +310,13 @@ def _decoded(info: ClipInfo, start: int = 0) -> Iterator[np.ndarray]:
             yield block
     if done < info.frames:
         raise AudioError(_cut_off(info, done, "ends"))
+
+
+def _read(file: soundfile.SoundFile, n: int) -> np.ndarray:
+    """The next ``n`` samples (S, C), float32 where full scale is 1; of 16 bits they take half the time this way."""
+    if file.subtype != "PCM_16":
+        return file.read(n, dtype="float32", always_2d=True)
+    return np.multiply(file.read(n, dtype="int16", always_2d=True), np.float32(1 / 2**15), dtype=np.float32)
 
 
 def _go_to(file: soundfile.SoundFile, start: int, info: ClipInfo) -> None:

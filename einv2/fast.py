@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 PRECISIONS = ("float32", "bfloat16")
 LEAST_CHANNELS = 128  # from which on the products saved outweigh the sums added
 TILE = 4
+TILES = 320  # that go through together: enough to read the filters seldom, few enough to stay in the processor's cache
 
 # F(4x4, 3x3): for a tile of 4x4 outputs, inputs of 6x6 are transformed by B, filters by G, products by A (section 4.3).
 _B = [
@@ -71,8 +72,8 @@ def _filter_minimally(block: nn.Sequential) -> None:
 class MinimalFiltering(nn.Module):
     """A 3x3 convolution with padding 1: (B, C_in, T, F) -> (B, C_out, T, F), channels-last.
 
-    36 products where the direct way takes 144, for sums before and after that do not grow with the other side's channels. One
-    of the batch at a time, so that what lies between stays in the processor's cache.
+    36 products where the direct way takes 144, for sums before and after that do not grow with the other side's channels. As
+    many of the batch at a time as have ``TILES`` tiles.
     """
 
     filters: torch.Tensor
@@ -94,17 +95,17 @@ class MinimalFiltering(nn.Module):
             self.register_buffer(name, torch.kron(matrix, matrix))  # (36, 36), (16, 36): rows and columns at once
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([self._one(item) for item in x.permute(0, 2, 3, 1)]).permute(0, 3, 1, 2)
+        rows, columns = (-(-size // TILE) for size in x.shape[2:])
+        parts = x.permute(0, 2, 3, 1).split(max(1, TILES // (rows * columns)))
+        return torch.cat([self._part(part, rows, columns) for part in parts]).permute(0, 3, 1, 2)
 
-    def _one(self, x: torch.Tensor) -> torch.Tensor:
-        """(T, F, C_in) -> (1, T, F, C_out)."""
-        n_frames, n_bands, n_channels = x.shape
-        rows, columns = -(-n_frames // TILE), -(-n_bands // TILE)
+    def _part(self, x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        """(B, T, F, C_in), covered by so many tiles -> (B, T, F, C_out)."""
+        n, n_frames, n_bands, n_channels = x.shape
         x = F.pad(x, (0, 0, 1, 1 + columns * TILE - n_bands, 1, 1 + rows * TILE - n_frames))
-        tiles = x.unfold(0, TILE + 2, TILE).unfold(1, TILE + 2, TILE)  # (rows, columns, C_in, 6, 6)
-        tiles = self.before @ tiles.permute(3, 4, 0, 1, 2).reshape(36, -1)
-        products = torch.bmm(tiles.view(36, rows * columns, n_channels), self.filters)
-        y = (self.after @ products.flatten(1)).view(TILE, TILE, rows, columns, -1)
-        y = y.permute(2, 0, 3, 1, 4).reshape(1, rows * TILE, columns * TILE, -1)
-        y = y[:, :n_frames, :n_bands]
+        tiles = x.unfold(1, TILE + 2, TILE).unfold(2, TILE + 2, TILE)  # (B, rows, columns, C_in, 6, 6)
+        tiles = self.before @ tiles.permute(4, 5, 0, 1, 2, 3).reshape(36, -1)
+        products = torch.bmm(tiles.view(36, n * rows * columns, n_channels), self.filters)
+        y = (self.after @ products.flatten(1)).view(TILE, TILE, n, rows, columns, -1)
+        y = y.permute(2, 3, 0, 4, 1, 5).reshape(n, rows * TILE, columns * TILE, -1)[:, :n_frames, :n_bands]
         return y if self.bias is None else y + self.bias

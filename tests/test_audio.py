@@ -50,6 +50,13 @@ def test_other_wav(tmp_path, options):
     np.testing.assert_allclose(audio.load(path), samples.T, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["wav", "flac"])
+def test_sixteen_bits_are_read_exactly(tmp_path, kind):
+    samples = np.random.default_rng(0).integers(-(2**15), 2**15, (20_000, 4), dtype=np.int16)
+    samples[0] = [-(2**15), 2**15 - 1, 0, 1]
+    np.testing.assert_array_equal(audio.load(wav(tmp_path / f"clip.{kind}", samples)), samples.T / 2**15)
+
+
 @pytest.mark.parametrize("rate, frames", [(24000, 4800), (48000, 9600), (44100, 8820), (8000, 1601), (192000, 38401)])
 def test_shortest_and_odd_lengths(tmp_path, rate, frames):
     path = wav(tmp_path / "clip.wav", noise(frames), rate)
