@@ -2,10 +2,14 @@
 
 Streamlit keeps the session of a closed tab for ``server.disconnectedSessionTTL`` seconds, so that a connection which broke finds
 it again. What is over it drops only when yet another tab closes, so here a thread sees to it.
+
+After each run of a page Streamlit collects garbage among all objects there are. With PyTorch loaded these are so many that it
+takes longer than a move of a slider, so the thread also puts aside what has been loaded.
 """
 
 import ctypes
 import gc
+import sys
 import threading
 import time
 
@@ -24,13 +28,24 @@ def watch() -> None:
 
 def _sweep(server: runtime.Runtime) -> None:
     loop = server._get_async_objs().eventloop
+    n_loaded = 0
     while server.state != runtime.RuntimeState.STOPPED:
         time.sleep(EVERY_SECONDS)
-        if _over(server):
+        over = _over(server)
+        if over:
             loop.call_soon_threadsafe(_forget, server)
             time.sleep(EVERY_SECONDS)
-            gc.collect()  # sessions stand in circles of references
+        if over or len(sys.modules) != n_loaded:
+            n_loaded = len(sys.modules)
+            _collect()
             _give_back()
+
+
+def _collect() -> None:
+    """Frees what stands in circles of references, as sessions do; what is left is looked at no more until this is called again."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _over(server: runtime.Runtime) -> bool:
