@@ -74,12 +74,12 @@ def forwards(network: torch.nn.Module, model: ModelConfig, features: FeatureConf
     """A forward of 60 s: eager, chunk by chunk; and as ``fast`` has it, in each precision."""
     frames = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND * features.frames_per_label_frame
     x = torch.randn(SECONDS // CHUNK_SECONDS, 7, frames, features.n_mels, generator=torch.Generator().manual_seed(0))
-    batch_chunks = inference.batch_chunks(model.channels[0], features.n_mels)
     network = network.eval()
     found = {}
     with torch.inference_mode():
         found[f"{name}_eager_s"] = measure(lambda: [network(chunk[None]) for chunk in x])
         for precision in fast.PRECISIONS:
+            batch_chunks = inference.batch_chunks(model.channels[0], features.n_mels, precision)
             found[f"{name}_{precision}_s"] = _fitted_seconds(network, x.split(batch_chunks), precision)
             found[f"{name}_{precision}_times_faster"] = found[f"{name}_eager_s"] / found[f"{name}_{precision}_s"]
     return found

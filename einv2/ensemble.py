@@ -81,6 +81,10 @@ class _SideBySide(Model):
     def groups(self) -> tuple[tuple[int, bool], ...]:
         return tuple(group for model in self.models for group in model.groups)
 
+    @property
+    def batch_chunks(self) -> int:
+        return min(model.batch_chunks for model in self.models)
+
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sed, doa = zip(*(model.run(chunks) for model in self.models))
         return np.concatenate(sed, axis=2), np.concatenate(doa, axis=2)

@@ -1,16 +1,18 @@
-"""The same network with less to do: for inference only, where weights no longer change.
+"""The same network with less to do.
 
-Exact but for rounding: batch norm is folded into the convolution before it, weights lie channels-last, and on the CPU wide
-3x3 convolutions take the minimal filtering of Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
-Below that precision, where the user chooses it: bfloat16.
+Exact but for rounding: on the CPU wide 3x3 convolutions take the minimal filtering of Lavin and Gray, "Fast algorithms for
+convolutional neural networks", CVPR 2016; for inference, where weights no longer change, batch norm is folded into the
+convolution before it, and weights lie channels-last. Below that precision, where the user chooses it: bfloat16.
 """
 
 import copy
 import itertools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.grad import conv2d_weight
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 PRECISIONS = ("float32", "bfloat16")
@@ -27,7 +29,7 @@ _B = [
     [0, 2, -1, -2, 1, 0],
     [0, 4, 0, -5, 0, 1],
 ]
-_G = [
+_G: list[list[float]] = [
     [1 / 4, 0, 0],
     [-1 / 6, -1 / 6, -1 / 6],
     [-1 / 6, 1 / 6, -1 / 6],
@@ -70,42 +72,86 @@ def _filter_minimally(block: nn.Sequential) -> None:
 
 
 class MinimalFiltering(nn.Module):
-    """A 3x3 convolution with padding 1: (B, C_in, T, F) -> (B, C_out, T, F), channels-last.
-
-    36 products where the direct way takes 144, for sums before and after that do not grow with the other side's channels. As
-    many of the batch at a time as have ``TILES`` tiles.
-    """
+    """A 3x3 convolution with padding 1 whose weights stay: (B, C_in, T, F) -> (B, C_out, T, F), channels-last."""
 
     filters: torch.Tensor
     bias: torch.Tensor | None
-    before: torch.Tensor
-    after: torch.Tensor
 
     def __init__(self, convolution: nn.Conv2d):
         super().__init__()
         if convolution.kernel_size != (3, 3) or convolution.padding != (1, 1) or convolution.stride != (1, 1):
             raise ValueError("minimal filtering is for 3x3 convolutions with padding and stride 1")
-        g = torch.tensor(_G, dtype=torch.float64)
         weight = convolution.weight.detach()
-        filters = torch.einsum("ui,vj,ocij->uvco", g, g, weight.double()).flatten(0, 1)  # (36, C_in, C_out)
-        self.register_buffer("filters", filters.to(weight.dtype).contiguous())
+        self.register_buffer("filters", _transformed(weight.double()).to(weight.dtype))
         self.register_buffer("bias", None if convolution.bias is None else convolution.bias.detach())
-        for name, matrix in (("before", _B), ("after", _A)):
-            matrix = torch.tensor(matrix, dtype=weight.dtype)
-            self.register_buffer(name, torch.kron(matrix, matrix))  # (36, 36), (16, 36): rows and columns at once
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        rows, columns = (-(-size // TILE) for size in x.shape[2:])
-        parts = x.permute(0, 2, 3, 1).split(max(1, TILES // (rows * columns)))
-        return torch.cat([self._part(part, rows, columns) for part in parts]).permute(0, 3, 1, 2)
+        y = _filtered(x, self.filters)
+        return y if self.bias is None else y + self.bias[:, None, None]
 
-    def _part(self, x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        """(B, T, F, C_in), covered by so many tiles -> (B, T, F, C_out)."""
-        n, n_frames, n_bands, n_channels = x.shape
-        x = F.pad(x, (0, 0, 1, 1 + columns * TILE - n_bands, 1, 1 + rows * TILE - n_frames))
-        tiles = x.unfold(1, TILE + 2, TILE).unfold(2, TILE + 2, TILE)  # (B, rows, columns, C_in, 6, 6)
-        tiles = self.before @ tiles.permute(4, 5, 0, 1, 2, 3).reshape(36, -1)
-        products = torch.bmm(tiles.view(36, n * rows * columns, n_channels), self.filters)
-        y = (self.after @ products.flatten(1)).view(TILE, TILE, n, rows, columns, -1)
-        y = y.permute(2, 3, 0, 4, 1, 5).reshape(n, rows * TILE, columns * TILE, -1)[:, :n_frames, :n_bands]
-        return y if self.bias is None else y + self.bias
+
+def for_training(network: nn.Module) -> nn.Module:
+    """The network itself, whose wide convolutions and their gradients take the minimal filtering from now on; float32, CPU.
+
+    Weights and their names stay, outputs and gradients but for rounding, too.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels >= LEAST_CHANNELS:
+            module.__class__ = _LearningFilters
+    return network
+
+
+class _LearningFilters(nn.Conv2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = _Filtering.apply(x, self.weight)
+        return y if self.bias is None else y + self.bias[:, None, None]
+
+
+class _Filtering(torch.autograd.Function):
+    """A 3x3 convolution with padding 1 of x (B, C_in, T, F) by weight (C_out, C_in, 3, 3)."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        return _filtered(x, _transformed(weight))
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x, weight = ctx.saved_tensors
+        of_x = _filtered(gradient, _transformed(weight.transpose(0, 1).flip(2, 3)))
+        return of_x, conv2d_weight(x, weight.shape, gradient, padding=1)
+
+
+def _transformed(weight: torch.Tensor) -> torch.Tensor:
+    """Filters (C_out, C_in, 3, 3) -> (36, C_in, C_out)."""
+    n_out, n_in = weight.shape[:2]
+    return (_both(_G, weight) @ weight.permute(2, 3, 1, 0).reshape(9, -1)).view(36, n_in, n_out)
+
+
+def _both(matrix: Sequence[Sequence[float]], like: torch.Tensor) -> torch.Tensor:
+    """What transforms rows and columns at once, in the type of another tensor."""
+    rows = torch.tensor(matrix, dtype=like.dtype)
+    return torch.kron(rows, rows)
+
+
+def _filtered(x: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+    """(B, C_in, T, F) by filters (36, C_in, C_out) -> (B, C_out, T, F), channels-last.
+
+    36 products where the direct way takes 144, for sums before and after that do not grow with the other side's channels. As
+    many of the batch at a time as have ``TILES`` tiles.
+    """
+    rows, columns = (-(-size // TILE) for size in x.shape[2:])
+    parts = x.permute(0, 2, 3, 1).split(max(1, TILES // (rows * columns)))
+    return torch.cat([_filtered_at_once(part, filters, rows, columns) for part in parts]).permute(0, 3, 1, 2)
+
+
+def _filtered_at_once(x: torch.Tensor, filters: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """(B, T, F, C_in), covered by so many tiles -> (B, T, F, C_out)."""
+    n, n_frames, n_bands, n_channels = x.shape
+    x = F.pad(x, (0, 0, 1, 1 + columns * TILE - n_bands, 1, 1 + rows * TILE - n_frames))
+    tiles = x.unfold(1, TILE + 2, TILE).unfold(2, TILE + 2, TILE)  # (B, rows, columns, C_in, 6, 6)
+    tiles = _both(_B, x) @ tiles.permute(4, 5, 0, 1, 2, 3).reshape(36, -1)
+    products = torch.bmm(tiles.view(36, n * rows * columns, n_channels), filters)
+    y = (_both(_A, x) @ products.flatten(1)).view(TILE, TILE, n, rows, columns, -1)
+    y = y.permute(2, 3, 0, 4, 1, 5).reshape(n, rows * TILE, columns * TILE, -1)
+    return y[:, :n_frames, :n_bands]

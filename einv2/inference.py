@@ -22,7 +22,7 @@ from .models import Output
 CHUNK_SECONDS = 4
 CHUNK_FRAMES = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND
 BATCH_CHUNKS = 8  # at a time, of a network so wide that
-BATCH_MAPS = 2**17  # its first maps, of this many numbers a frame, stay near the processor; a wider one takes fewer
+BATCH_BYTES = 2**19  # its first maps, of this many bytes a frame, stay near the processor; a wider one takes fewer
 OVERLAP_SECONDS = 1.0  # of two chunks: F rises by 2 points and more, see pretrained/README.md
 
 
@@ -98,7 +98,7 @@ class Model:
     @property
     def batch_chunks(self) -> int:
         """How many chunks go through the network at a time."""
-        return batch_chunks(self.checkpoint.model.channels[0], self.checkpoint.features.n_mels)
+        return batch_chunks(self.checkpoint.model.channels[0], self.checkpoint.features.n_mels, self.precision)
 
     @torch.inference_mode()
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,9 +152,10 @@ class Model:
         return Prediction(joined.sed[:n_frames], joined.doa[:n_frames], self.classes, class_wise=class_wise)
 
 
-def batch_chunks(n_channels: int, n_mels: int) -> int:
-    """How many chunks at a time, of a network whose first maps have so many channels."""
-    return max(1, min(BATCH_CHUNKS, BATCH_MAPS // (8 * n_channels * n_mels)))
+def batch_chunks(n_channels: int, n_mels: int, precision: str = "float32") -> int:
+    """How many chunks at a time, of a network whose first maps have so many channels of ``fast.PRECISIONS``."""
+    frame_bytes = n_channels * n_mels * getattr(torch, precision).itemsize
+    return max(1, min(BATCH_CHUNKS, BATCH_BYTES // (8 * frame_bytes)))
 
 
 def _whole_frames(overlap_seconds: float) -> int:

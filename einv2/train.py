@@ -29,7 +29,7 @@ from lightning_fabric import Fabric
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from . import augment, checkpoint, data, datasets, distributed, labels, models
+from . import augment, checkpoint, data, datasets, distributed, fast, labels, models
 from .background import ahead
 from .checkpoint import Checkpoint
 from .config import FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
@@ -181,6 +181,8 @@ def _start(fabric, out, model, features, config, classes, training, provenance, 
     """A run as it stands in its folder, or a new one."""
     torch.manual_seed(config.seed)
     network = models.build(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    if fabric.device.type == "cpu" and distributed.resolve_precision(config.precision) == "fp32":
+        network = fast.for_training(network)
     if fabric.world_size > 1:
         network = distributed.synchronise_batch_norm(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import serving
 
-from app.player import energy_maps, scene
+from app.player import energy_maps, packed, scene
 
 HOST = ".st-key-player [data-testid=stBidiComponentIsolated]"
 CHART = ".st-key-timeline .js-plotly-plot"
@@ -167,6 +167,18 @@ def test_a_scene_is_sorted_and_joins_the_class_lists():
     }  # fmt: skip
     assert made["truth"]["class"] == [0, 2] and "p" not in made["truth"]
     json.dumps(made, allow_nan=False)
+
+
+def test_arrays_are_sent_once_and_texts_that_repeat_by_their_place():
+    at, colours = [0.05, 0.15, 0.25], ["#111111", "#222222"]
+    traces = [
+        {"x": at, "y": [1.0, 2.0, 3.0], "marker.color": colours * 4},
+        {"x": at, "y": [], "text": ["a", "b"], "customdata": [[0, "a"], [0, "b"]]},
+    ]
+    sent = packed(traces)
+    lists = [value if isinstance(value, list) else [value["of"][i] for i in value["at"]] for value in sent["lists"]]
+    assert [{path: lists[i] for path, i in trace.items()} for trace in sent["traces"]] == traces
+    assert len(lists) == 6 and sent["lists"].count({"of": colours, "at": [0, 1] * 4}) == 1
 
 
 def test_energy_maps_are_checked():

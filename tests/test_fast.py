@@ -1,5 +1,7 @@
 """The network for inference says what the network says."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -80,3 +82,28 @@ def test_bfloat16_is_near(tiny_checkpoint):
 def test_another_precision_is_refused(tiny_checkpoint):
     with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, not 'int4'"):
         inference.Model(tiny_checkpoint, precision="int4")
+
+
+@pytest.mark.parametrize("n_frames, n_bands", [(5, 7), (40, 3), (64, 40)])
+def test_gradients_of_minimal_filtering_are_the_convolutions(n_frames, n_bands):
+    torch.manual_seed(3)
+    plain = nn.Sequential(nn.Conv2d(128, 6, 3, padding=1))
+    x = torch.randn(3, 128, n_frames, n_bands, requires_grad=True)
+    wanted = torch.randn(3, 6, n_frames, n_bands)
+    found = []
+    for network in (plain, fast.for_training(copy.deepcopy(plain))):
+        y = network(x)
+        found.append([y, *torch.autograd.grad((y * wanted).sum(), [x, *network.parameters()])])
+    for ours, theirs in zip(*found):
+        torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-4)
+
+
+def test_what_learns_is_named_as_before():
+    network = built(NETWORKS["wide"])
+    names = list(network.state_dict())
+    learning = fast.for_training(network)
+    assert list(learning.state_dict()) == names
+    assert sum(type(m) is not nn.Conv2d and isinstance(m, nn.Conv2d) for m in learning.modules()) == 2 * 4
+    x = torch.randn(2, 7, 40, 16)
+    for ours, theirs in zip(fast.for_inference(learning)(x), learning.eval()(x)):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)

@@ -56,7 +56,7 @@ def player(
         "audio": audio_key,
         "seconds": float(seconds),
         "scene": scene,
-        "arrays": arrays,
+        "arrays": packed(arrays),
         "token": token,
         "seek": seek,
         "clip": clip,
@@ -86,6 +86,24 @@ def scene(
         "truth": None if truth is None else _columns(truth, [names.index(c) for c in truth_classes]),
         "frame_seconds": 1 / LABEL_FRAMES_PER_SECOND,
     }
+
+
+def packed(arrays: list[dict[str, list]]) -> dict:
+    """The properties of traces as the player takes them, in half the length: {"lists": [...], "traces": [{property: index of its
+    list}]}. A list that several share is sent once; in place of texts that repeat stands {"of": the texts, "at": the index of each}."""
+    lists = {id(values): values for properties in arrays for values in properties.values()}
+    place = {key: n for n, key in enumerate(lists)}
+    traces = [{path: place[id(values)] for path, values in properties.items()} for properties in arrays]
+    return {"lists": [_without_repeats(values) for values in lists.values()], "traces": traces}
+
+
+def _without_repeats(values: list) -> list | dict:
+    if not all(isinstance(value, str) for value in values):
+        return values
+    different = {value: n for n, value in enumerate(dict.fromkeys(values))}
+    if len(different) >= len(values) / 2:
+        return values
+    return {"of": list(different), "at": [different[value] for value in values]}
 
 
 def energy_maps(maps: np.ndarray, step: int) -> dict:

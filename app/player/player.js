@@ -103,6 +103,7 @@ class Player {
     const { token, clip, seconds } = this.data;
     const isFirst = token === undefined;
     this.data = data;
+    this.arrays = unpacked(data.arrays);
     this.scene = new Scene(data.scene);
     if (!isFirst && (clip !== data.clip || seconds !== data.seconds)) this.startOver();
     this.strip.setUp();
@@ -468,7 +469,7 @@ class Chart {
   }
 
   get isCurrent() {
-    const { arrays, token } = this.player.data;
+    const { arrays, data: { token } } = this.player;
     return this.gd.data[this.gd.data.length - arrays.length].meta === token
       && this.trackTraces().every(({ index, opacity }) => (this.gd.data[index].opacity ?? 1) === opacity);
   }
@@ -478,9 +479,9 @@ class Chart {
    * middle of a change of theme would leave it in the old colours.
    */
   mend(patience) {
-    const { arrays, token } = this.player.data;
+    const { arrays, data: { token } } = this.player;
     const { gd } = this;
-    if (!window.Plotly || !gd?.data || !arrays?.length || gd.data.length < arrays.length || this.busy || this.press || this.drag) return;
+    if (!window.Plotly || !gd?.data || !arrays.length || gd.data.length < arrays.length || this.busy || this.press || this.drag) return;
     this.mismatches = this.isCurrent ? 0 : this.mismatches + 1;
     if (this.mismatches <= patience) return;
     const first = gd.data.length - arrays.length;
@@ -599,6 +600,12 @@ class Chart {
   }
 
   onPointerCancel() { this.press = this.drag = null; }
+}
+
+/** The properties of each trace: Python sends every list once, and a list of few values as these and the place of each. */
+function unpacked({ lists, traces }) {
+  const whole = lists.map((list) => (list.of ? list.at.map((i) => list.of[i]) : list));
+  return traces.map((paths) => Object.fromEntries(Object.entries(paths).map(([path, i]) => [path, whole[i]])));
 }
 
 function assign(target, path, value) {

@@ -412,7 +412,9 @@ def detection_arrays(
         table = table.assign(track=table["track"] + first[table["system"].to_numpy(int)])
     columns = ("azimuth", "elevation")
     lanes = [table[table["track"] == lane] for lane in range(len(track_names))]
-    return [_bar_arrays(table, classes, track_names), *(_dot_arrays(r, classes, c) for c in columns for r in lanes)]
+    dots = [_dot_arrays(rows, classes) for rows in lanes]
+    heights = [{"y": rows[column].round(1).tolist()} for column in columns for rows in lanes]
+    return [_bar_arrays(table, classes, track_names), *(d | y for d, y in zip(2 * dots, heights))]
 
 
 def _bar_arrays(table: pd.DataFrame, classes: tuple[str, ...], track_names: Sequence[str]) -> dict:
@@ -432,13 +434,14 @@ def _bar_arrays(table: pd.DataFrame, classes: tuple[str, ...], track_names: Sequ
     }
 
 
-def _dot_arrays(rows: pd.DataFrame, classes: tuple[str, ...], column: str) -> dict:
-    names = [classes[c] for c in rows["class"]]
+def _dot_arrays(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict:
+    """All but the heights, which differ from panel to panel."""
+    colours, names = [theme.class_colour(name) for name in classes], [escape(name) for name in classes]
+    found = rows["class"].tolist()
     return {
-        "x": [round((f + 0.5) / LABEL_FRAMES_PER_SECOND, 2) for f in rows["frame"]],
-        "y": [round(v, 1) for v in rows[column]],
-        "marker.color": [theme.class_colour(n) for n in names],
-        "customdata": [f"{escape(n)}<br>p {p:.2f}" for n, p in zip(names, rows["confidence"])],
+        "x": ((rows["frame"] + 0.5) / LABEL_FRAMES_PER_SECOND).round(2).tolist(),
+        "marker.color": [colours[c] for c in found],
+        "customdata": [f"{names[c]}<br>p {p:.2f}" for c, p in zip(found, rows["confidence"].tolist())],
     }
 
 
