@@ -1,6 +1,5 @@
 """A clip in, a Prediction out: the network over chunks of 4 s, in memory that does not grow with the clip's samples."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +138,7 @@ class Model:
         joined, n_samples = Joined(self.overlap_frames, self.groups), 0
         size = CHUNK_SECONDS * self.sample_rate
         step = size - self.overlap_frames * self.sample_rate // LABEL_FRAMES_PER_SECOND
-        for batch, samples in ahead(_batches(_windows(blocks, size, step), self.batch_chunks)):
+        for batch, samples in ahead(_batches(blocks, size, step, self.batch_chunks)):
             n_samples += samples
             for sed, doa in zip(*self.run(batch)):
                 joined.add(sed, doa)
@@ -167,22 +166,28 @@ def _whole_frames(overlap_seconds: float) -> int:
     return frames
 
 
-def _windows(blocks: Iterator[np.ndarray], size: int, step: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Windows (4, size), one every ``step`` samples, the last filled with silence; and how many samples of each are new."""
-    kept, known = np.zeros((4, 0), np.float32), 0
+def _batches(blocks: Iterator[np.ndarray], size: int, step: int, n: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Windows of ``size`` samples, one every ``step``, the last filled with silence, in batches (up to n, 4, size) float32; and how
+    many samples of a batch are new."""
+    batch, row, known, filled, new = np.empty((n, 4, size), np.float32), 0, 0, 0, 0
     for block in blocks:
-        kept = np.concatenate([kept, block], axis=1, dtype=np.float32)
-        while kept.shape[1] >= size:
-            yield kept[:, :size], size - known
-            kept, known = kept[:, step:], size - step
-    if kept.shape[1] > known:
-        yield np.pad(kept, ((0, 0), (0, size - kept.shape[1]))), kept.shape[1] - known
-
-
-def _batches(windows: Iterator[tuple[np.ndarray, int]], n: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Windows in batches (n, 4, size), and the number of new samples in each batch."""
-    while batch := list(itertools.islice(windows, n)):
-        yield np.stack([window for window, _ in batch]), sum(new for _, new in batch)
+        while block.shape[1]:
+            part, block = np.split(block, [size - filled], axis=1)
+            batch[row, :, filled : filled + part.shape[1]] = part
+            filled, new = filled + part.shape[1], new + part.shape[1]
+            if filled < size:
+                continue
+            shared, row = batch[row, :, step:], row + 1
+            if row == n:
+                yield batch, new
+                batch, row, new = np.empty_like(batch), 0, 0
+            known = filled = size - step
+            batch[row, :, :known] = shared
+    if filled > known:
+        batch[row, :, filled:] = 0
+        row += 1
+    if row:
+        yield batch[:row], new
 
 
 def resolve(name_or_file: str | Path) -> Path:

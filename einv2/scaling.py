@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 import torch
 
-from . import audio, augment, bench, data, datasets, inference, labels, models, train
+from . import audio, augment, bench, data, datasets, fast, inference, labels, models, train
 from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig, TrainConfig
 from .features import LogMelIntensity
 from .files import write_json
@@ -176,4 +176,5 @@ def _read(chunks: data.ChunkSet, clips: Sequence[datasets.Clip], index: int, sta
 
 
 if __name__ == "__main__":
+    fast.keep_memory()
     _measured(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

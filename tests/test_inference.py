@@ -60,16 +60,18 @@ def test_chunks_are_the_network_run_by_hand(tiny_checkpoint):
 
 @pytest.mark.parametrize("seconds", [0.2, 3.9, 4.0, 4.1, 6.9, 7.0, 7.1, 10.0, 23.45])
 @pytest.mark.parametrize("overlap", [0, 0.1, 1.0, 2.0])
-def test_every_sample_is_in_a_window_and_counts_once(seconds, overlap):
+@pytest.mark.parametrize("n", [1, 3])
+def test_every_sample_is_in_a_window_and_counts_once(seconds, overlap, n):
     rng = np.random.default_rng(0)
     clip = rng.standard_normal((4, round(seconds * 100))).astype(np.float32)
     cuts = np.sort(rng.integers(0, clip.shape[1], 5))
     size, step = 400, 400 - round(overlap * 100)
-    windows = list(inference._windows(iter(np.split(clip, cuts, axis=1)), size, step))
-    assert sum(new for _, new in windows) == clip.shape[1]
+    batches = list(inference._batches(iter(np.split(clip, cuts, axis=1)), size, step, n))
+    assert sum(new for _, new in batches) == clip.shape[1] and {len(batch) for batch, _ in batches[:-1]} <= {n}
+    windows = [window for batch, _ in batches for window in batch]
     padded = np.pad(clip, ((0, 0), (0, size)))
-    for n, (window, _) in enumerate(windows):
-        np.testing.assert_array_equal(window, padded[:, n * step : n * step + size])
+    for k, window in enumerate(windows):
+        np.testing.assert_array_equal(window, padded[:, k * step : k * step + size])
     assert (len(windows) - 1) * step + size >= clip.shape[1] > (len(windows) - 2) * step + size or len(windows) == 1
 
 
