@@ -1,10 +1,13 @@
 """Whose turn it is: heavy work of all sessions stands in one line, and is done for a few at a time, in order of arrival."""
 
 import contextlib
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
 AT_ONCE = 1  # one analysis uses all cores; more at once would leave less of them to whoever moves a slider
+NICENESS = 10  # of heavy work: whoever moves a slider comes first
 LOOK_SECONDS = 0.5  # after which one who waits is told the place again, and may leave
 
 
@@ -34,6 +37,7 @@ class Line:
                 waiting(place)
                 with self._moved:
                     self._moved.wait_for(lambda seen=place: self._place(ticket) < seen, LOOK_SECONDS)
+            _give_way()
             yield
         finally:
             with self._moved:
@@ -44,6 +48,14 @@ class Line:
         """0 for one who works."""
         with self._moved:
             return max(self._tickets.index(ticket) + 1 - self._at_once, 0)
+
+
+def _give_way() -> None:
+    """This thread, and those that it starts, let others go first from now on; where each thread has a priority of its own, and
+    not the main one, which does other things later."""
+    if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def place_text(place: int) -> str:

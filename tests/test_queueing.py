@@ -1,5 +1,7 @@
 """The line that sessions wait in: order of arrival, a place that is told, and a way out."""
 
+import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -44,6 +46,32 @@ def wait_until(true):
 @pytest.fixture(autouse=True)
 def _rarely_looks(monkeypatch):
     monkeypatch.setattr(queueing, "LOOK_SECONDS", WAIT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_heavy_work_gives_way_but_in_the_main_thread():
+    line, found = Line(), []
+
+    def work():
+        found.append(priority())
+        with line.turn(found.append):
+            found.append(priority())
+            own = threading.Thread(target=lambda: found.append(priority()))  # as those of a network are
+            own.start()
+            own.join()
+
+    before = priority()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    least = max(queueing.NICENESS, before)
+    assert found == [before, least, least]
+    with line.turn(found.append):
+        assert priority() == before
+
+
+def priority():
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def test_turns_come_in_order_of_arrival_and_places_move_up():
