@@ -230,3 +230,9 @@ def settled(page):
     """Waits until the script has run, and what stood on the page before it, which is faint, has gone."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     page.wait_for_function("() => !document.querySelector('[data-stale=true]')")
+
+
+def unpacked(sent) -> list[dict]:
+    """The inverse of ``app.player.packed``."""
+    lists = [value if isinstance(value, list) else [value["of"][i] for i in value["at"]] for value in sent["lists"]]
+    return [{path: lists[i] for path, i in trace.items()} for trace in sent["traces"]]

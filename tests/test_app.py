@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from conftest import unpacked
 from streamlit.testing.v1 import AppTest
 
 from app import compute, state
@@ -55,7 +56,9 @@ def figure(app) -> dict:
 
 
 def live(app) -> dict:
-    return json.loads(app.get("bidi_component")[0].proto.json)
+    """What the player is given, its arrays unpacked as it does."""
+    found = json.loads(app.get("bidi_component")[0].proto.json)
+    return found | {"arrays": unpacked(found["arrays"])}
 
 
 def shown(markdown: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
-from test_app import TIMEOUT, encoded, noise, only_error, shown
+from test_app import TIMEOUT, encoded, live, noise, only_error, shown
 
 from app import state, theme, tracking
 from app.plots import network, ribbons
@@ -50,10 +50,6 @@ def view(app, name, **choices) -> AppTest:
     for key, value in (("tracks_view", name), *choices.items()):
         app.session_state[key] = value
     return fine(app.run())
-
-
-def live(app) -> dict:
-    return json.loads(app.get("bidi_component")[0].proto.json)
 
 
 def figure(app, n=0) -> dict:

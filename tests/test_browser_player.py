@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import serving
+from conftest import serving, unpacked
 
 from app.player import energy_maps, packed, scene
 
@@ -176,9 +176,8 @@ def test_arrays_are_sent_once_and_texts_that_repeat_by_their_place():
         {"x": at, "y": [], "text": ["a", "b"], "customdata": [[0, "a"], [0, "b"]]},
     ]
     sent = packed(traces)
-    lists = [value if isinstance(value, list) else [value["of"][i] for i in value["at"]] for value in sent["lists"]]
-    assert [{path: lists[i] for path, i in trace.items()} for trace in sent["traces"]] == traces
-    assert len(lists) == 6 and sent["lists"].count({"of": colours, "at": [0, 1] * 4}) == 1
+    assert unpacked(sent) == traces
+    assert len(sent["lists"]) == 6 and sent["lists"].count({"of": colours, "at": [0, 1] * 4}) == 1
 
 
 def test_energy_maps_are_checked():
