@@ -92,10 +92,18 @@ def gather(fabric: Fabric, items: list) -> list:
 
 
 def leave() -> None:
-    """All processes together, when the work is done: one that still listens is aborted where another has gone."""
+    """All processes together, when the work is done: one that still listens is aborted where another has gone.
+
+    The group itself is kept. DistributedDataParallel has a reference to it, and if that is the last one, PyTorch waits for the
+    group's thread while it holds Python's lock, which that thread may be waiting for: for ever.
+    """
     if dist.is_initialized():
         dist.barrier()
+        _LEFT.append(dist.group.WORLD)
         dist.destroy_process_group()
+
+
+_LEFT: list = []  # groups, until the process ends
 
 
 def synchronise_batch_norm(network: nn.Module) -> nn.Module:
