@@ -19,7 +19,13 @@ st.html(
     "<style>[data-testid=stMainBlockContainer] {padding-top: 4rem; padding-bottom: 3rem}"
     # what is chosen stands in the colour of text: white on the dark theme's bright primary colour cannot be read
     "[data-testid=stMultiSelect] [data-tag] {background: rgb(128 140 150 / .25)}"
-    "[data-testid=stMultiSelect] [data-tag], [data-testid=stMultiSelect] [data-tag] * {color: inherit}</style>"
+    "[data-testid=stMultiSelect] [data-tag], [data-testid=stMultiSelect] [data-tag] * {color: inherit}"
+    # the light theme's grey of all text in figures has a contrast of 3.7 on white: it takes the page's colour of text
+    ".js-plotly-plot text[style*='fill: rgb(128, 132, 149)'] {fill: currentColor !important}"
+    # what deletes for good is red in both themes
+    "[class*=st-key-destructive_] button {background: #C8321F; border-color: #C8321F; color: #FFFFFF}"
+    "[class*=st-key-destructive_] button:is(:hover, :focus-visible, :active)"
+    " {background: #A82718; border-color: #A82718; color: #FFFFFF}</style>"
 )
 
 PAGES = [

@@ -17,10 +17,13 @@ def unit(name: str) -> str:
 
 
 def number(name: str, value: float | None) -> str:
-    """A measure as it is written, without its unit: shares in % and degrees with one decimal, plain numbers with two; "–" of none."""
+    """A measure as it is written, without its unit: shares in % and degrees with one decimal, plain numbers with two; "–" of none.
+
+    What rounds to 0 has no sign.
+    """
     if value is None or math.isnan(value):
         return "–"
-    return f"{scale(name) * value:.{1 if unit(name) else 2}f}".replace("-", "−")
+    return f"{scale(name) * value:z.{1 if unit(name) else 2}f}".replace("-", "−")
 
 
 def value(name: str, value: float | None) -> str:

@@ -2,8 +2,9 @@
 
 What is known of a run is read from its folder: what ``python -m einv2 train`` writes, and
 
-    order.json      what was asked for, with the arguments of the command
-    process.json    of the last start: process, its start time, when, from which byte of the output on, and whether a stop was asked
+    order.json      what was asked for, with the arguments of the command, and when the run was first started
+    process.json    of the last start: process, its start time, when, whether it was a resumption, from which byte of the output on, and
+                    whether a stop was asked
     output.txt      what the command said
     .lock           locked (flock) by the process from its first moment to its last, however it ends
 
@@ -191,6 +192,8 @@ class Run:
     reason: str = ""
     began: float | None = None  # of the last start, s since 1970
     epoch_began: float | None = None  # of the epoch that is trained now; None before the first
+    started: float | None = None  # of the first start
+    resumed: float | None = None  # of the last start, if it was not the first
 
     @property
     def epochs(self) -> int:
@@ -201,9 +204,13 @@ class Run:
         return self.state in (STOPPED, FAILED)
 
     @property
+    def task(self) -> str:
+        return SYSTEMS[self.order["system"]].model.get("task", "seld")
+
+    @property
     def is_seld(self) -> bool:
         """Has both branches, so that the other pages can use it."""
-        return SYSTEMS[self.order["system"]].model.get("task", "seld") == "seld"
+        return self.task == "seld"
 
     @property
     def best(self) -> dict | None:
@@ -253,8 +260,18 @@ def look(name: str) -> Run:
     running = _is_held(folder / LOCK)  # before the rest: what a run writes last is then seen
     process, records = _process(folder), _records(folder / "metrics.jsonl")
     state, reason = (RUNNING, "") if running else _ending(folder, order, process, records)
-    epoch_began = _epoch_began(folder, process.get("began", math.inf))
-    return Run(name, folder, order, records, state, reason, process.get("began"), epoch_began)
+    began = process.get("began")
+    epoch_began = _epoch_began(folder, math.inf if began is None else began)
+    resumed = began if process.get("resumed") or process.get("output_from") else None
+    return Run(name, folder, order, records, state, reason, began, epoch_began, _started(folder, order, began), resumed)
+
+
+def _started(folder: Path, order: dict, began: float | None) -> float | None:
+    """The first start. Orders that do not hold it were written at that moment, and never again."""
+    if isinstance(known := order.get("began"), int | float):
+        return known
+    moments = (_changed(folder / ORDER), began)
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 ORDER_TYPES = {"epochs": int, "system": str, "size": str, "data": list, "seed": int, "arguments": list}
@@ -372,6 +389,7 @@ def start(order: Order, beside: bool = False, seconds_an_epoch: float | None = N
                 "paths": [one.path for one in (*order.data, *order.validation)],
                 "epochs": order.train.epochs,
                 "seed": order.train.seed,
+                "began": time.time(),
                 "seconds_an_epoch": seconds_an_epoch,
                 "arguments": order.arguments,
             },
@@ -416,7 +434,7 @@ def _launch(folder: Path) -> None:
             raise ValueError(f"The training could not be started: {error.strerror}.") from error
     started = _start_of(process.pid)
     known = {"pid": process.pid, "started": started, "began": time.time(), "output_from": before}
-    write_json(folder / PROCESS, known)
+    write_json(folder / PROCESS, known | {"resumed": (folder / PROCESS).exists()})
 
 
 def _take(lock) -> None:

@@ -1,7 +1,9 @@
 """Controls and texts used by several pages."""
 
+import copy
 import html
 import re
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -45,9 +47,11 @@ MODELS_MISSING = (
 def choose_example(examples: list[state.Example]) -> None:
     """A card for each example; a click opens it."""
     for column, example in zip(st.columns(len(examples)), examples):
-        with column.container(border=True, height="stretch"):
-            st.markdown(f"**{example.title}**")
-            st.caption(example.text)
+        # the button stands at the foot of the card: on one line with the others, however long the texts are
+        with column.container(border=True, height="stretch", vertical_alignment="distribute"):
+            with st.container():
+                st.markdown(f"**{example.title}**")
+                st.caption(example.text)
             st.button(
                 "Try this example",
                 key=f"example_{example.key}",
@@ -84,6 +88,44 @@ def class_chips(names: list[str]) -> None:
     st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.3em 1.2em;font-size:.9rem">{chips}</div>')
 
 
+PLOTLY = {  # of a figure that is zoomed: the tools that it needs, and no message of Plotly's own over it
+    "displaylogo": False,
+    "showTips": False,
+    "doubleClick": "reset",
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+}
+TOOLS_PIXELS = 40  # beside a figure, for its tools
+
+
 def plot(figure, key: str) -> None:
-    """A figure that is only looked at."""
-    st.plotly_chart(figure, key=key, config={"displaylogo": False}, alt=figure_texts.of(key))
+    """A figure that is only looked at. Its tools stand in a column at its right, where they cover neither data nor titles."""
+    figure = copy.deepcopy(figure)
+    figure.update_layout(modebar_orientation="v", margin_r=max(figure.layout.margin.r or 0, TOOLS_PIXELS))
+    st.plotly_chart(figure, key=key, config=PLOTLY, alt=figure_texts.of(key))
+
+
+def ask_to_delete(question: str, delete: Callable[[], object], key: str, width="content", disabled=False) -> None:
+    """A button that deletes nothing before it has asked: Cancel, and a red button whose key is ``key``.
+
+    delete: a callback, which says itself what went wrong.
+    """
+    opened = f"{key}_asked"
+
+    def close() -> None:
+        st.session_state[opened] = False
+
+    def close_and_delete() -> None:
+        close()
+        delete()
+
+    with st.popover(
+        "Delete", icon=":material/delete:", width=width, disabled=disabled, key=opened, on_change=lambda: None
+    ):
+        st.markdown(question)
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            st.button("Cancel", on_click=close, key=f"{key}_cancel")
+            with st.container(key=f"{DESTRUCTIVE}{key}", width="content"):
+                st.button("Delete it", on_click=close_and_delete, key=key, type="primary", icon=":material/delete:")
+
+
+DESTRUCTIVE = "destructive_"  # what the key of a container begins with whose button is red

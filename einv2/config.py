@@ -135,6 +135,13 @@ class ModelConfig:
         return cls(**(baseline | changes))
 
 
+CRITERION = {
+    "seld": "SELD",
+    "sed": "F",
+    "doa": "LE",
+}  # the validation score by which an epoch is the best, for each task
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """One training run."""

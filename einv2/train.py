@@ -32,7 +32,7 @@ from tqdm import tqdm
 from . import augment, checkpoint, data, datasets, distributed, fast, labels, models
 from .background import ahead
 from .checkpoint import Checkpoint
-from .config import FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
+from .config import CRITERION, FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
 from .decode import as_tracks, decode
 from .files import write_bytes, write_json, write_text
 from .losses import MAX_TRACKS, seld_losses
@@ -44,7 +44,6 @@ VALIDATION_THRESHOLD = 0.5
 CLIP_NORM = 5.0
 LOSSES = ("loss", "sed_loss", "doa_loss")
 SCORES = ("ER", "F", "LE", "LR", "SELD", "swap_rate")  # of an epoch; None where the task has no such score
-CRITERION = {"seld": "SELD", "sed": "F", "doa": "LE"}  # the score by which an epoch is the best, for each task
 
 
 @dataclass

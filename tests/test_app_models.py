@@ -162,9 +162,34 @@ def test_rename_and_delete_ask_first(ours, folder):
     fine(press(app, "models_name_it"))
     assert shelf.names() == ["einv2", "yours"] and app.selectbox(key="model").value == "yours"
     assert any("Everyone who may use this app loses it" in m.value for m in app.markdown)
+    fine(press(app, "models_delete_cancel"))
+    assert shelf.names() == ["einv2", "yours"] and not app.session_state["models_delete_asked"]
     fine(press(app, "models_delete"))
     assert shelf.names() == ["einv2"] and app.selectbox(key="model").value == "einv2"
     assert not list((folder / "models").iterdir())
+
+
+def test_the_cell_that_stands_out_is_of_the_network_of_the_card(ours):
+    network_files.keep_upload("mine", "x.safetensors", ours)
+
+    def row() -> int:
+        ((found, _),) = app.session_state["models_table"]["selection"]["cells"]
+        return found
+
+    app = start()
+    assert row() == 0
+    app.selectbox(key="model").set_value("mine").run()
+    assert row() == 1
+    fine(press(app, "models_delete"))
+    assert row() == 0
+
+
+def test_a_network_that_was_replaced_meanwhile_is_not_deleted(ours, monkeypatch):
+    network_files.keep_upload("mine", "x.safetensors", ours)
+    app = start("mine")
+    monkeypatch.setattr(shelf, "unchanged", lambda entry: False)
+    assert "mine was changed or deleted meanwhile" in only_error(press(app, "models_delete"))
+    assert shelf.names() == ["einv2", "mine"]
 
 
 def test_a_trained_network_can_be_copied(ours, folder):

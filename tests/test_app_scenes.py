@@ -373,8 +373,8 @@ def test_a_set_is_kept_listed_opened_and_deleted(monkeypatch):
     running = SimpleNamespace(name="run-1", state=training.RUNNING, order={"paths": [str(folder)]})
     with monkeypatch.context() as patched:
         patched.setattr(training, "runs", lambda: [running])
-        assert "run-1 is training on mine: stop it" in only_error(press(app, "Yes, delete it"))
-    press(app, "Yes, delete it")
+        assert "run-1 is training on mine: stop it" in only_error(press(app, "Delete it"))
+    press(app, "Delete it")
     assert not folder.exists() and "None yet." in [m.value for m in app.markdown]
 
 

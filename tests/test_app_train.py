@@ -172,13 +172,35 @@ def test_runs_are_listed_compared_and_deleted(full):
     app = start("Runs")
     table = app.dataframe[0].value
     assert set(table["run"]) == {"one", "two"} and set(table["epochs"]) == {"3 of 3"}
+    assert {"started", "resumed"} <= set(table) and "–" not in set(table["resumed"])  # both were
     app.multiselect(key="train_compared").set_value(["one", "two"]).run()
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
     assert {trace["name"] for trace in figure["data"]} == {"one", "two"} and len(figure["data"]) == 12
     app.button(key="train_watch_one").click().run()
     assert app.button(key="train_open_one") and len(app.get("plotly_chart")) == 2
+    app.button(key="train_delete_one_cancel").click().run()
+    assert len(training.runs()) == 2
     app.button(key="train_delete_one").click().run()
     assert [run.name for run in training.runs()] == ["two"] and not app.exception and not app.error
+
+
+def test_the_page_says_by_which_score_the_best_epoch_is_the_best(full, tiny_checkpoint):
+    from einv2 import checkpoint
+
+    finished(full)
+    assert "resumed" in start("Runs").dataframe[0].value
+    tiny_checkpoint.scores["validation"] = dict(epoch=7, SELD=0.98, ER=1.0, F=0.0, LE=170.0, LR=-0.0)
+    checkpoint.save(tiny_checkpoint, training.look("mine").folder / "best.safetensors")
+    app = start("Runs")
+    app.button(key="train_watch_mine").click().run()
+    assert "The best is epoch 7, with the lowest SELD (the mean of ER" in texts_of(app)
+    assert "SELD 0.98, ER 1.00, F 0.0 %, LE 170.0°, LR 0.0 %" in texts_of(app)
+    row = app.dataframe[-1].value.iloc[0]
+    assert (row["best epoch"], row["SELD"], row["LR (%)"]) == ("7", "0.98", "0.0")
+    chart = app.get("plotly_chart")[0].proto
+    layout, config = json.loads(chart.spec)["layout"], json.loads(chart.config)
+    assert layout["modebar"]["orientation"] == "v" and layout["margin"]["r"] >= 40  # beside data and titles
+    assert config["showTips"] is False
 
 
 def test_the_networks_of_a_run_open_in_inspect(full, tiny_checkpoint):

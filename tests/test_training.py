@@ -77,6 +77,21 @@ def two_epochs(name="mine") -> training.Run:
     return until(name, lambda run: "two done" in training.log_tail(run))
 
 
+def test_a_resumed_run_keeps_the_time_of_its_first_start(fake, tmp_path):
+    fake("time.sleep(600)")  # says nothing before it is stopped
+    first = training.start(order())
+    assert first.resumed is None and first.started == pytest.approx(first.began, abs=60)
+    training.stop("mine")
+    again = training.resume("mine")
+    assert again.started == first.started and again.resumed == again.began > first.began
+    file = again.folder / training.ORDER  # as orders were before they held the time
+    kept = json.loads(file.read_text())
+    kept.pop("began")
+    file.write_text(json.dumps(kept))
+    os.utime(file, (first.started, first.started))
+    assert training.look("mine").started == pytest.approx(first.started)
+
+
 def pid_of(run) -> int:
     return json.loads((run.folder / training.PROCESS).read_text())["pid"]
 

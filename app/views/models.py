@@ -1,5 +1,6 @@
 """Models: the networks that there are, each with its card; upload, import, download, rename, delete."""
 
+import functools
 import time
 
 import pandas as pd
@@ -14,6 +15,7 @@ from app.shelf import KEPT, SHIPPED, TRAINED, Entry
 CHOSEN = "model"  # the network whose card is shown; the address holds it
 NEXT = "models_next"  # the one to be shown from the next run on
 SAID = "models_said"  # what was done, to be said once
+WRONG = "models_wrong"  # why it could not be done, to be said once
 UPLOADS = "models_uploads"  # how often something was kept: each time there is a new uploader
 TYPES = ["safetensors", "pth"]
 VIEWS = ("Architecture", "Scores", "Training", "Settings and classes")
@@ -33,6 +35,8 @@ def page() -> None:
     st.title("Networks, and what is known of them")
     if said := st.session_state.pop(SAID, None):
         st.success(widgets.plain(said), icon=":material/check:")
+    if wrong := st.session_state.pop(WRONG, None):
+        widgets.error(wrong)
     if not entries:
         st.error(widgets.MODELS_MISSING)
         return
@@ -51,7 +55,19 @@ def choose(entries: list[Entry]) -> Entry:
         st.session_state[CHOSEN] = wanted
     elif st.session_state.get(CHOSEN) not in (None, *names):
         st.session_state.pop(CHOSEN)
-    table = cards.overview(entries)
+    place = st.container()
+    name = st.selectbox("Network", names, key=CHOSEN, bind="query-params", help="Or click its row in the table above.")
+    chosen = names.index(name) if name in names else 0
+    with place:
+        show_table(cards.overview(entries), chosen)
+    return entries[chosen]
+
+
+def show_table(table: pd.DataFrame, chosen: int) -> None:
+    """All networks; the cell that stands out is in the row of the one whose card is shown."""
+    cells = st.session_state.get("models_table", {}).get("selection", {}).get("cells", [])
+    if [row for row, _ in cells] != [chosen]:
+        st.session_state["models_table"] = {"selection": {"rows": [], "columns": [], "cells": [(chosen, "network")]}}
     number = st.column_config.NumberColumn
     config = {
         "origin": st.column_config.Column("origin", help="Shipped with the app, kept here, or trained here."),
@@ -74,8 +90,6 @@ def choose(entries: list[Entry]) -> Entry:
         column_config={column: how for column, how in config.items() if column in table},
     )
     show_problems(table)
-    name = st.selectbox("Network", names, key=CHOSEN, bind="query-params", help="Or click its row in the table above.")
-    return entries[names.index(name)] if name in names else entries[0]
 
 
 def show_problems(table: pd.DataFrame) -> None:
@@ -227,7 +241,9 @@ def show_actions(entry: Entry, usable: bool) -> None:
     if entry.origin == KEPT and entry.file.suffix == shelf.SUFFIX:
         ask_name(row, entry, "Rename", ":material/edit:", lambda name, e: network_files.rename(e, name))
     if entry.origin != SHIPPED:
-        ask_delete(row, entry)
+        with row.container(width="content"):
+            question = f"Delete {widgets.plain(entry.name)}? It cannot be brought back. {after_deletion(entry)}"
+            widgets.ask_to_delete(question, functools.partial(delete, entry), "models_delete")
 
 
 def ask_name(row, entry: Entry, label: str, icon: str, act) -> None:
@@ -244,11 +260,13 @@ def ask_name(row, entry: Entry, label: str, icon: str, act) -> None:
             attempt(lambda: act(name.strip(), entry), f"{entry.name} is kept as {name.strip()} now.", name.strip())
 
 
-def ask_delete(row, entry: Entry) -> None:
-    with row.popover("Delete", icon=":material/delete:"):
-        st.markdown(f"Delete {widgets.plain(entry.name)}? It cannot be brought back. {after_deletion(entry)}")
-        if st.button("Delete it", key="models_delete", type="primary", width="stretch"):
-            attempt(lambda: network_files.delete(entry), f"{entry.name} is deleted.")
+def delete(entry: Entry) -> None:
+    try:
+        network_files.delete(entry)
+    except (ValueError, OSError) as error:
+        st.session_state[WRONG] = said_of(error)
+    else:
+        st.session_state[SAID] = f"{entry.name} is deleted."
 
 
 def after_deletion(entry: Entry) -> str:
@@ -260,12 +278,14 @@ def after_deletion(entry: Entry) -> str:
 def attempt(act, said: str, name: str | None = None) -> None:
     try:
         act()
-    except ValueError as error:
-        widgets.error(error)
-    except OSError as error:
-        widgets.error(f"The folder of user data cannot be written: {error.strerror}.")
+    except (ValueError, OSError) as error:
+        widgets.error(said_of(error))
     else:
         done(said, name)
+
+
+def said_of(error: ValueError | OSError) -> str:
+    return f"The folder of user data cannot be written: {error.strerror}." if isinstance(error, OSError) else str(error)
 
 
 # What the card shows

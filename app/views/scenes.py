@@ -1,5 +1,6 @@
 """Scenes: compose a scene of sources on their ways, hear and open it, or make a training set of random ones."""
 
+import functools
 from pathlib import Path
 
 import pandas as pd
@@ -667,10 +668,12 @@ def show_sets() -> None:
         size.markdown(f"{userdata.size_text(kept.n_bytes)}, {kept.n_files} files")
         with look.popover("Look inside", icon=":material/graphic_eq:", width="stretch"):
             look_inside(kept.name)
-        with delete.popover("Delete", icon=":material/delete:", width="stretch"):
-            st.markdown(f"Delete {widgets.plain(kept.name)} for everyone? It cannot be brought back.")
-            st.button(
-                "Yes, delete it", on_click=delete_set, args=(kept.name,), key=f"set_delete_{kept.name}", type="primary"
+        with delete:
+            widgets.ask_to_delete(
+                f"Delete {widgets.plain(kept.name)} for everyone? It cannot be brought back.",
+                functools.partial(delete_set, kept.name),
+                f"set_delete_{kept.name}",
+                width="stretch",
             )
 
 

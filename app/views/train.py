@@ -10,7 +10,7 @@ from app import shelf, texts, training, training_speed, userdata, widgets
 from app.plots import curves
 from app.training import DataSet, Order, Run
 from app.training_speed import Measuring, Speed
-from einv2.config import TrainConfig, field_help
+from einv2.config import CRITERION, TrainConfig, field_help
 from einv2.systems import SYSTEMS
 
 KEEP = dict(persist_state="session")  # widgets that are found as they were left
@@ -505,8 +505,15 @@ def best_text(run: Run) -> str:
     best = run.best
     if best is None:
         return ""
-    scores = (f"{key} {texts.value(key, best.get(key))}" for key in curves.SCORES if best.get(key) is not None)
-    return f" Best after epoch {best['epoch']}: {', '.join(scores)} on the validation clips (DCASE 2020 measures)."
+    score = CRITERION[run.task]
+    how = "the highest" if score == "F" else "the lowest"
+    means = " (the mean of ER, 1 − F, LE / 180° and 1 − LR)" if score == "SELD" else ""
+    told = dict.fromkeys([score, *curves.SCORES])
+    scores = (f"{key} {texts.value(key, best.get(key))}" for key in told if best.get(key) is not None)
+    return (
+        f" The best is epoch {best['epoch']}, with {how} {score}{means} on the validation clips: {', '.join(scores)} "
+        "(DCASE 2020 measures)."
+    )
 
 
 def epochs_table(records: list[dict]) -> pd.DataFrame:
@@ -529,19 +536,29 @@ def earlier_runs(runs: list[Run]) -> None:
     if not runs:
         st.markdown("No run yet.")
         return
-    st.dataframe(runs_table(runs), hide_index=True, width="stretch", height="content", key="train_runs")
-    names = {run.name: run for run in runs}
+    every = POLL_SECONDS if any(run.state == training.RUNNING for run in runs) else None  # as the card of a run
+    st.fragment(show_table, run_every=every)()
     one, two = st.tabs(["Compare", "Open or delete"])
     with one:
-        compare(names)
+        st.fragment(compare, run_every=every)()
     with two:
         for run in runs:
             one_of_many(run)
         show_room()
 
 
+def show_table() -> None:
+    best = {texts.title(key): f"Of the best epoch. {texts.SCORES[key]}" for key in ("SELD", *curves.SCORES)}
+    config = {column: st.column_config.Column(help=said) for column, said in best.items()}
+    table = runs_table(training.runs())
+    st.dataframe(table, hide_index=True, height="content", key="train_runs", column_config=config)
+    st.caption("Times are the server's. Scores are those of the best epoch, on the validation clips of the run.")
+
+
 def runs_table(runs: list[Run]) -> pd.DataFrame:
-    return pd.DataFrame([row_of(run) for run in runs])
+    """The column of resumptions is there if there was one."""
+    table = pd.DataFrame([row_of(run) for run in runs])
+    return table if any(run.resumed for run in runs) else table.drop(columns="resumed", errors="ignore")
 
 
 def row_of(run: Run) -> dict:
@@ -554,12 +571,19 @@ def row_of(run: Run) -> dict:
         "data": ", ".join(run.order["data"]),
         "seed": run.order["seed"],
         "epochs": f"{len(run.records)} of {run.epochs}",
-        **{texts.title(key): texts.number(key, best.get(key)) for key in curves.SCORES},
-        "started (server's time)": time.strftime("%Y-%m-%d %H:%M", time.localtime(run.began)) if run.began else "–",
+        "best epoch": str(best.get("epoch", "–")),
+        **{texts.title(key): texts.number(key, best.get(key)) for key in ("SELD", *curves.SCORES)},
+        "started": minute_of(run.started),
+        "resumed": minute_of(run.resumed),
     }
 
 
-def compare(runs: dict[str, Run]) -> None:
+def minute_of(moment: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) if moment else "–"
+
+
+def compare() -> None:
+    runs = {run.name: run for run in training.runs()}
     with_curve = [name for name, run in runs.items() if run.records]
     if not with_curve:
         st.markdown("No run has finished an epoch yet.")
@@ -581,14 +605,13 @@ def one_of_many(run: Run) -> None:
     view.button("Look at it", on_click=watch, args=(run.name,), key=f"train_watch_{run.name}", width="stretch")
     with inspect:
         open_button(run, f"train_inspect_{run.name}", "stretch")
-    with delete.popover("Delete", icon=":material/delete:", width="stretch", disabled=run.state == training.RUNNING):
-        st.markdown(f"Delete {widgets.plain(run.name)} and its networks for everyone? They cannot be brought back.")
-        st.button(
-            "Yes, delete it",
-            on_click=refused,
-            args=(lambda: training.delete(run.name),),
-            key=f"train_delete_{run.name}",
-            type="primary",
+    with delete:
+        widgets.ask_to_delete(
+            f"Delete {widgets.plain(run.name)} and its networks for everyone? They cannot be brought back.",
+            lambda: refused(lambda: training.delete(run.name)),
+            f"train_delete_{run.name}",
+            width="stretch",
+            disabled=run.state == training.RUNNING,
         )
 
 
