@@ -81,14 +81,21 @@ def show_attention(shown, name: str) -> None:
     if head != ALL and head is not None and head <= len(weights):
         weights, titles = weights[head - 1 : head], titles[head - 1 : head]
     widgets.plot(network.attention(weights, titles, start), "attention")
-    st.latex(r"\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{d}}\right) V")
+    st.latex(ATTENTION[introspect.is_scaled(compute.load_model(name).network)])
     even = 1000 / weights.shape[-1]
     st.caption(
-        "Equation 5 of the paper; the softmax is what is shown. Row by row: at this time, how much the head takes from every "
-        f"other time of the chunk, in per mille (‰). A row adds up to 1000 ‰, and a head that looks everywhere alike has {even:.0f} ‰ "
-        "in every cell. A bright diagonal is a head that looks at the frame itself; a bright column a moment that many frames "
-        "look at, such as an onset. Above each map: the number of the head, and how far away it looks on average. Frames of 100 ms."
+        "Equation 5 of the paper, as this network has it; the softmax is what is shown. Row by row: at this time, how much the "
+        f"head takes from every other time of the chunk, in per mille (‰). A row adds up to 1000 ‰, and a head that "
+        f"everywhere alike has {even:.0f} ‰ in every cell. A bright diagonal is a head that looks at the frame itself; a bright "
+        "column a moment that many frames look at, such as an onset. Above each map: the number of the head, and how far away it "
+        "looks on average. Frames of 100 ms."
     )
+
+
+ATTENTION = {  # by: are scores scaled
+    False: r"\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(Q K^\top\right) V",
+    True: r"\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt{d}}\right) V",
+}
 
 
 def choose_place(places: list[introspect.Place]) -> introspect.Place:

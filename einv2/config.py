@@ -56,13 +56,17 @@ class FeatureConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network. The defaults are EINV2 of the paper's Table 1; ``released()`` is what the authors' released code builds.
+    """The network. The defaults are EINV2 of the paper's Table 1 and equations; ``released()`` is what the released code builds.
 
-    Where a field has nothing to act on it is left alone: sharing needs two branches; stitch_* soft sharing; in the class-wise
+    Where a field has nothing to act on it is left alone: sharing needs two branches; stitch_* soft sharing; positional_scale and
+    positions_in a positional encoding; scaled_attention, attention_bias and residual_norm the layer mhsa; in the class-wise
     output formats n_tracks is that of the reference only; crnn reads channels, pooling, n_layers and dropout.
 
     Equations are those of the paper. "simultaneous" mixes both maps from the originals, as equation 7 has it; "sequential"
-    mixes the DoA map with the already mixed SED map, as the released code does.
+    mixes the DoA map with the already mixed SED map, as the released code does. Where the paper is explicit the default is the
+    paper: equation 5 adds positions to queries and keys, and has neither 1 / sqrt(d) nor biases. Two defaults are not in the
+    paper, which says nothing of either: residual_norm, because attention comes with both in the transformer that the paper
+    cites, and because Table 1 without them learns less; and dropout, which is that of the released code.
     """
 
     n_tracks: Annotated[int, "output tracks: events that can be told apart at a time"] = 2
@@ -85,8 +89,29 @@ class ModelConfig:
     ] = (1, 2, 3)
     stitch_order: Annotated[str, "simultaneous (the paper) or sequential (the released code)"] = "simultaneous"
     stitch_tracks: Annotated[bool, "cross-stitch at the end of each track, too"] = True
-    track_layer: Annotated[str, "mhsa (equations 5 and 6) or transformer (attention, then feed-forward)"] = "mhsa"
-    positional_encoding: Annotated[bool, "add equation 4 before the track layers"] = True
+    track_layer: Annotated[
+        str,
+        "mhsa (equations 5 and 6) or transformer (the standard encoder layer of the released code, with feed-forward)",
+    ] = "mhsa"
+    positional_encoding: Annotated[bool, "add equation 4 in the track layers"] = True
+    positional_scale: Annotated[float, "amplitude of the positional encoding; 0.1 is equation 4"] = 0.1
+    positions_in: Annotated[
+        str,
+        "query-key (equation 5: in queries and keys of every layer, not in values) or sequence (the released code: added once "
+        "before the first layer, so in values and residual, too)",
+    ] = "query-key"
+    scaled_attention: Annotated[
+        bool,
+        "layer mhsa: divide scores by the root of a head's width; equation 5 does not, the layer transformer always does",
+    ] = False
+    attention_bias: Annotated[
+        bool,
+        "layer mhsa: biases of queries, keys and values; equation 5 has none, the layer transformer always has them",
+    ] = False
+    residual_norm: Annotated[
+        bool,
+        "layer mhsa: residual connection and layer norm, which Table 1 does not draw; the layer transformer always has both",
+    ] = True
     n_layers: Annotated[int, "layers of each track and branch"] = 2
     n_heads: Annotated[int, "attention heads of a layer"] = 8
     feedforward: Annotated[int, "width inside a transformer layer"] = 1024
@@ -104,6 +129,9 @@ class ModelConfig:
             raise ValueError(f"stitch_blocks {self.stitch_blocks} must be block numbers from 1 to {n}")
         _require_one_of(self, "stitch_order", ("simultaneous", "sequential"))
         _require_one_of(self, "track_layer", ("mhsa", "transformer"))
+        _require_one_of(self, "positions_in", ("query-key", "sequence"))
+        if not math.isfinite(self.positional_scale):
+            raise ValueError(f"positional_scale must be a finite number, not {self.positional_scale}")
         _require_one_of(self, "network", ("einv2", "crnn"))
         _require_one_of(self, "output_format", ("trackwise", "seldnet", "accdoa"))
         _require_one_of(self, "sharing", ("soft", "hard", "none"))
@@ -118,6 +146,19 @@ class ModelConfig:
             raise ValueError(f"n_heads {self.n_heads} must divide the last of channels, {self.channels[-1]}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout {self.dropout} must lie in [0, 1)")
+
+    @staticmethod
+    def as_once_meant(values: dict) -> dict:
+        """The JSON values of an older file with those fields that it lacks and whose default is not what networks did then.
+
+        Then positions, of amplitude 1, were added once before the first layer; attention was scaled and had biases.
+        """
+        then: dict[str, Any] = {}
+        if values.get("positional_encoding", True):
+            then |= {"positional_scale": 1.0, "positions_in": "sequence"}
+        if values.get("track_layer", "mhsa") == "mhsa":
+            then |= {"scaled_attention": True, "attention_bias": True}
+        return then | values
 
     @classmethod
     def released(cls, **changes) -> "ModelConfig":
@@ -228,9 +269,14 @@ def to_json(config) -> dict:
 
 
 def from_json(cls, values: dict):
-    """The configuration of class ``cls`` with these values. ValueError on an unknown key or a wrong type."""
+    """The configuration of class ``cls`` with these values. ValueError on an unknown key or a wrong type.
+
+    What an older file lacks has the default, or what the class says was meant (``as_once_meant``).
+    """
     if not isinstance(values, dict):
         raise ValueError(f"{cls.__name__} must be a JSON object, not {type(values).__name__}")
+    if as_once_meant := getattr(cls, "as_once_meant", None):
+        values = as_once_meant(values)
     types = typing.get_type_hints(cls)
     unknown = sorted(set(values) - {f.name for f in dataclasses.fields(cls)})
     if unknown:

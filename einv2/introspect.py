@@ -93,6 +93,11 @@ def _attention_modules(network: nn.Module) -> list[tuple[Place, MultiHeadSelfAtt
     ]
 
 
+def is_scaled(network: nn.Module) -> bool:
+    """Does its attention divide scores by the root of a head's width, which equation 5 does not?"""
+    return any(module.scaled for _, module in _attention_modules(network))
+
+
 def look(model: Model, signal: np.ndarray) -> Look:
     """What happens inside while a chunk (4, S) float32 at the model's sample rate, at most 4 s, passes.
 

@@ -1,8 +1,8 @@
 """The losses of every output format; ``seld_losses`` chooses. Trackwise: permutation-invariant training (PIT).
 
 The three steps of PIT are apart. Costs compare every predicted track with every reference track, (B, T, M, M); the search knows
-nothing of what the costs mean; the losses read the costs along the permutation found. Equations of the paper's section on
-PIT: the loss of a frame (tPIT) or of a chunk of frames (cPIT) is the least over all M! assignments.
+nothing of what the costs mean; the losses read the costs along the permutation found. Equation 3 of the paper: the loss of a
+frame (tPIT) or of a chunk of frames (cPIT) is the least over all M! assignments.
 
 The class-wise formats have nothing to permute: a class has one activity and one direction, so of two simultaneous events of
 one class one is lost. That loss is theirs, and stands in ``class_wise``.
@@ -12,13 +12,17 @@ import functools
 from itertools import permutations
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
 
 from .config import ModelConfig
 from .models import Output
 
-MAX_TRACKS = 4  # 24 permutations; the search is exhaustive
+MAX_TRACKS = (
+    4  # 24 permutations, all of which are compared; of more tracks the best one is found by the Hungarian method
+)
 
 
 class Losses(NamedTuple):
@@ -106,7 +110,9 @@ def pairwise_mse(doa: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
 def all_permutations(n_tracks: int, device=None) -> torch.Tensor:
     """(M!, M), the identity first. ValueError above ``MAX_TRACKS`` tracks."""
     if not 1 <= n_tracks <= MAX_TRACKS:
-        raise ValueError(f"permutations of {n_tracks} tracks are not searched; 1 to {MAX_TRACKS} are")
+        raise ValueError(
+            f"the permutations of {n_tracks} tracks are too many to list; those of 1 to {MAX_TRACKS} are not"
+        )
     return torch.tensor(list(permutations(range(n_tracks))), device=device)
 
 
@@ -118,8 +124,25 @@ def permutation_costs(cost: torch.Tensor) -> torch.Tensor:
 
 
 def best_permutation(cost: torch.Tensor) -> torch.Tensor:
-    """The permutation of least cost: (..., M, M) -> (..., M). The first wins a tie, so the identity where nothing speaks."""
+    """The permutation of least cost: (..., M, M) -> (..., M), for any M. The identity wins a tie.
+
+    The minimum of equation 3. Up to ``MAX_TRACKS`` tracks all permutations are compared at once, on the cost's device; beyond,
+    the Hungarian method finds the same one, on the CPU, as costs are sums over tracks.
+    """
+    if cost.shape[-1] > MAX_TRACKS:
+        return _assigned(cost)
     return all_permutations(cost.shape[-1], cost.device)[permutation_costs(cost).argmin(-1)]
+
+
+def _assigned(cost: torch.Tensor) -> torch.Tensor:
+    n_tracks = cost.shape[-1]
+    matrices = cost.detach().cpu().double().numpy().reshape(-1, n_tracks, n_tracks)
+    found = np.tile(np.arange(n_tracks), (len(matrices), 1))
+    for order, matrix in zip(found, matrices):
+        columns = linear_sum_assignment(matrix)[1]
+        if matrix[order, columns].sum() < np.trace(matrix):
+            order[:] = columns
+    return torch.from_numpy(found).reshape(cost.shape[:-1]).to(cost.device)
 
 
 def take(cost: torch.Tensor, permutation: torch.Tensor) -> torch.Tensor:
@@ -127,14 +150,25 @@ def take(cost: torch.Tensor, permutation: torch.Tensor) -> torch.Tensor:
     return cost.gather(-1, permutation.unsqueeze(-1)).squeeze(-1)
 
 
-def event_runs(active: torch.Tensor) -> torch.Tensor:
-    """Number the runs of frames in which events overlap or touch: active (B, T) bool -> (B, T) int64 from 0.
+def continuing(reference_sed: torch.Tensor) -> torch.Tensor:
+    """Does an event sound in this frame and in the one before: reference_sed (B, T, M, K) -> (B, T) bool; False in frame 0.
 
-    A run ends where a frame is silent, so an event lies in one run from onset to offset. The silent frames between two runs
-    form a run of their own, in which every permutation costs the same.
+    An event is one class on one track of the reference, so two of one class that touch there count as one.
     """
-    change = active[:, 1:] != active[:, :-1]
-    return F.pad(change.long().cumsum(1), (1, 0))
+    both = (reference_sed[:, 1:] * reference_sed[:, :-1]).amax(dim=(2, 3)) > 0
+    return F.pad(both, (1, 0))
+
+
+def event_runs(continues: torch.Tensor) -> torch.Tensor:
+    """Number the runs of frames that one permutation holds for in cPIT: ``continuing`` (B, T) -> (B, T) int64 from 0.
+
+    The paper's chunk is "a whole segment spanning from the start to the end of an event". A run ends where no event goes on, so
+    an event lies in one run, with those that overlap it, which need the other tracks; events that only touch are apart. For two
+    tracks this is what the paper says. With three tracks and more it deviates: two events that do not overlap share a
+    permutation if a third one overlaps both, though each could be assigned by itself. A run also ends with the training chunk.
+    A silent frame is a run of its own, in which every permutation costs the same.
+    """
+    return (~continues).cumsum(1) - 1
 
 
 def sum_over_runs(cost: torch.Tensor, runs: torch.Tensor) -> torch.Tensor:
@@ -144,15 +178,15 @@ def sum_over_runs(cost: torch.Tensor, runs: torch.Tensor) -> torch.Tensor:
     return totals.gather(1, index)
 
 
-def find_permutation(cost: torch.Tensor, active: torch.Tensor, pit: str) -> torch.Tensor:
+def find_permutation(cost: torch.Tensor, continues: torch.Tensor, pit: str) -> torch.Tensor:
     """The permutation of each frame under "tpit" (per frame), "cpit" (one per run of events) or "none" (the identity).
 
-    cost (B, T, M, M), active (B, T) bool: does any reference track sound -> (B, T, M).
+    cost (B, T, M, M), ``continuing`` (B, T) bool -> (B, T, M).
     """
     if pit == "none":
         return torch.arange(cost.shape[-1], device=cost.device).expand(cost.shape[:-1])
     if pit == "cpit":
-        cost = sum_over_runs(cost, event_runs(active))
+        cost = sum_over_runs(cost, event_runs(continues))
     elif pit != "tpit":
         raise ValueError(f"pit must be none, tpit or cpit, not {pit!r}")
     return best_permutation(cost)
@@ -167,7 +201,7 @@ def pit_losses(
     sed_weight: float = 0.5,
     overlap_weight: float = 1.0,
 ) -> Losses:
-    """SED and DoA losses under one common permutation, which minimises their unweighted sum.
+    """SED and DoA losses under one common permutation, which minimises their unweighted sum (equation 3).
 
     logits, reference_sed (B, T, M, K); doa, reference_doa (B, T, M, 3), zero where a reference track is silent. Each loss is a
     mean over batch, frames and tracks, in which frames with two or more events count ``overlap_weight`` times. Without logits,
@@ -177,7 +211,7 @@ def pit_losses(
     doa_cost = None if doa is None else pairwise_mse(doa, reference_doa)
     cost = functools.reduce(torch.add, (c.detach() for c in (sed_cost, doa_cost) if c is not None))
     n_events = (reference_sed.amax(3) > 0).sum(2)
-    permutation = find_permutation(cost, n_events > 0, pit)
+    permutation = find_permutation(cost, continuing(reference_sed), pit)
     counts = torch.where(n_events > 1, overlap_weight, 1.0).unsqueeze(-1)
     sed_loss, doa_loss = (None if c is None else (counts * take(c, permutation)).mean() for c in (sed_cost, doa_cost))
     return _weighted(sed_loss, doa_loss, sed_weight, permutation)

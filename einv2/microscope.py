@@ -100,7 +100,8 @@ def look(
     active = reference_sed.max(axis=(1, 2), initial=0) > 0
     orders = losses.all_permutations(n_tracks).numpy()
     total = pairwise["sed"] + pairwise["doa"]
-    chosen = {rule: _choose(total, active, rule, chunk_frames, orders) for rule in RULES}
+    continues = losses.continuing(torch.from_numpy(np.asarray(reference_sed, np.float64))[None])[0].numpy()
+    chosen = {rule: _choose(total, continues, rule, chunk_frames, orders) for rule in RULES}
     costs = {part: losses.permutation_costs(cost).numpy() for part, cost in pairwise.items()}
     return Microscope(orders, costs, chosen, active)
 
@@ -116,11 +117,15 @@ def _pairwise(sed, doa, reference_sed, reference_doa) -> dict[str, torch.Tensor]
     }
 
 
-def _choose(cost: torch.Tensor, active: np.ndarray, rule: str, chunk_frames: int, orders: np.ndarray) -> np.ndarray:
-    """The rule's permutation of each frame, (T,) indices into ``orders``. The last chunk is filled up with silence."""
+def _choose(cost: torch.Tensor, continues: np.ndarray, rule: str, chunk_frames: int, orders: np.ndarray) -> np.ndarray:
+    """The rule's permutation of each frame, (T,) indices into ``orders``. The last chunk is filled up with silence.
+
+    No event goes on into a chunk from the one before it.
+    """
     n_frames, n_tracks = cost.shape[:2]
     missing = -n_frames % chunk_frames
     cost = torch.nn.functional.pad(cost, (0, 0, 0, 0, 0, missing)).unflatten(0, (-1, chunk_frames))
-    active = torch.from_numpy(np.pad(active, (0, missing))).unflatten(0, (-1, chunk_frames))
-    found = losses.find_permutation(cost, active, rule).reshape(-1, n_tracks)[:n_frames].numpy()
+    continues = torch.from_numpy(np.pad(continues, (0, missing))).unflatten(0, (-1, chunk_frames))
+    continues[:, 0] = False
+    found = losses.find_permutation(cost, continues, rule).reshape(-1, n_tracks)[:n_frames].numpy()
     return (found[:, None] == orders).all(-1).argmax(1)

@@ -11,6 +11,7 @@ of the SELDnet format is averaged over each process's active pairs before it is 
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -32,10 +33,10 @@ from tqdm import tqdm
 from . import augment, checkpoint, data, datasets, distributed, fast, labels, models
 from .background import ahead
 from .checkpoint import Checkpoint
-from .config import CRITERION, FeatureConfig, ModelConfig, TrainConfig, require_compatible, to_json
+from .config import CRITERION, FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible, to_json
 from .decode import as_tracks, decode
 from .files import write_bytes, write_json, write_text
-from .losses import MAX_TRACKS, seld_losses
+from .losses import seld_losses
 from .metrics import dcase
 from .metrics.identity import SwapCounts, swap_rate
 from .metrics.tracks import DoaError, SedCounts, doa_alone, sed_alone
@@ -44,6 +45,7 @@ VALIDATION_THRESHOLD = 0.5
 CLIP_NORM = 5.0
 LOSSES = ("loss", "sed_loss", "doa_loss")
 SCORES = ("ER", "F", "LE", "LR", "SELD", "swap_rate")  # of an epoch; None where the task has no such score
+_SETTINGS = {"model": ModelConfig, "features": FeatureConfig, "train": TrainConfig}  # in a run's config.json
 
 
 @dataclass
@@ -114,6 +116,7 @@ def train(
     """
     _require_sound(model, features, config, classes)
     out = Path(out)
+    model = _as_started(out, model) if resume else model
     fabric = distributed.launch(distributed.resolve_precision(config.precision))
     distributed.share(fabric, config.batch_size)  # ValueError if it is too small for the processes
     if not resume:
@@ -150,8 +153,17 @@ def _require_sound(model: ModelConfig, features: FeatureConfig, config: TrainCon
     require_compatible(model, features)
     if model.n_classes != len(classes):
         raise ValueError(f"n_classes is {model.n_classes}, but the class list has {len(classes)} names")
-    if config.pit != "none" and model.output_format == "trackwise" and model.n_tracks > MAX_TRACKS:
-        raise ValueError(f"PIT searches permutations of at most {MAX_TRACKS} tracks, not {model.n_tracks}")
+
+
+def _as_started(out: Path, model: ModelConfig) -> ModelConfig:
+    """The network of the run in a folder, if it began before some fields were there: these, where they are not changed from the
+    default, are what was meant then (``ModelConfig.as_once_meant``)."""
+    if not (out / "config.json").exists():
+        return model
+    then, now = json.loads((out / "config.json").read_text()).get("model", {}), to_json(model)
+    lacking = [f.name for f in dataclasses.fields(model) if f.name not in then and now[f.name] == f.default]
+    meant = from_json(ModelConfig, then)
+    return dataclasses.replace(model, **{name: getattr(meant, name) for name in lacking})
 
 
 def _require_new(out: Path) -> None:
@@ -201,7 +213,7 @@ def _stored(out: Path, settings: dict) -> dict | None:
     """The state of the run in a folder, if an epoch of it was finished. ValueError if it is damaged or of other settings."""
     if not (out / "config.json").exists():
         return None
-    kept = json.loads((out / "config.json").read_text())
+    kept = _kept_settings(out)
     changed = [
         f"{part}.{key}"
         for part, values in settings.items()
@@ -222,6 +234,12 @@ def _stored(out: Path, settings: dict) -> dict | None:
         raise ValueError(f"{out / 'state.pt'} is damaged: start the run again in another folder.") from error
 
 
+def _kept_settings(out: Path) -> dict:
+    """The settings that a run was started with. What an older version did not write is what it did."""
+    kept = json.loads((out / "config.json").read_text())
+    return kept | {part: to_json(from_json(cls, kept[part])) for part, cls in _SETTINGS.items() if part in kept}
+
+
 def _of_checkpoint(file: Path, model: ModelConfig, features: FeatureConfig, classes) -> dict:
     """The weights and feature statistics of a checkpoint. ValueError if it is another network's, or of other classes."""
     loaded = checkpoint.load(file)
@@ -232,9 +250,17 @@ def _of_checkpoint(file: Path, model: ModelConfig, features: FeatureConfig, clas
     ):
         if ours != theirs:
             raise ValueError(
-                f"{Path(file).name} has another configuration ({name}) than this run: give it the same flags."
+                f"{Path(file).name} has another configuration ({name}) than this run: give it the same flags{_as_in(theirs, ours)}."
             )
     return {"network": loaded.network.state_dict(), "mean": loaded.feature_mean, "std": loaded.feature_std}
+
+
+def _as_in(theirs, ours) -> str:
+    """The fields in which a configuration is another, with its values: ", dropout 0.1". Empty for what is none."""
+    if not dataclasses.is_dataclass(ours):
+        return ""
+    values = to_json(theirs)
+    return "".join(f", {name} {values[name]}" for name, value in to_json(ours).items() if values[name] != value)
 
 
 def _statistics(training: data.ChunkSet) -> dict:

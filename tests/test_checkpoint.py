@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from einv2 import checkpoint, cli, models
-from einv2.config import FeatureConfig, ModelConfig
+from einv2 import checkpoint, cli, headers, models
+from einv2.config import FeatureConfig, ModelConfig, from_json
 
 
 @pytest.fixture
@@ -45,6 +45,66 @@ def refused(path, says):
         checkpoint.load(path)
     message = str(error.value)
     assert path.name in message and says in message and "\n" not in message, message
+
+
+def as_it_was(network, x, config):
+    """EINV2's tracks as they were when checkpoints had no fields for it: encoding of amplitude 1 added once before the first
+    layer; softmax(Q K^T / sqrt(d)) V with biases; each layer LN(x + attention), in a transformer followed by LN(x + FFN)."""
+    sequences = network.encoder(x)
+    n_frames, width = sequences[0].shape[1:]
+    if config.get("positional_encoding", True):
+        time, pair = torch.arange(n_frames)[:, None].double(), torch.arange(0, width, 2).double()
+        angle = time / 10000 ** (pair / width)
+        positions = torch.stack([angle.sin(), angle.cos()], -1).flatten(1).float()
+        sequences = [s + positions for s in sequences]
+    outputs = []
+    for track in network.tracks:
+        after = []
+        for layers, y in zip(track.layers.values(), sequences):
+            for layer in layers:
+                q, k, v = (t.unflatten(-1, (2, -1)).transpose(1, 2) for t in layer.attention.qkv(y).chunk(3, -1))
+                mixed = torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, -1) @ v
+                y = layer.attention_norm(y + layer.attention.out(mixed.transpose(1, 2).flatten(2)))
+                if layer.feedforward is not None:
+                    y = layer.feedforward_norm(y + layer.feedforward(y))
+            after.append(y.transpose(1, 2))
+        sed, doa = (y.transpose(1, 2) for y in (after if track.stitch is None else track.stitch(*after)))
+        outputs.append((track.sed_head(sed), torch.tanh(track.doa_head(doa))))
+    return [torch.stack(each, 2) for each in zip(*outputs)]
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        {},
+        {"track_layer": "transformer", "positional_encoding": False, "stitch_tracks": False},
+        {"track_layer": "transformer"},
+    ],
+)
+def test_a_checkpoint_without_the_newer_fields_means_what_it_meant(tmp_path, tiny_checkpoint, then):
+    model = from_json(ModelConfig, {"channels": [4, 4, 8, 8], "n_heads": 2, "feedforward": 16, **then})
+    torch.manual_seed(5)
+    network = models.build(model).eval()
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter)
+    path = tmp_path / "new.safetensors"
+    checkpoint.save(replace(tiny_checkpoint, network=network, model=model), path)
+    header = checkpoint.read_header(path)
+    for name in ("positional_scale", "positions_in", "scaled_attention", "attention_bias", "residual_norm"):
+        del header["model"][name]
+    loaded = checkpoint.load(edited(path, raw=json.dumps(header)))
+    x = torch.randn(2, 7, 41, 16)
+    for ours, expected in zip(loaded.network(x), as_it_was(network, x, then)):
+        torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-6)
+    assert loaded.model == model
+
+
+def test_a_shipped_network_is_that_of_the_released_code():
+    """No field that is not in its header changes it."""
+    loaded = checkpoint.load(headers.available_models()["einv2"])
+    changes = dict(channels=(32, 64, 128, 256), feedforward=512, dropout=0.1)
+    assert loaded.model == ModelConfig.released(**changes)
 
 
 def test_round_trip_is_exact(saved, tiny_checkpoint):

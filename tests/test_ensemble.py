@@ -125,9 +125,14 @@ def test_class_wise_beside_trackwise():
         np.testing.assert_allclose(combined.sed[0], [[0, 0, 0, 0.8], [0.8, 0, 0, 0]])
         np.testing.assert_allclose(combined.doa[0], [UP, FRONT], atol=1e-5)
         np.testing.assert_allclose(combined.sed[1], [[0, 0.7, 0, 0], [0, 0, 0, 0]])
-    many = scene([(3, 0.9, UP)], n_tracks=5)
-    with pytest.raises(ValueError, match="permutations of 5 tracks"):
-        ensemble.combine([many, many])
+
+
+def test_any_number_of_tracks_is_aligned():
+    events = [(k % 4, 0.9, d) for k, d in enumerate((UP, FRONT, LEFT, -FRONT, -LEFT, -UP))]
+    one, other = scene(events, n_tracks=6), scene(events[::-1], n_tracks=6)
+    combined = ensemble.combine([one, other])
+    np.testing.assert_allclose(combined.sed, one.sed)
+    np.testing.assert_allclose(combined.doa, one.doa, atol=1e-5)
 
 
 def test_class_wise_alone_stay_class_by_class():

@@ -68,7 +68,6 @@ def test_attention_is_what_the_layer_says_of_its_input(tiny_features, signal):
     model = model_of(ModelConfig(**TINY), tiny_features)
     with torch.inference_mode():
         x = model.network.encoder((model.extract(torch.from_numpy(signal[None])) - model.mean) / model.std)[1]
-        x = x + models.einv2.positional_encoding(*x.shape[1:])
         expected = model.network.tracks[0].layers["doa"][0].attention.weights(x)[0].numpy()
     np.testing.assert_allclose(look(model, signal).attention[Place(0, "doa", 0)], expected, atol=1e-6)
 

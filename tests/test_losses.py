@@ -24,11 +24,17 @@ def test_pairwise_costs_by_hand():
     np.testing.assert_allclose(losses.pairwise_mse(doa, doa.flip(2))[0, 0], [[2 / 3, 0], [0, 2 / 3]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("n_tracks", [1, 2, 3, 4])
+@pytest.mark.parametrize("n_tracks", [1, 2, 3, 4, 5, 7])
 def test_search_equals_the_hungarian_method(n_tracks):
     cost = torch.rand(50, n_tracks, n_tracks, generator=torch.Generator().manual_seed(1))
     for matrix, permutation in zip(cost.numpy(), losses.best_permutation(cost).numpy()):
         np.testing.assert_array_equal(permutation, linear_sum_assignment(matrix)[1])
+
+
+@pytest.mark.parametrize("n_tracks", [3, 5])
+def test_the_identity_wins_a_tie(n_tracks):
+    cost = torch.rand(4, n_tracks, 1).expand(4, n_tracks, n_tracks)  # as where the reference is silent
+    assert torch.equal(losses.best_permutation(cost), torch.arange(n_tracks).expand(4, n_tracks))
 
 
 @pytest.mark.parametrize("n_tracks", [2, 3, 4])
@@ -54,13 +60,24 @@ def test_identity_without_pit():
     assert torch.equal(permutation, torch.arange(3).expand(2, 12, 3))
 
 
-def test_runs_of_events():
-    active = torch.tensor([[0, 1, 1, 0, 0, 1, 0], [1, 1, 1, 1, 0, 0, 1]], dtype=torch.bool)
-    assert losses.event_runs(active).tolist() == [[0, 1, 1, 2, 2, 3, 4], [0, 0, 0, 0, 1, 1, 2]]
+@pytest.mark.parametrize(
+    "events, runs",
+    [
+        ([(0, 0, 3), (1, 2, 5)], [0, 0, 0, 0, 0, 1, 2, 3]),  # overlapping: together; silent frames: each alone
+        ([(0, 0, 3), (1, 3, 5)], [0, 0, 0, 1, 1, 2, 3, 4]),  # touching: apart
+        ([(0, 0, 4), (1, 2, 6), (0, 4, 8)], [0] * 8),  # two that touch, and one over both
+    ],
+)
+def test_runs_of_events(events, runs):
+    sed = torch.zeros(1, 8, 2, 3)
+    for number, (track, onset, offset) in enumerate(events):
+        sed[0, onset:offset, track, number] = 1
+    assert losses.event_runs(losses.continuing(sed))[0].tolist() == runs
 
 
 def test_cpit_keeps_one_permutation_from_onset_to_offset():
     logits, doa, sed, ref = random_case(3, frames=20)
+    sed[:, :, 0, 0] = 1  # an event as long as the clip
     sed[:, 7:9] = 0  # two runs, apart
     permutation = losses.pit_losses(logits, doa, sed, ref, "cpit").permutation
     for run in (slice(0, 7), slice(9, 20)):
@@ -70,18 +87,19 @@ def test_cpit_keeps_one_permutation_from_onset_to_offset():
 def test_cpit_chooses_what_is_best_over_the_run():
     # frame 0 slightly prefers the swap, frames 1 and 2 clearly the identity
     cost = torch.tensor([[[1.0, 0.9], [0.9, 1.0]], [[0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]]])[None]
-    active = torch.ones(1, 3, dtype=torch.bool)
-    assert losses.find_permutation(cost, active, "tpit")[0].tolist() == [[1, 0], [0, 1], [0, 1]]
-    assert losses.find_permutation(cost, active, "cpit")[0].tolist() == [[0, 1]] * 3
+    continues = torch.tensor([[False, True, True]])
+    assert losses.find_permutation(cost, continues, "tpit")[0].tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert losses.find_permutation(cost, continues, "cpit")[0].tolist() == [[0, 1]] * 3
 
 
-def test_loss_is_the_least_over_all_permutations():
-    logits, doa, sed, ref = random_case(3, batch=1, frames=1)
+@pytest.mark.parametrize("n_tracks", [3, 5])
+def test_loss_is_the_least_over_all_permutations(n_tracks):
+    logits, doa, sed, ref = random_case(n_tracks, batch=1, frames=1)
     total = losses.pit_losses(logits, doa, sed, ref, "tpit", sed_weight=0.5).total
     bce = torch.nn.functional.binary_cross_entropy_with_logits
     each = [
         0.5 * bce(logits, sed[:, :, list(p)]) + 0.5 * torch.nn.functional.mse_loss(doa, ref[:, :, list(p)])
-        for p in permutations(range(3))
+        for p in permutations(range(n_tracks))
     ]
     torch.testing.assert_close(total, min(each))
 

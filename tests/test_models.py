@@ -9,39 +9,24 @@ from einv2.config import ModelConfig
 from einv2.models import layers
 
 
-def test_positional_encoding_is_equation_4():
-    encoding = layers.positional_encoding(5, 6)
-    for t in range(5):
-        for i in range(3):
-            angle = t / 10000 ** (2 * i / 6)
-            assert encoding[t, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-6)
-            assert encoding[t, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
-
-
-def test_attention_is_equation_5_by_hand():
+@pytest.mark.parametrize("scaled", [False, True])
+def test_attention_by_hand(scaled):
     query = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
     key = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     value = torch.tensor([[10.0], [20.0]])
-    mixed, weights = layers.attention(query, key, value)
-    first = math.exp(1 / math.sqrt(2)) / (math.exp(1 / math.sqrt(2)) + 1)
+    mixed, weights = layers.attention(query, key, value, scaled)
+    score = 1 / math.sqrt(2) if scaled else 1.0
+    first = math.exp(score) / (math.exp(score) + 1)
     np.testing.assert_allclose(weights, [[first, 1 - first], [0.5, 0.5]], rtol=1e-6)
     np.testing.assert_allclose(mixed, [[10 * first + 20 * (1 - first)], [15]], rtol=1e-6)
 
 
-def test_multi_head_is_equation_6():
-    """The fused forward equals heads of equation 5, concatenated and projected, written out."""
-    torch.manual_seed(0)
-    module = layers.MultiHeadSelfAttention(8, 2, dropout=0.0).eval()
-    x = torch.randn(3, 5, 8)
-    query, key, value = module.qkv(x).chunk(3, dim=-1)
-    heads = [layers.attention(q, k, v)[0] for q, k, v in zip(query.split(4, -1), key.split(4, -1), value.split(4, -1))]
-    torch.testing.assert_close(module(x), torch.cat(heads, -1) @ module.out.weight.T + module.out.bias)
-    torch.testing.assert_close(module.weights(x).sum(-1), torch.ones(3, 2, 5))
-
-
 def test_attention_equals_torch():
     torch.manual_seed(0)
-    ours, theirs = layers.MultiHeadSelfAttention(8, 2, 0.0), torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    ours, theirs = (
+        layers.MultiHeadSelfAttention(8, 2, 0.0, True, True),
+        torch.nn.MultiheadAttention(8, 2, batch_first=True),
+    )
     theirs.load_state_dict(
         {
             "in_proj_weight": ours.qkv.weight,
@@ -54,6 +39,21 @@ def test_attention_equals_torch():
     mixed, weights = theirs(x, x, x, average_attn_weights=False)
     torch.testing.assert_close(ours(x), mixed)
     torch.testing.assert_close(ours.weights(x), weights)
+
+
+def test_positions_in_the_sequence_reach_values_and_residual():
+    """As the released code adds them: once, before the first layer; the same as no positions in a sequence that has them."""
+    torch.manual_seed(0)
+    small = dict(channels=(4, 8), time_pooling=(2, 2), frequency_pooling=(2, 2), stitch_blocks=(1,), n_heads=2)
+    with_positions = models.build(ModelConfig(positions_in="sequence", positional_scale=0.7, **small)).eval()
+    without = models.build(ModelConfig(positional_encoding=False, **small)).eval()
+    without.load_state_dict(with_positions.state_dict())
+    x = torch.randn(1, 7, 20, 16)
+    positions = layers.positional_encoding(5, 8, scale=0.7)
+    sequences = [s + positions for s in without.encoder(x)]
+    without.encoder.forward = lambda x: sequences
+    for ours, expected in zip(with_positions(x), without(x)):
+        torch.testing.assert_close(ours, expected)
 
 
 @pytest.mark.parametrize(

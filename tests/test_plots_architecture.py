@@ -69,6 +69,19 @@ def test_a_track_each_and_the_stitches():
     assert len(boxes(model, "MHSA, 2 heads")) == 6 and len(boxes(KINDS["released"], "transformer, 2 heads")) == 4
 
 
+def test_attention_is_said_as_the_configuration_has_it():
+    def layer(model):
+        return boxes(model, "heads")[0].detail
+
+    paper = layer(ModelConfig(**SMALL))
+    assert "amplitude 0.1 (equation 4) in queries and keys" in paper and "√d" not in paper and "biases" not in paper
+    released = layer(ModelConfig.released(**SMALL))
+    assert (
+        "amplitude" not in released and "√d, biases of queries, keys and values, residual, layer norm; then" in released
+    )
+    assert "residual" not in layer(ModelConfig(residual_norm=False, **SMALL))
+
+
 def test_many_tracks_are_said_and_not_all_drawn():
     model = ModelConfig(n_tracks=40, **SMALL)
     headings = [row.track for row in rows(model) if row.track]

@@ -17,6 +17,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+import einv2
 from einv2 import augment, checkpoint, distributed, labels, train
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, to_json
 
@@ -273,6 +274,30 @@ def test_resuming_with_other_settings_is_refused(scenes, finished):
         run(scenes, finished.out, model=wider, resume=True)
 
 
+def test_a_run_of_an_older_version_goes_on_as_the_network_that_it_was(scenes, tmp_path):
+    """Its config.json has no fields for what was fixed then: positions of amplitude 1 in the sequence, scaled attention, biases."""
+    then = dict(positional_scale=1.0, positions_in="sequence", scaled_attention=True, attention_bias=True)
+    out = tmp_path / "run"
+    run(scenes, out, model=dataclasses.replace(MODEL, **then), should_stop=stop_after(9))
+    settings = json.loads((out / "config.json").read_text())
+    for name in (*then, "residual_norm"):
+        del settings["model"][name]
+    (out / "config.json").write_text(json.dumps(settings))
+    assert dataclasses.replace(run(scenes, out, resume=True).model, **{k: getattr(MODEL, k) for k in then}) == MODEL
+    assert checkpoint.load(out / "last.safetensors").model == dataclasses.replace(MODEL, **then)
+    with pytest.raises(ValueError, match=r"other settings \(model\.positional_scale\)"):
+        run(scenes, out, model=dataclasses.replace(MODEL, positional_scale=0.2), resume=True)
+
+
+@pytest.mark.parametrize("pit", ["tpit", "cpit"])
+def test_five_tracks_train_and_predict(scenes, tmp_path, pit):
+    config = dataclasses.replace(CONFIG, epochs=1, pit=pit)
+    done = run(scenes, tmp_path / "run", config, dataclasses.replace(MODEL, n_tracks=5))
+    assert np.isfinite(done.curve[-1]["loss"])
+    clip = next((scenes / "foa_dev").glob("*.flac"))
+    assert einv2.load(tmp_path / "run" / "last.safetensors").predict(clip).sed.shape == (80, 5, 14)
+
+
 def test_a_damaged_state_is_named(scenes, tmp_path, finished):
     shutil.copytree(finished.out, tmp_path / "run")
     (tmp_path / "run" / "state.pt").write_bytes(b"cut off")
@@ -366,6 +391,8 @@ def test_a_run_may_begin_with_the_weights_and_statistics_of_a_checkpoint(scenes,
         child.network.tracks[0].sed_head.weight, checkpoint.load(parent).network.tracks[0].sed_head.weight
     )
     torch.testing.assert_close(child.mean, finished.mean)
-    with pytest.raises(ValueError, match=r"last.safetensors has another configuration \(network\) than this run"):
+    with pytest.raises(
+        ValueError, match=r"last.safetensors has another configuration \(network\) .* flags, dropout 0.2\."
+    ):
         run(scenes, tmp_path / "other", model=dataclasses.replace(MODEL, dropout=0.1), init=parent)
     assert not (tmp_path / "other").exists()

@@ -116,7 +116,7 @@ def _einv2_rows(model: ModelConfig, features: FeatureConfig, parts: _Counts, fra
         width, over_time, over_mels = pooling
         size = [size[0] // over_time, size[1] // over_mels]
         found.append(_block_row(model, parts, stacks, number, (width, *size), (over_time, over_mels)))
-    positions = ", + positions" if model.positional_encoding else ""
+    positions = ", + positions" if model.positional_encoding and model.positions_in == "sequence" else ""
     means = [
         Box(
             _column(stack, branches),
@@ -171,7 +171,7 @@ def _track_rows(model: ModelConfig, parts: _Counts, branches: tuple[str, ...], f
 
 def _one_track(model: ModelConfig, parts: _Counts, branches, track: int, heading: str, frames: int) -> list[Row]:
     kind = "MHSA" if model.track_layer == "mhsa" else "transformer"
-    what = "self-attention over time (equations 5 and 6), residual, layer norm"
+    what = _attention_text(model)
     what += f"; then feed-forward of width {model.feedforward}, residual, layer norm" if kind == "transformer" else ""
     columns = [_column(branch, branches) for branch in branches]
     layers = [
@@ -188,6 +188,21 @@ def _one_track(model: ModelConfig, parts: _Counts, branches, track: int, heading
     stitched = len(branches) == 2 and model.sharing == "soft" and model.stitch_tracks
     stitch = parts.of(f"tracks.{track}.stitch.") if stitched else None
     return [Row(tuple(layers), stitch, heading, takes_trunk=True), Row(tuple(heads))]
+
+
+def _attention_text(model: ModelConfig) -> str:
+    """What a self-attention is, and how it differs from equation 5 of the paper."""
+    standard = model.track_layer == "transformer"
+    parts = ["self-attention over time (equations 5 and 6)"]
+    if model.positional_encoding and model.positions_in == "query-key":
+        parts.append(f"positions of amplitude {model.positional_scale:g} (equation 4) in queries and keys")
+    if standard or model.scaled_attention:
+        parts.append("scores divided by √d")
+    if standard or model.attention_bias:
+        parts.append("biases of queries, keys and values")
+    if standard or model.residual_norm:
+        parts.append("residual, layer norm")
+    return ", ".join(parts)
 
 
 def _head(model: ModelConfig, n_parameters: int, branch: str, column: str, frames: int) -> Box:

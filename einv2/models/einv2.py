@@ -12,7 +12,7 @@ from torch import nn
 
 from .. import features
 from ..config import ModelConfig
-from .layers import ConvBlock, CrossStitch, TrackLayer, positional_encoding
+from .layers import ConvBlock, CrossStitch, MultiHeadSelfAttention, TrackLayer, positional_encoding
 
 # The first channels of the features, so many, that an encoder sees: SED the log-mel channels only.
 INPUT_CHANNELS = {"sed": features.LOGMEL.stop, "doa": features.N_CHANNELS, "shared": features.N_CHANNELS}
@@ -78,20 +78,30 @@ class Encoder(nn.Module):
         return sequences * (self.n_branches // len(sequences))
 
 
+def track_layer(config: ModelConfig) -> TrackLayer:
+    """A layer of the tracks: (B, T, C) -> (B, T, C)."""
+    width, standard = config.channels[-1], config.track_layer == "transformer"
+    in_attention = config.positional_encoding and config.positions_in == "query-key"
+    attention = MultiHeadSelfAttention(
+        width,
+        config.n_heads,
+        config.dropout,
+        scaled=standard or config.scaled_attention,
+        bias=standard or config.attention_bias,
+        positional_scale=config.positional_scale if in_attention else 0.0,
+    )
+    feedforward = config.feedforward if standard else None
+    return TrackLayer(attention, width, config.dropout, feedforward, standard or config.residual_norm)
+
+
 class Track(nn.Module):
     """The layers of one track, or of all classes together: self-attention over time in each branch, cross-stitch, heads."""
 
     def __init__(self, config: ModelConfig, head_sizes: dict[str, int]):
         super().__init__()
         width = config.channels[-1]
-        feedforward = config.feedforward if config.track_layer == "transformer" else None
         self.layers = nn.ModuleDict(
-            {
-                branch: nn.Sequential(
-                    *(TrackLayer(width, config.n_heads, config.dropout, feedforward) for _ in range(config.n_layers))
-                )
-                for branch in head_sizes
-            }
+            {branch: nn.Sequential(*(track_layer(config) for _ in range(config.n_layers))) for branch in head_sizes}
         )
         stitched = config.stitch_tracks and config.sharing == "soft" and len(head_sizes) == 2
         self.stitch = CrossStitch(width, config.stitch_order) if stitched else None
@@ -128,9 +138,10 @@ class EINV2(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Output:
         sequences = self.encoder(x)
-        if self.config.positional_encoding:
+        if self.config.positional_encoding and self.config.positions_in == "sequence":
             _, n_frames, width = sequences[0].shape
-            positions = positional_encoding(n_frames, width, x.device).to(sequences[0].dtype)
+            positions = positional_encoding(n_frames, width, self.config.positional_scale, x.device)
+            positions = positions.to(sequences[0].dtype)
             sequences = [s + positions for s in sequences]
         by_branch = zip(*(track(sequences) for track in self.tracks))
         heads = {branch: torch.stack(tracks, dim=2) for branch, tracks in zip(self.branches, by_branch)}

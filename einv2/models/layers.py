@@ -48,65 +48,103 @@ class CrossStitch(nn.Module):
         return mixed_sed, w[:, 1, 0] * source + w[:, 1, 1] * doa
 
 
-def positional_encoding(n_frames: int, width: int, device=None) -> torch.Tensor:
-    """Equation 4, (T, C): sin(t / 10000^(2i / C)) on channel 2i, the cosine of the same on channel 2i + 1."""
+def positional_encoding(n_frames: int, width: int, scale: float = 0.1, device=None) -> torch.Tensor:
+    """Equation 4, (T, C): scale * sin(t / 10^(8i / C)) on channel 2i, the cosine of the same on channel 2i + 1."""
     time = torch.arange(n_frames, device=device, dtype=torch.float32)[:, None]
     pair = torch.arange(0, width, 2, device=device, dtype=torch.float32)
     angle = time * torch.exp(-math.log(10000.0) * pair / width)
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
+    return scale * torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
 
 
-def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Equation 5: softmax(Q K^T / sqrt(d)) V, and the softmax. All (..., T, d); the softmax (..., T, T)."""
-    weights = torch.softmax(query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]), dim=-1)
+def attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaled: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Equation 5: softmax(Q K^T) V, and the softmax. All (..., T, d); the softmax (..., T, T). scaled: Q K^T / sqrt(d)."""
+    scores = query @ key.transpose(-2, -1)
+    weights = torch.softmax(scores / math.sqrt(query.shape[-1]) if scaled else scores, dim=-1)
     return weights @ value, weights
 
 
 class MultiHeadSelfAttention(nn.Module):
-    """Equation 6: the heads' attention (equation 5), concatenated and projected. (B, T, C) -> (B, T, C)."""
+    """Equation 6: the heads' attention (equation 5), concatenated and projected. (B, T, C) -> (B, T, C).
 
-    def __init__(self, width: int, n_heads: int, dropout: float):
+    positional_scale: amplitude of the positions (equation 4) that are added to what queries and keys are made of, and not to
+    what values are made of; 0 for none. scaled and bias, both off in equation 5: scores over sqrt(d), biases of Q, K and V.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        n_heads: int,
+        dropout: float,
+        scaled: bool = False,
+        bias: bool = False,
+        positional_scale: float = 0.0,
+    ):
         super().__init__()
         self.n_heads = n_heads
         self.dropout = dropout
-        self.qkv = nn.Linear(width, 3 * width)
+        self.scaled = scaled
+        self.positional_scale = positional_scale
+        self.qkv = nn.Linear(width, 3 * width, bias)
         self.out = nn.Linear(width, width)
         nn.init.xavier_uniform_(self.qkv.weight)
-        nn.init.zeros_(self.qkv.bias)
+        if bias:
+            nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
 
     def heads(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Query, key and value, each (B, heads, T, C / heads)."""
-        return self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        projected = self.qkv(x)
+        if self.positional_scale:  # (X + P) W = X W + P W, for queries and keys
+            n_frames, width = x.shape[1:]
+            positions = positional_encoding(n_frames, width, self.positional_scale, x.device).to(x.dtype)
+            projected = projected + F.pad(F.linear(positions, self.qkv.weight[: 2 * width]), (0, width))
+        return projected.unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         dropout = self.dropout if self.training else 0.0
+        scale = None if self.scaled else 1.0  # None is 1 / sqrt(d)
         query, key, value = self.heads(x)
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)  # equation 5, fused
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale)  # equation 5, fused
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
         """What each head looks at, (B, heads, T, T): rows are the frames that look and sum to 1."""
-        return attention(*self.heads(x))[1]
+        query, key, value = self.heads(x)
+        return attention(query, key, value, self.scaled)[1]
 
 
 class TrackLayer(nn.Module):
-    """Self-attention with residual and layer norm (post-norm); with ``feedforward`` a standard transformer encoder layer."""
+    """Self-attention, and where there is a ``feedforward`` width that after it, each with dropout at its end.
 
-    def __init__(self, width: int, n_heads: int, dropout: float, feedforward: int | None = None):
+    residual_norm: each is added to its input and followed by layer norm (post-norm). Table 1 of the paper draws neither; with
+    them, ``feedforward`` and attention that is scaled and has biases, this is the standard transformer encoder layer.
+    """
+
+    def __init__(
+        self,
+        attention: MultiHeadSelfAttention,
+        width: int,
+        dropout: float,
+        feedforward: int | None = None,
+        residual_norm: bool = True,
+    ):
         super().__init__()
-        self.attention = MultiHeadSelfAttention(width, n_heads, dropout)
-        self.attention_norm = nn.LayerNorm(width)
+        self.attention = attention
+        self.attention_norm = nn.LayerNorm(width) if residual_norm else None
         self.dropout = nn.Dropout(dropout)
-        self.feedforward = None
+        self.feedforward = self.feedforward_norm = None
         if feedforward is not None:
             self.feedforward = nn.Sequential(
                 nn.Linear(width, feedforward), nn.ReLU(), nn.Dropout(dropout), nn.Linear(feedforward, width)
             )
-            self.feedforward_norm = nn.LayerNorm(width)
+            self.feedforward_norm = nn.LayerNorm(width) if residual_norm else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.attention_norm(x + self.dropout(self.attention(x)))
-        if self.feedforward is not None:
-            x = self.feedforward_norm(x + self.dropout(self.feedforward(x)))
-        return x
+        x = self._around(self.attention, self.attention_norm, x)
+        return x if self.feedforward is None else self._around(self.feedforward, self.feedforward_norm, x)
+
+    def _around(self, part: nn.Module, norm: nn.LayerNorm | None, x: torch.Tensor) -> torch.Tensor:
+        y = self.dropout(part(x))
+        return y if norm is None else norm(x + y)
