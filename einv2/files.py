@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and those below a folder."""
 
 import contextlib
 import json
@@ -28,6 +28,20 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def below(folder: str | Path, *suffixes: str) -> list[Path]:
+    """The files with these suffixes, in any case, in a folder and below it, sorted.
+
+    Hidden ones are left out, as are those that archives of macOS hold beside the real ones (._NAME, __MACOSX).
+    """
+    folder = Path(folder)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    return sorted(path for path in found if is_visible(path.relative_to(folder)) and path.is_file())
+
+
+def is_visible(path: Path) -> bool:
+    return not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Annotations: DCASE metadata of 2019 to 2024 in and out, events, and the arrays that a network is trained on.
+"""Annotations: DCASE metadata of 2019 to 2025 in and out, events, and the arrays that a network is trained on.
 
 A *frame table* is a pandas DataFrame with one row per sounding source and 100 ms frame, sorted by frame:
 
@@ -13,29 +13,31 @@ An *event table* has one row per event: class, track, onset and offset (seconds)
 direction) and confidence (mean probability, NaN for a reference). Beside them stand name (of the class), distance (mean,
 cm) and spread (mean angular distance from the mean direction, degrees: 0 for a source that stands still).
 
-The formats, as the DCASE task pages of each year describe them; only that of 2019 has a header:
+The formats, as the DCASE task pages of each year describe them; those of 2019 and 2025 have a header:
 
     dcase2019         sound_event_recording, start_time, end_time (s), ele, azi (degrees), dist (m): one row per event
     dcase2020         frame, class, track, azimuth, elevation; also 2021 and 2022
     dcase2020_output  frame, class, azimuth, elevation
     dcase2024         frame, class, source, azimuth, elevation, distance (cm); also 2023
+    dcase2025         frame, class, source, azimuth, distance (cm), onscreen: stereo, so no elevation, which is read as 0
     cartesian         frame, class, x, y, z; or with a source before x; or with that and a distance (cm) after z
+
+Other ways to write a table are read too: see ``dcase_csv``.
 """
 
-import csv
 import functools
 import io
-import math
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
-from . import geometry
+from . import dcase_csv, geometry
 from .config import LABEL_FRAME_MS, LABEL_FRAMES_PER_SECOND, MAX_SECONDS, one_line
+from .dcase_csv import HEADER_2025, POLAR, USUAL, Reading
 from .files import replacing
 
 DCASE2019_CLASSES = (
@@ -70,34 +72,19 @@ EVENT_COLUMNS = (
 
 MOST_CLASSES = 1000  # of a file whose class list is not known yet
 MAX_BYTES = 50_000_000
-MAX_ROWS = 5_000_000
 MAX_EVENT_FRAMES = 1_000_000  # that the events of a file of 2019 last in all: 28 hours, from a few bytes
 MAX_FRAME = MAX_SECONDS * LABEL_FRAMES_PER_SECOND  # beyond it a typing error would cost gigabytes downstream
 
-_DCASE2019_HEADER = ("sound_event_recording", "start_time", "end_time", "ele", "azi", "dist")
-_EXPECTED = (
-    "frame,class,track,azimuth,elevation (DCASE 2020 to 2022), with a distance (2023, 2024), or DCASE 2019 events"
-)
-_COLUMNS = {
-    "dcase2020_output": ("frame", "class", "azimuth", "elevation"),
-    "dcase2020": ("frame", "class", "track", "azimuth", "elevation"),
-    "dcase2024": ("frame", "class", "track", "azimuth", "elevation", "distance"),
-}
-_CARTESIAN_COLUMNS = {
-    5: ("frame", "class", "x", "y", "z"),
-    6: ("frame", "class", "track", "x", "y", "z"),
-    7: ("frame", "class", "track", "x", "y", "z", "distance"),
-}
-_MAX_COLUMNS = 7
+_SILENCE = ("nothing", "none", "silence", "background", "noevent")  # classes of rows in which nothing sounds
 _WRITE_COLUMNS = {
-    "dcase2020": _COLUMNS["dcase2020"],
-    "dcase2020_output": _COLUMNS["dcase2020_output"],
-    "dcase2021": _COLUMNS["dcase2020"],
-    "dcase2022": _COLUMNS["dcase2020"],
-    "dcase2023": _COLUMNS["dcase2024"],
-    "dcase2024": _COLUMNS["dcase2024"],
+    "dcase2020": POLAR[5],
+    "dcase2020_output": POLAR[4],
+    "dcase2021": POLAR[5],
+    "dcase2022": POLAR[5],
+    "dcase2023": POLAR[6],
+    "dcase2024": POLAR[6],
 }
-WRITE_FORMATS = ("dcase2019", *_WRITE_COLUMNS, "cartesian")
+WRITE_FORMATS = ("dcase2019", *_WRITE_COLUMNS, "dcase2025", "cartesian")
 
 
 def empty_table() -> pd.DataFrame:
@@ -108,27 +95,41 @@ def empty_table() -> pd.DataFrame:
 def detect_format(text_or_rows) -> str:
     """The format of a CSV, given as its text or as a sequence of rows of fields: a name of the module's docstring.
 
-    Told apart by the header and the number of columns. Columns of coordinates are cartesian when all of their values lie in
-    [-1, 1] and some are written with a decimal point: degrees are whole numbers in every DCASE format. A CSV without rows is
-    "dcase2020". ValueError where no format fits.
+    Told by the header, the number of columns and their values (see ``dcase_csv``). A CSV without rows is "dcase2020". ValueError
+    where no format fits.
     """
     if not isinstance(text_or_rows, str):
         text_or_rows = "\n".join(",".join(map(str, row)) for row in text_or_rows)
-    lines, numbers = _lines(text_or_rows)
-    if not lines:
+    written = dcase_csv.parse(text_or_rows, "the table")
+    if written is None:
         return "dcase2020"
-    if _is_2019_header(lines[0]):
+    return _format_of(written)
+
+
+def _format_of(written: dcase_csv.Written) -> str:
+    columns = {*written.columns}
+    if "frame" not in columns:
         return "dcase2019"
-    return _numeric_format(_parse_numbers(lines, numbers, "the table"))
+    if written.units == "cartesian":
+        return "cartesian"
+    if "elevation" not in columns:
+        return "dcase2025"
+    if "distance" in columns:
+        return "dcase2024"
+    return "dcase2020" if "track" in columns else "dcase2020_output"
 
 
 def read_csv(
-    path_or_buffer, classes=DCASE2020_CLASSES, name: str | None = None, as_written: bool = False
+    path_or_buffer,
+    classes=DCASE2020_CLASSES,
+    name: str | None = None,
+    as_written: bool = False,
+    reading: Reading = USUAL,
 ) -> pd.DataFrame:
-    """The frame table of a CSV in any of the formats of the module's docstring.
+    """The frame table of a CSV in any of the formats of the module's docstring, or in another that ``dcase_csv`` knows.
 
     path_or_buffer: a path, or an open file of text or of bytes. classes: the names, in order, that the file's class indices
-    (2019: class names) refer to. name: the file name used in messages.
+    or class names refer to. name: the file name used in messages. reading: what is known of the file (see ``dcase_csv.Reading``).
 
     Rows may stand in any order; exact duplicates are dropped. Where a file has no track numbers, or gives one number to
     several directions of a class in a frame, the instances of a class are numbered so that (frame, class, track) is
@@ -141,26 +142,15 @@ def read_csv(
     OSError if the file cannot be opened; ValueError, one sentence that names the file, the line, what is wrong and what
     would be right, if it does not hold such a table.
     """
-    name = name or _name_of(path_or_buffer)
-    lines, numbers = _lines(_read_text(path_or_buffer, name))
-    if len(lines) > MAX_ROWS:
-        raise ValueError(f"{name}: has {len(lines)} rows, but at most {MAX_ROWS} are read")
-    if not lines:
-        return empty_table()
-    if _is_2019_header(lines[0]):
-        return _read_2019(lines, numbers, classes, name)
-    raw = _parse_numbers(lines, numbers, name)
-    raw.columns = _column_names(raw)
-    raw = _with_angles(raw, numbers, name)
-    _check_values(raw, numbers, len(classes), name)
-    return _tidy(raw, as_written)
+    return read(path_or_buffer, classes, name, as_written, reading).frames
 
 
 def write_csv(table: pd.DataFrame, path_or_buffer, format: str = "dcase2020", classes=None) -> None:
     """Write a frame table; ``format`` is one of ``WRITE_FORMATS``.
 
     Angles are rounded to whole degrees, azimuth to [-180, 180), except in "cartesian" (frame, class, x, y, z). "dcase2023"
-    and "dcase2024" write the distance in whole cm, 0 where it is unknown (NaN). "dcase2019" needs the class names and
+    and "dcase2024" write the distance in whole cm, 0 where it is unknown (NaN). "dcase2025" has a header, and no elevations; its column
+    onscreen is 0, as the official baseline without video writes it. "dcase2019" needs the class names and
     writes one row for each stretch of one instance with one direction, so a moving source becomes several.
 
     A path is replaced only by a complete file. ValueError on an unknown format or a table that is not a frame table.
@@ -283,6 +273,50 @@ def distinct_instances(table: pd.DataFrame) -> pd.DataFrame:
 # Reading
 
 
+@dataclass(frozen=True)
+class Table:
+    """A frame table as ``read`` gives it. notes: what was decided of its file that is not the usual; written: how it was read, None
+    of an empty file."""
+
+    frames: pd.DataFrame
+    notes: tuple[str, ...]
+    written: dcase_csv.Written | None
+
+
+def read(
+    path_or_buffer,
+    classes=DCASE2020_CLASSES,
+    name: str | None = None,
+    as_written: bool = False,
+    reading: Reading = USUAL,
+) -> Table:
+    """As ``read_csv``, with what was decided about the file. reading: what is known of the file, a ``dcase_csv.Reading``."""
+    name = name or _name_of(path_or_buffer)
+    written = dcase_csv.parse(_read_text(path_or_buffer, name), name, reading)
+    if written is None:
+        return Table(empty_table(), (), None)
+    rows = _with_angles(_with_classes(written, tuple(classes), name), written, name)
+    if "frame" not in rows:
+        frames = _frames_of_events(rows, written, name)
+    else:
+        rows = rows.assign(frame=rows["frame"] - (reading.first_frame or 0))
+        _check_values(rows, written.lines[rows.index], len(classes), name)
+        frames = _tidy(resampled(_in_cm(rows, written), reading.frame_ms or LABEL_FRAME_MS), as_written)
+    return Table(frames, (*written.notes, *written.doubt), written)
+
+
+def resampled(rows: pd.DataFrame, frame_ms: int) -> pd.DataFrame:
+    """Rows of frames of ``frame_ms`` as those of 100 ms, each of which is the frame at its middle."""
+    if frame_ms == LABEL_FRAME_MS:
+        return rows
+    frame, half = rows["frame"].to_numpy(np.int64), LABEL_FRAME_MS // 2
+    first = np.maximum(-((half - frame * frame_ms) // LABEL_FRAME_MS), 0)
+    last = -((half - (frame + 1) * frame_ms) // LABEL_FRAME_MS)
+    n = np.maximum(last - first, 0)
+    within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+    return rows.iloc[np.repeat(np.arange(len(rows)), n)].assign(frame=np.repeat(first, n) + within)
+
+
 def _name_of(path_or_buffer) -> str:
     if not isinstance(path_or_buffer, (str, os.PathLike)):
         path_or_buffer = getattr(path_or_buffer, "name", None)
@@ -297,133 +331,97 @@ def _read_text(path_or_buffer, name: str) -> str:
         data = path_or_buffer.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ValueError(f"{name}: is larger than {MAX_BYTES // 10**6} MB, too large for the annotation of one clip")
-    try:
-        text = (data if isinstance(data, str) else bytes(data).decode()).removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        text = "\0"
-    if re.search(r"[\0-\x08\x0e-\x1f]", text):
-        raise ValueError(f"{name}: is not a text file in UTF-8; expected a CSV with the columns {_EXPECTED}")
-    return text
+    return dcase_csv.checked_text(data, name) if isinstance(data, str) else dcase_csv.decode(bytes(data), name)
 
 
-def _lines(text: str) -> tuple[list[str], list[int]]:
-    """The lines that are not blank, and their numbers in the file, from 1."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    numbers = [i for i, line in enumerate(lines, 1) if line.strip()]
-    return [lines[i - 1] for i in numbers], numbers
+def _with_classes(written: dcase_csv.Written, classes: tuple, name: str) -> pd.DataFrame:
+    """The rows with indices into ``classes``; rows of silence, which name no class of it, are left out.
 
-
-def _is_2019_header(line: str) -> bool:
-    return sorted(field.strip().strip('"').lower() for field in line.split(",")) == sorted(_DCASE2019_HEADER)
-
-
-def _parse_numbers(lines: list[str], numbers: list[int], name: str) -> pd.DataFrame:
-    """A table of numbers of 4 to 7 columns, integer columns where no field has a decimal point."""
-    if lines[0].count(",") >= _MAX_COLUMNS:  # the fast parser would take minutes over millions
-        _raise_bad_line(lines, numbers, name)
-    text = "\n".join(lines).replace('"', "")
-    try:
-        raw = pd.read_csv(io.StringIO(text), header=None, quoting=csv.QUOTE_NONE, low_memory=False)
-    except (ValueError, OverflowError):  # pandas' ParserError is a ValueError
-        raw = None
-    if raw is None or raw.shape[1] not in (4, 5, 6, 7) or any(d.kind not in "if" for d in raw.dtypes):
-        _raise_bad_line(lines, numbers, name)
-    if not np.isfinite(raw.to_numpy(float)).all():
-        _raise_bad_line(lines, numbers, name)
-    return raw
-
-
-def _raise_bad_line(lines: list[str], numbers: list[int], name: str) -> NoReturn:
-    """ValueError for the first line that is not a row of numbers. Slow, so only called once the fast parser failed."""
-    first = [field.strip().strip('"') for field in lines[0].split(",")]
-    separator = next((s for s in (";", "\t") if len(first) == 1 and len(first[0].split(s)) > 1), None)
-    if separator:
-        which = "semicolons" if separator == ";" else "tabs"
-        raise ValueError(f"{name}: its columns are separated by {which}; expected commas, as in {_EXPECTED}")
-    if len(first) > 1 and not any(_is_number(field) for field in first):
+    Of an index and a name the name counts, since the index may be that of another list.
+    """
+    rows = written.rows
+    told = [rows[c] for c in ("name", "class") if c in rows and not pd.api.types.is_numeric_dtype(rows[c])]
+    if not told:
+        return rows if "class" in rows else rows.rename(columns={"name": "class"})
+    if {"name", "class"} <= {*rows} and len(told) == 1 and not isinstance(classes[0], str):
+        return rows.drop(columns="name")  # names say nothing where no class has one
+    index = _indices(classes)
+    plain = told[0].map(_plain)
+    sounding = ~plain.isin(_SILENCE) | plain.isin(index)
+    if (unknown := sounding & ~plain.isin(index)).any():
+        row = int(np.argmax(unknown))
+        label = _shorten(str(told[0].iloc[row]))
         raise ValueError(
-            f"{name}: line {numbers[0]} is the header {_shorten(lines[0])!r}, which belongs to no format known here; "
-            f"expected no header, or that of DCASE 2019: {','.join(_DCASE2019_HEADER)}"
-        )
-    if len(first) not in (4, 5, 6, 7):
-        count = "1 column" if len(first) == 1 else f"{len(first)} columns"
-        raise ValueError(f"{name}: line {numbers[0]} has {count}; expected {_EXPECTED}")
-    for number, line in zip(numbers, lines):
-        fields = line.replace('"', "").split(",")
-        if len(fields) != len(first):
-            raise ValueError(
-                f"{name}: line {number} has {len(fields)} columns; expected {len(first)}, as on line {numbers[0]}"
+            one_line(
+                f"{name}: class {label!r} on line {written.lines[row]}; expected one of {', '.join(map(str, classes))}"
             )
-        bad = next((f for f in fields if not _is_number(f) or abs(float(f)) > 1e12), None)
-        if bad is not None:
-            what = f"{_shorten(bad.strip())!r} on line {number} is not a number" if bad.strip() else None
-            raise ValueError(f"{name}: {what or f'line {number} has an empty field'}; expected {_EXPECTED}")
-    raise ValueError(f"{name}: is not a table of plain decimal numbers; expected {_EXPECTED}")
+        )
+    rows = rows.drop(columns=[c for c in ("name", "class") if c in rows])
+    return rows.assign(**{"class": plain.map(index).astype(float)})[sounding]
 
 
-def _is_number(field: str) -> bool:
-    try:
-        return math.isfinite(float(field))
-    except ValueError:
-        return False
+def _with_angles(rows: pd.DataFrame, written: dcase_csv.Written, name: str) -> pd.DataFrame:
+    """The rows with azimuth and elevation in degrees, whatever stood for them."""
+    if written.units == "cartesian":
+        xyz = rows[["x", "y", "z"]].to_numpy(float)
+        lines = written.lines[rows.index]
+        _refuse(np.all(xyz == 0, axis=1), lines, name, lambda i: "x, y, z are all 0", "a vector towards the source")
+        azimuth, elevation = geometry.to_angles(xyz)
+        return rows.drop(columns=["x", "y", "z"]).assign(azimuth=azimuth, elevation=elevation)
+    if "elevation" not in rows:
+        rows = rows.assign(elevation=0.0)
+    if written.units == "radians":
+        rows = rows.assign(**{c: np.degrees(rows[c].to_numpy(float)) for c in ("azimuth", "elevation")})
+    return rows
+
+
+def _in_cm(rows: pd.DataFrame, written: dcase_csv.Written) -> pd.DataFrame:
+    return rows.assign(distance=100 * rows["distance"]) if written.distance_unit == "m" else rows
 
 
 def _shorten(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _numeric_format(raw: pd.DataFrame) -> str:
-    width = raw.shape[1]
-    if width == 7:
-        return "cartesian"
-    if width > 4:
-        xyz = raw.iloc[:, width - 3 :]
-        if any(d.kind == "f" for d in xyz.dtypes) and np.abs(xyz.to_numpy()).max() <= 1:
-            return "cartesian"
-    return {4: "dcase2020_output", 5: "dcase2020", 6: "dcase2024"}[width]
-
-
-def _column_names(raw: pd.DataFrame) -> tuple[str, ...]:
-    format = _numeric_format(raw)
-    return _CARTESIAN_COLUMNS[raw.shape[1]] if format == "cartesian" else _COLUMNS[format]
-
-
-def _with_angles(raw: pd.DataFrame, numbers: list[int], name: str) -> pd.DataFrame:
-    """Replace columns x, y, z, if there are any, by azimuth and elevation."""
-    if "x" not in raw:
-        return raw
-    xyz = raw[["x", "y", "z"]].to_numpy(float)
-    _refuse(np.all(xyz == 0, axis=1), numbers, name, lambda i: "x, y, z are all 0", "a vector towards the source")
-    azimuth, elevation = geometry.to_angles(xyz)
-    return raw.drop(columns=["x", "y", "z"]).assign(azimuth=azimuth, elevation=elevation)
-
-
-def _refuse(bad: np.ndarray, numbers: list[int], name: str, what, expected: str) -> None:
+def _refuse(bad: np.ndarray, lines: np.ndarray, name: str, what, expected: str) -> None:
     """ValueError for the first row of the mask ``bad``; ``what(row)`` says what is wrong with it."""
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(f"{name}: {what(row)} on line {numbers[row]}; expected {expected}")
+        raise ValueError(f"{name}: {what(row)} on line {lines[row]}; expected {expected}")
 
 
-def _check_values(raw: pd.DataFrame, numbers: list[int], n_classes: int, name: str) -> None:
+def _check_values(rows: pd.DataFrame, lines: np.ndarray, n_classes: int, name: str) -> None:
     def refuse(column, bad, expected):
-        _refuse(bad, numbers, name, lambda row: f"{column} {raw[column].iloc[row]:g}", expected)
+        _refuse(bad, lines, name, lambda row: f"{column} {rows[column].iloc[row]:g}", expected)
 
-    for column in [c for c in ("frame", "class", "track") if c in raw]:
-        values = raw[column].to_numpy()
+    for column in [c for c in ("frame", "class", "track") if c in rows]:
+        values = rows[column].to_numpy(float)
         refuse(column, values != np.floor(values), "a whole number")
-    frame, index = raw["frame"].to_numpy(), raw["class"].to_numpy()
+    frame, index = rows["frame"].to_numpy(), rows["class"].to_numpy()
     refuse("frame", frame < 0, "frames of 100 ms counted from 0")
     refuse("frame", frame > MAX_FRAME, f"frames of 100 ms up to {MAX_FRAME} (one week)")
+    _require_classes(index, lines, n_classes, name)
+    _check_places(rows, lines, name)
+
+
+def _require_classes(index: np.ndarray, lines: np.ndarray, n_classes: int, name: str) -> None:
     if (outside := (index < 0) | (index >= n_classes)).any():
         row = int(np.argmax(outside))
         raise ValueError(
-            f"{name}: class {index[row]:g} on line {numbers[row]}, but the class list has {n_classes} (0 to {n_classes - 1})"
+            f"{name}: class {index[row]:g} on line {lines[row]}, but the class list has {n_classes} (0 to {n_classes - 1})"
         )
-    refuse("azimuth", np.abs(raw["azimuth"].to_numpy()) > 360, "degrees within [-360, 360]")
-    refuse("elevation", np.abs(raw["elevation"].to_numpy()) > 90, "degrees within [-90, 90]")
-    if "distance" in raw:
-        refuse("distance", raw["distance"].to_numpy() < 0, "cm, not negative")
+
+
+def _check_places(rows: pd.DataFrame, lines: np.ndarray, name: str) -> None:
+    checks = [
+        ("azimuth", -360, 360, "degrees within [-360, 360]"),
+        ("elevation", -90, 90, "degrees within [-90, 90] (or other columns: --columns)"),
+        ("distance", 0, np.inf, "a distance that is not negative"),
+    ]
+    for column, low, high, expected in [check for check in checks if check[0] in rows]:
+        values = rows[column].to_numpy(float)
+        bad = (values < low) | (values > high)
+        _refuse(bad, lines, name, lambda row, c=column, v=values: f"{c} {v[row]:g}", expected)
 
 
 def _tidy(raw: pd.DataFrame, as_written: bool = False) -> pd.DataFrame:
@@ -431,10 +429,10 @@ def _tidy(raw: pd.DataFrame, as_written: bool = False) -> pd.DataFrame:
     instances distinct."""
     distance = raw["distance"].to_numpy(float) if "distance" in raw else np.full(len(raw), np.nan)
     raw = raw.assign(distance=np.where(distance == 0, np.nan, distance))
-    if not as_written:
-        raw = raw.assign(azimuth=geometry.wrap_azimuth(raw["azimuth"].to_numpy(float))).drop_duplicates()
     raw = raw if "track" in raw else raw.assign(track=0)
-    raw = raw if as_written else distinct_instances(raw)
+    if not as_written:
+        raw = raw.assign(azimuth=geometry.wrap_azimuth(raw["azimuth"].to_numpy(float)))
+        raw = distinct_instances(raw[list(FRAME_COLUMNS)].drop_duplicates())
     order = ["frame"] if as_written else ["frame", "class", "track"]
     return _frame_table(raw).sort_values(order, kind="stable", ignore_index=True)
 
@@ -444,49 +442,27 @@ def _frame_table(columns) -> pd.DataFrame:
     return pd.DataFrame({n: np.asarray(columns[n], np.int64 if n in integer else float) for n in FRAME_COLUMNS})
 
 
-def _read_2019(lines: list[str], numbers: list[int], classes, name: str) -> pd.DataFrame:
-    """The frame table of 2019 events. Each becomes an instance of its class, numbered in order of onset."""
-    columns = [field.strip().strip('"').lower() for field in lines[0].split(",")]
-    try:
-        rows = list(csv.reader(lines[1:]))
-    except csv.Error:  # a field of more than 131072 characters
-        raise ValueError(f"{name}: is not a table of events; expected {','.join(_DCASE2019_HEADER)}") from None
-    events = [
-        _event_2019(dict(zip(columns, fields)), len(fields) == 6, tuple(classes), name, number)
-        for number, fields in zip(numbers[1:], rows)
-    ]
-    events = pd.DataFrame(events, columns=["class", "onset", "offset", "elevation", "azimuth", "distance"])
-    events = events.drop_duplicates().sort_values("onset", kind="stable")
+def _frames_of_events(events: pd.DataFrame, written: dcase_csv.Written, name: str) -> pd.DataFrame:
+    """The frame table of events. Each is an instance of its class, numbered in order of onset if the file gives no number."""
+    lines = written.lines[events.index]
+    onset, offset = (events[c].to_numpy(float) for c in ("onset", "offset"))
+    for bad, what, expected in (
+        (onset < 0, lambda i: f"onset {onset[i]:g}", "seconds, not negative"),
+        (
+            offset < onset,
+            lambda i: f"offset {offset[i]:g} before onset {onset[i]:g}",
+            "an event that ends after it starts",
+        ),
+        (offset * LABEL_FRAMES_PER_SECOND > MAX_FRAME, lambda i: f"offset {offset[i]:g}", "seconds within one week"),
+    ):
+        _refuse(bad, lines, name, what, expected)
+    _check_places(events, lines, name)
+    events = _in_cm(events, written).drop_duplicates().sort_values("onset", kind="stable")
     if (total := int((events["offset"] - events["onset"]).sum() * LABEL_FRAMES_PER_SECOND)) > MAX_EVENT_FRAMES:
         raise ValueError(f"{name}: its events last {total} frames in all, but at most {MAX_EVENT_FRAMES} are read")
-    return events_to_frames(events.assign(track=events.groupby("class").cumcount()))
-
-
-def _event_2019(fields: dict, complete: bool, classes: tuple, name: str, number: int) -> tuple:
-    """(class, onset, offset, elevation, azimuth, distance in cm) of one row of a 2019 file."""
-    if not complete:
-        raise ValueError(f"{name}: line {number} has not the 6 columns {','.join(_DCASE2019_HEADER)} of its header")
-    index, label = _indices(classes), fields["sound_event_recording"].strip()
-    if _plain(label) not in index:
-        raise ValueError(
-            one_line(f"{name}: class {_shorten(label)!r} on line {number}; expected one of {', '.join(classes)}")
-        )
-    for column in _DCASE2019_HEADER[1:]:
-        if not _is_number(fields[column]):
-            raise ValueError(f"{name}: {column} {_shorten(fields[column])!r} on line {number}; expected a number")
-    onset, offset, elevation, azimuth, metres = (float(fields[c]) for c in _DCASE2019_HEADER[1:])
-    wrong = [
-        (onset < 0, f"start_time {onset:g}", "seconds, not negative"),
-        (offset < onset, f"end_time {offset:g} before start_time {onset:g}", "an event that ends after it starts"),
-        (offset * LABEL_FRAMES_PER_SECOND > MAX_FRAME, f"end_time {offset:g}", "seconds within one week"),
-        (abs(elevation) > 90, f"ele {elevation:g}", "degrees within [-90, 90]"),
-        (abs(azimuth) > 360, f"azi {azimuth:g}", "degrees within [-360, 360]"),
-        (metres < 0, f"dist {metres:g}", "metres, not negative"),
-    ]
-    for bad, what, expected in wrong:
-        if bad:
-            raise ValueError(f"{name}: {what} on line {number}; expected {expected}")
-    return index[_plain(label)], onset, offset, elevation, azimuth, 100 * metres
+    if "track" not in events:
+        events = events.assign(track=events.groupby("class").cumcount())
+    return events_to_frames(events)
 
 
 @functools.lru_cache(maxsize=8)
@@ -518,6 +494,9 @@ def _csv_text(table: pd.DataFrame, format: str, classes) -> str:
     whole = _whole_degrees(table)
     if format == "dcase2019":
         return _csv_text_2019(whole, classes)
+    if format == "dcase2025":
+        whole = whole.rename(columns={"track": "source"}).assign(onscreen=0)
+        return whole[list(HEADER_2025)].to_csv(index=False, lineterminator="\n")
     return whole[list(_WRITE_COLUMNS[format])].to_csv(header=False, index=False, lineterminator="\n")
 
 

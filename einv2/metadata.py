@@ -1,30 +1,35 @@
 """Many metadata files at once: read into one frame table, matched by stem, and told what is odd about them.
 
+What one file leaves open is told by the others of its folder, or by the other side: which of two sets of columns, the unit of
+distances, how long the frames of the predictions are.
+
 The tables have a column ``clip`` that counts into the stems, and keep the rows as the files have them: the official measures up
-to 2023 count a row that is written twice as two instances, and know an instance by its place among the rows of its frame; that of
-2024 knows it by its track number.
+to 2023 count a row that is written twice as two instances, and know an instance by its place among the rows of its frame; those of
+2024 and 2025 know it by its track number.
 """
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from . import geometry, labels
-from .metrics.matching import clip_of
+from . import dcase_csv, geometry, labels
+from .config import LABEL_FRAME_MS
+from .dcase_csv import POLAR, USUAL, Reading
+from .files import below
+from .metrics.matching import clip_of, keys
 
 NAMED = 3  # stems named in a note
 METRES_ABOVE = 20  # distances that are smaller than the true ones by more than this are not in cm
 _WHOLE_NUMBERS = re.compile(rb"[0-9,\-\r\n]*")
-_COLUMNS = {
-    4: ["frame", "class", "azimuth", "elevation"],
-    5: ["frame", "class", "track", "azimuth", "elevation"],
-    6: ["frame", "class", "track", "azimuth", "elevation", "distance"],
-}
+_HOPS_MS = (10, 20, 40, 50, 80, 200)  # of frames, but for the 100 ms of every DCASE format
+_AGREEMENT = 0.3  # F of the classes that sound, frame by frame, above which two sides belong together
+_EARLY = 0.95  # above which one frame more or less tells
 _BOUNDS = {
     "frame": (0, labels.MAX_FRAME),
     "track": (-np.inf, np.inf),
@@ -53,15 +58,15 @@ def csv_files(folder: str | Path) -> dict[str, Path]:
     """Stem to file of all CSVs below a folder. ValueError, one sentence, if there are none, or two with one stem."""
     if not Path(folder).is_dir():
         raise ValueError(f"{folder} is no folder: give the one that the CSV files lie in.")
-    files: dict[str, Path] = {}
-    for path in sorted(Path(folder).rglob("*.csv")):
-        if (other := files.setdefault(path.stem, path)) != path:
+    found: dict[str, Path] = {}
+    for path in below(folder, ".csv"):
+        if (other := found.setdefault(path.stem, path)) != path:
             raise ValueError(
                 f"{other} and {path} have the same stem, by which files are matched; give one folder of them."
             )
-    if not files:
+    if not found:
         raise ValueError(f"{folder} holds no CSV files: give the folder that they lie in.")
-    return files
+    return found
 
 
 def read_clips(
@@ -69,11 +74,14 @@ def read_clips(
     references: Mapping[str, Path | bytes],
     classes: tuple[str, ...],
     progress: Callable[[float, str], None] = lambda share, what: None,
+    reading: Reading = USUAL,
+    reference_reading: Reading = USUAL,
 ) -> Clips:
     """The clips that both sides have, given as stem to CSV file, or its bytes.
 
-    ``progress`` is called with the share that is done and what is being done; it may raise to stop. OSError or ValueError, one
-    sentence that names the file, if one cannot be read; ValueError if no stem is on both sides.
+    ``progress`` is called with the share that is done and what is being done; it may raise to stop. reading and
+    reference_reading: what is known of how the files of either side are written. OSError or ValueError, one sentence that names the
+    file, if one cannot be read; ValueError if no stem is on both sides.
     """
     stems = sorted(estimates.keys() & references.keys())
     if not stems:
@@ -82,11 +90,17 @@ def read_clips(
             f"{named(references)} on the other."
         )
     progress(0.0, f"Reading {len(stems)} predictions")
-    estimate = read_many({s: estimates[s] for s in stems}, classes)
+    system = _read_side({s: estimates[s] for s in stems}, classes, reading)
     progress(0.5, f"Reading {len(stems)} ground truths")
-    reference = read_many({s: references[s] for s in stems}, classes)
-    estimate, converted = _in_cm(estimate, reference)
-    notes = _unmatched(estimates, references) + converted + _oddities(estimate, reference, stems)
+    truth = _read_side({s: references[s] for s in stems}, classes, reference_reading, system.columns)
+    if system.unsettled:
+        system = _read_side({s: estimates[s] for s in stems}, classes, reading, truth.columns)
+    estimate, reference, converted = _in_cm(system, truth)
+    if reading.frame_ms is None and reading.first_frame is None:
+        estimate, timed = _in_label_frames(estimate, reference)
+        converted += timed
+    notes = _unmatched(estimates, references) + _said(system, truth, stems) + converted
+    notes += _oddities(estimate, reference, stems)
     n_frames = np.zeros(len(stems), np.int64)
     for table in (estimate, reference):
         np.maximum.at(n_frames, clip_of(table), table["frame"].to_numpy() + 1)
@@ -117,12 +131,17 @@ def tidied(clips: Clips) -> Clips:
 
 
 def largest_class(files: Mapping[str, Path | bytes]) -> int:
-    """The largest class index in many CSVs, -1 without rows; those of 2019, which name their classes, are not looked at."""
-    contents = {stem: _bytes(file) for stem, file in files.items()}
-    indexed = {
-        stem: content for stem, content in contents.items() if b"sound_event_recording" not in content[:200].lower()
-    }
-    return int(read_many(indexed, range(labels.MOST_CLASSES))["class"].max()) if any(indexed.values()) else -1
+    """The largest class index in many CSVs, -1 without rows; those that name their classes are not looked at."""
+    contents = [_bytes(file) for file in files.values()]
+    names = [_name(stem, file) for stem, file in files.items()]
+    tables, done = _read_plain(contents, labels.MOST_CLASSES)
+    largest = max((int(t["class"].max()) for t in tables if len(t)), default=-1)
+    for n in {*range(len(contents))} - done:
+        written = dcase_csv.parse(dcase_csv.decode(contents[n], names[n]), names[n])
+        indices = written.rows.get("class") if written is not None else None
+        if indices is not None and len(indices) and pd.api.types.is_numeric_dtype(indices):
+            largest = max(largest, int(indices.max()))
+    return largest
 
 
 def read_many(files: Mapping[str, Path | bytes], classes) -> pd.DataFrame:
@@ -130,18 +149,90 @@ def read_many(files: Mapping[str, Path | bytes], classes) -> pd.DataFrame:
 
     Files of whole numbers, which nearly all are, are parsed together. ValueError, one sentence that names the file and line.
     """
-    contents = {n: _bytes(content) for n, content in enumerate(files.values())}
-    plain = {width: [n for n in contents if _width(contents[n]) == width] for width in _COLUMNS}
-    tables, done = [], set()
-    for width, clips in plain.items():
-        if clips and (table := _read_together([contents[n] for n in clips], width, len(classes))) is not None:
-            tables.append(table.assign(clip=np.array(clips)[table["clip"]]))
-            done |= {*clips}
+    return _read_side(files, classes).table
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The files of one side: their table, the clips that each note is about, how many files have which columns, and the clips whose
+    columns or unit of distance stay open."""
+
+    table: pd.DataFrame
+    notes: dict[str, list[int]] = field(default_factory=dict)
+    columns: Counter = field(default_factory=Counter)
+    unsettled: bool = False
+    doubtful_distances: frozenset[int] = frozenset()
+
+
+def _read_side(
+    files: Mapping[str, Path | bytes], classes, reading: Reading = USUAL, others: Counter | None = None
+) -> _Side:
+    others = others or Counter()
+    contents = [_bytes(content) for content in files.values()]
     names = [_name(stem, file) for stem, file in files.items()]
-    for n in contents.keys() - done:
-        table = labels.read_csv(io.BytesIO(contents[n]), classes, names[n], as_written=True)
-        tables.append(table.assign(clip=n))
-    return pd.concat(tables).sort_values(["clip", "frame"], kind="stable", ignore_index=True)
+    tables, done = _read_plain(contents, len(classes)) if reading == USUAL else ([], set())
+    columns: Counter = Counter(POLAR[_width(contents[n]) or 0] for n in done)
+    found = {
+        n: labels.read(io.BytesIO(contents[n]), classes, names[n], True, reading)
+        for n in range(len(contents))
+        if n not in done
+    }
+    written = {n: read.written for n, read in found.items() if read.written is not None}
+    columns += Counter(w.columns for w in written.values() if w.alternative is None)
+    notes: dict[str, list[int]] = {}
+    unsettled = False
+    for n, read in found.items():
+        said = read.notes
+        if n in written and (other := written[n].alternative):
+            said, told = written[n].notes, (columns + others)[written[n].columns] - (columns + others)[other]
+            if told < 0:
+                read = found[n] = labels.read(
+                    io.BytesIO(contents[n]), classes, names[n], True, replace(reading, columns=other)
+                )
+                said = (f"Read as {', '.join(other)}, as other files are.",)
+            elif told == 0:
+                said, unsettled = read.notes, True
+        for note in said:
+            notes.setdefault(note, []).append(n)
+    tables += [read.frames.assign(clip=n) for n, read in found.items()]
+    table = pd.concat(tables) if tables else labels.empty_table().assign(clip=0)
+    table = table.sort_values(["clip", "frame"], kind="stable", ignore_index=True)
+    doubtful = frozenset(n for n, w in written.items() if w.doubtful_distance)
+    return _Side(table, notes, columns, unsettled, doubtful)
+
+
+def _said(system: _Side, truth: _Side, stems: list[str]) -> list[str]:
+    """The notes on how files were read, each once a side."""
+    said = []
+    for what, side in (("predictions", system), ("ground truth", truth)):
+        for note, clips in side.notes.items():
+            some = f"{len(clips)} of {len(stems)} files of the {what} ({named([stems[n] for n in clips])})"
+            said.append(f"{what.capitalize() if len(clips) == len(stems) else some}: {note}")
+    return said
+
+
+def _read_plain(contents: list[bytes], n_classes: int) -> tuple[list[pd.DataFrame], set[int]]:
+    """(tables, places) of those files that are what most are: whole numbers and nothing odd."""
+    tables, done = [], set()
+    for width in POLAR:
+        places = [n for n, content in enumerate(contents) if _width(content) == width]
+        if places and (table := _read_together([contents[n] for n in places], width, n_classes)) is not None:
+            table = table.assign(clip=np.array(places)[table["clip"]])
+            usual = {*places} - _unusual(table, width)
+            tables.append(table[table["clip"].isin(usual)])
+            done |= usual
+    return tables, done
+
+
+def _unusual(table: pd.DataFrame, width: int) -> set[int]:
+    """The clips whose values may mean something else than they do in most files; these are looked at one by one."""
+    near = table[["track", "azimuth", "elevation"]].abs().max(axis=1)
+    by_clip = table.assign(near=near).groupby("clip")
+    track = by_clip["track"]
+    odd = (track.min() < 0) | (track.max() > dcase_csv.MOST_TRACKS) | ((by_clip["near"].max() <= 1) & (width > 4))
+    if width == 6:
+        odd |= ~(by_clip["distance"].max() > dcase_csv.NEAR_METRES)
+    return {*odd.index[odd]}
 
 
 def _bytes(content: Path | bytes) -> bytes:
@@ -175,7 +266,7 @@ def _read_together(contents: list[bytes], width: int, n_classes: int) -> pd.Data
         return None
     if table.shape != (rows.sum(), width):
         return None
-    table.columns = _COLUMNS[width]
+    table.columns = list(POLAR[width])
     for column, (low, high) in (_BOUNDS | {"class": (0, n_classes - 1)}).items():
         if column in table and not table[column].between(low, high).all():
             return None
@@ -186,16 +277,57 @@ def _read_together(contents: list[bytes], width: int, n_classes: int) -> pd.Data
     ]
 
 
-def _in_cm(estimate: pd.DataFrame, reference: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The estimate with its distances in cm, and a note if they were in metres, as the official baseline of 2024 writes them."""
+def _in_cm(system: _Side, truth: _Side) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Both tables with distances in cm, and a note if those of the predictions were in metres, as the official baseline of 2024 writes
+    them."""
+    reference = _settled_distances(truth, system.table)
+    estimate = _settled_distances(system, reference)
     found, true = (t["distance"].dropna() for t in (estimate, reference))
     if not (len(found) and len(true) and found.median() * METRES_ABOVE < true.median()):
-        return estimate, []
+        return estimate, reference, []
     note = (
         f"The distances of the predictions (median {found.median():.3g}) are to those of the ground truth ({true.median():.3g} cm) as "
         "metres are. Read as metres."
     )
-    return estimate.assign(distance=100 * estimate["distance"]), [note]
+    return estimate.assign(distance=100 * estimate["distance"]), reference, [note]
+
+
+def _settled_distances(side: _Side, other: pd.DataFrame) -> pd.DataFrame:
+    """The table of a side in which small whole distances, read as metres, are cm if those of the other side are so small."""
+    doubtful = side.table["clip"].isin(side.doubtful_distances).to_numpy()
+    found, true = side.table["distance"][doubtful].median(), other["distance"].median()
+    if not (np.isfinite(found) and np.isfinite(true)) or abs(np.log(found / true)) < abs(np.log(found / 100 / true)):
+        return side.table
+    return side.table.assign(distance=np.where(doubtful, side.table["distance"] / 100, side.table["distance"]))
+
+
+def _in_label_frames(estimate: pd.DataFrame, reference: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The estimate in frames of 100 ms, and a note if they were of another length, which shows in what sounds when."""
+    if not len(estimate) or not len(reference):
+        return estimate, []
+    as_is = _agreement(estimate, reference)
+    by_hop = {hop: labels.resampled(estimate, hop) for hop in _HOPS_MS} if as_is < 0.5 else {}
+    agreed = {hop: _agreement(table, reference) for hop, table in by_hop.items()}
+    best = max(agreed, key=agreed.__getitem__, default=LABEL_FRAME_MS)
+    if agreed.get(best, 0) > max(_AGREEMENT, 2 * as_is):
+        note = (
+            f"The frames of the predictions fit the ground truth as frames of {best} ms, not of {LABEL_FRAME_MS} ms. Read as such "
+            "(--frame-ms)."
+        )
+        return by_hop[best].sort_values(["clip", "frame"], kind="stable", ignore_index=True), [note]
+    earlier = estimate.assign(frame=estimate["frame"] - 1)
+    if as_is < 1 and earlier["frame"].min() >= 0 and (shifted := _agreement(earlier, reference)) > max(_EARLY, as_is):
+        return estimate, [
+            f"The frames of the predictions agree with the ground truth best if they count from 1 ({shifted:.3f} against {as_is:.3f}). "
+            "Read from 0 (--first-frame 1)."
+        ]
+    return estimate, []
+
+
+def _agreement(estimate: pd.DataFrame, reference: pd.DataFrame) -> float:
+    """F of which class sounds in which frame of which clip."""
+    found, true = (np.unique(k) for k in keys(("frame", "class"), estimate, reference))
+    return 2 * len(np.intersect1d(found, true, assume_unique=True)) / max(len(found) + len(true), 1)
 
 
 def _unmatched(estimates: Mapping, references: Mapping) -> list[str]:

@@ -92,7 +92,7 @@ def test_track_numbers_are_those_of_the_file():
 
 def test_distances_in_metres_are_told_by_their_size():
     found = clips({"a": "1,1,0,0,0,2\n2,1,0,0,0,3\n"}, {"a": "1,1,0,0,0,190\n2,1,0,0,0,310\n"})
-    assert "Read as metres" in found.notes[0] and found.estimate["distance"].tolist() == [200, 300]
+    assert "read as metres" in found.notes[0] and found.estimate["distance"].tolist() == [200, 300]
     assert clips({"a": "1,1,0,0,0,20\n"}, {"a": "1,1,0,0,0,190\n"}).notes == ()
 
 
