@@ -11,8 +11,8 @@ from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import timeline
 from app.state import Source
-from einv2 import inference, inputcheck
-from einv2.config import LABEL_FRAMES_PER_SECOND
+from einv2 import inputcheck
+from einv2.config import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND
 from einv2.decode import Decoding
 from einv2.inference import Prediction
 
@@ -256,7 +256,7 @@ def choose_view(shown: Shown) -> tuple[str, str, bool]:
         "Chunk borders",
         key="chunks",
         bind=widgets.LINK,
-        help=f"The network works on {inference.CHUNK_SECONDS} s at a time.",
+        help="The network works on a chunk at a time, of 4 s unless it was trained on others.",
     )
     return way, panel, chunks
 
@@ -307,9 +307,14 @@ def make_figure(shown: Shown, panel: str, chunks: bool, moment: tuple[float, flo
         probable=np.concatenate([index for _, index in probabilities], axis=1),
         classes=shown.classes,
         energy=hearing.energy,
-        chunk_seconds=inference.CHUNK_SECONDS if chunks else None,
+        chunk_seconds=chunk_length(shown) if chunks else None,
         systems=shown.systems,
     )
+
+
+def chunk_length(shown: Shown) -> int:
+    """s; of several networks the first one's."""
+    return next((p.chunk_seconds for p in shown.predictions.values()), CHUNK_SECONDS)
 
 
 def first_panel(hearing: Hearing, kind: str, channel: int) -> tuple[np.ndarray, float]:

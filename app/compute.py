@@ -132,17 +132,19 @@ def opened(source: Source) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _blocks(source: Source, path: Path, sample_rate: int) -> Iterator[np.ndarray]:
-    """The window of the clip in blocks of 4 s, mended as the user chose."""
-    blocks = audio.stream(path, sample_rate, inference.CHUNK_SECONDS, source.name, int(source.start))
-    for block in itertools.islice(blocks, WINDOW_SECONDS // inference.CHUNK_SECONDS):
+def _blocks(
+    source: Source, path: Path, sample_rate: int, seconds: int = inference.CHUNK_SECONDS
+) -> Iterator[np.ndarray]:
+    """The window of the clip in blocks of so many seconds, mended as the user chose."""
+    blocks = audio.stream(path, sample_rate, seconds, source.name, int(source.start))
+    for block in itertools.islice(blocks, -(-WINDOW_SECONDS // seconds)):
         yield block if source.fix is None else source.fix.apply(block)
 
 
-def block(source: Source, start: float, sample_rate: int) -> np.ndarray:
-    """The 4 s (4, S) of a clip, mended as the user chose, from a whole second on; fewer at its end."""
+def block(source: Source, start: float, sample_rate: int, seconds: int = inference.CHUNK_SECONDS) -> np.ndarray:
+    """Seconds (4, S) of a clip, mended as the user chose, from a whole second on; fewer at its end."""
     with opened(source) as path:
-        return next(_blocks(replace(source, start=start), path, sample_rate))
+        return next(_blocks(replace(source, start=start), path, sample_rate, seconds))
 
 
 def _hear(source: Source, progress: Progress) -> Hearing:

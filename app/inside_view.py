@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import compute, tracking, widgets
 from app.plots import network
-from einv2 import inference, introspect
+from einv2 import introspect
 from einv2.config import to_json
 
 ALL = "all"
@@ -40,8 +40,8 @@ def show_probabilities(shown, name: str) -> None:
         st.caption("This network has one activity a class and no tracks.")
 
 
-def choose_chunk(shown) -> int:
-    seconds = inference.CHUNK_SECONDS
+def choose_chunk(shown, seconds: int) -> int:
+    """Which of the chunks of so many seconds that a network takes a clip in."""
     last = max(int(np.ceil(shown.hearing.seconds / seconds)) - 1, 0)
     if last == 0:
         return 0
@@ -50,7 +50,7 @@ def choose_chunk(shown) -> int:
         0,
         last * seconds,
         step=seconds,
-        key="tracks_chunk",
+        key=f"tracks_chunk_{seconds}",
         help=f"The network works on {seconds} s at a time, so attention does not reach beyond.",
     ) // seconds  # fmt: skip
 
@@ -64,7 +64,8 @@ def look(shown, name: str, chunk: int) -> introspect.Look | None:
 
 
 def show_attention(shown, name: str) -> None:
-    chunk = choose_chunk(shown)
+    model = compute.load_model(name)
+    chunk = choose_chunk(shown, model.chunk_seconds)
     found = look(shown, name, chunk)
     if found is None:
         return
@@ -77,11 +78,11 @@ def show_attention(shown, name: str) -> None:
     head = st.segmented_control("Head", heads, default=ALL, key="tracks_head", required=True)
     reach = introspect.reach(weights)
     titles = [f"{h + 1} · {r:.1f} s" for h, r in enumerate(reach)]
-    start = float(chunk * inference.CHUNK_SECONDS)
+    start = float(chunk * model.chunk_seconds)
     if head != ALL and head is not None and head <= len(weights):
         weights, titles = weights[head - 1 : head], titles[head - 1 : head]
     widgets.plot(network.attention(weights, titles, start), "attention")
-    st.latex(ATTENTION[introspect.is_scaled(compute.load_model(name).network)])
+    st.latex(ATTENTION[introspect.is_scaled(model.network)])
     even = 1000 / weights.shape[-1]
     st.caption(
         "Equation 5 of the paper, as this network has it; the softmax is what is shown. Row by row: at this time, how much the "
@@ -157,14 +158,15 @@ def show_stitches(shown, name: str) -> None:
     )
     st.latex(EQUATION[found[0].order])
     widgets.plot(network.stitches([s.name for s in found], [s.spread() for s in found]), "stitches")
-    chunk = choose_chunk(shown)
+    chunk = choose_chunk(shown, model.chunk_seconds)
     seen = look(shown, name, chunk)
     if seen is not None:
-        show_taken(found, seen, chunk)
+        start = chunk * model.chunk_seconds
+        show_taken(found, seen, start, start + model.chunk_seconds)
 
 
-def show_taken(found: list[introspect.Stitch], seen: introspect.Look, chunk: int) -> None:
-    """How much each branch takes from the other in a chunk, in a sentence and a table."""
+def show_taken(found: list[introspect.Stitch], seen: introspect.Look, start: int, stop: int) -> None:
+    """How much each branch takes from the other in a chunk (s), in a sentence and a table."""
     number = st.column_config.NumberColumn
     rows = [
         {
@@ -176,12 +178,11 @@ def show_taken(found: list[introspect.Stitch], seen: introspect.Look, chunk: int
         }
         for s in found
     ]
-    start = chunk * inference.CHUNK_SECONDS
     top = max(found, key=lambda s: max(seen.taken[s.name]))
     sed, doa = seen.taken[top.name]
     more = "SED from DoA" if sed >= doa else "DoA from SED"
     st.markdown(
-        f"Between {start} and {start + inference.CHUNK_SECONDS} s the most is taken at the stitch **{top.name}**: {100 * sed:.0f} % of "
+        f"Between {start} and {stop} s the most is taken at the stitch **{top.name}**: {100 * sed:.0f} % of "
         f"what SED goes on with comes from DoA, and {100 * doa:.0f} % of what DoA goes on with comes from SED; {more} is the "
         "stronger way."
     )

@@ -30,6 +30,10 @@ class Card:
     def n_parameters(self) -> int:
         return sum(self.parameters.values())
 
+    @property
+    def chunk_seconds(self) -> int:
+        return headers.chunk_seconds(self.provenance)
+
 
 # Reading
 

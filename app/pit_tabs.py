@@ -14,8 +14,9 @@ from app.player import player, scene
 from app.plots import pit, ribbons
 from app.state import Source
 from einv2 import geometry, labels, losses, microscope
+from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.decode import decode
-from einv2.inference import CHUNK_SECONDS, Prediction
+from einv2.inference import Prediction
 from einv2.metrics import errors, following, midpoint
 from einv2.metrics.identity import identity_counts
 from einv2.metrics.tracks import doa_alone, overlap_recall
@@ -101,7 +102,8 @@ def show_microscope(lab: Lab) -> None:
     chunks = left.toggle("Chunk borders", key="pit_chunks", help=pit_texts.MICROSCOPE["chunks"])
     if right.toggle("Reference tracks in reverse", key="pit_reverse", help=pit_texts.MICROSCOPE["reverse"]):
         lab = reversed_tracks(lab)
-    found = microscope.look(prediction.sed, prediction.doa, lab.reference_sed, lab.reference_doa)
+    chunk_frames = prediction.chunk_seconds * LABEL_FRAMES_PER_SECOND
+    found = microscope.look(prediction.sed, prediction.doa, lab.reference_sed, lab.reference_doa, chunk_frames)
     play(lab, detections(lab))
     chart(microscope_figure(lab, prediction, found, part, rule, chunks))
     permutation_legend(found)
@@ -136,7 +138,7 @@ def microscope_figure(lab: Lab, prediction: Prediction, found, part: str | None,
         cost_title=COST_TITLES[part],
         parts={COST_TITLES[name]: found.costs[name] for name in microscope.PARTS},
         pulls=pulls(lab, prediction, found, rule),
-        chunk_seconds=CHUNK_SECONDS if chunks else None,
+        chunk_seconds=prediction.chunk_seconds if chunks else None,
     )
 
 

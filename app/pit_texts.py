@@ -31,8 +31,9 @@ MICROSCOPE = {
     "part": "Both parts of the cost, or one of them. The ribbons and the margin stay those of the sum, by which training chooses.",
     "reverse": "Which event stands on which reference track is a matter of onsets only. In reverse, PIT takes the other assignment and "
     "nothing else changes; without PIT every track is pulled elsewhere.",
-    "chunks": "cPIT keeps one assignment from the moment a run of overlapping or touching events begins until all are silent. Training "
-    "cuts chunks of 4 s, beginning at random; here they begin at 0, as in validation, and a run ends at a chunk's border.",
+    "chunks": "cPIT keeps one assignment for as long as an event goes on, so events that overlap share it, and events that only touch "
+    "do not. Training cuts chunks (of 4 s as a rule), beginning at random; here they begin at 0, as in validation, and a run ends at "
+    "a chunk's border.",
 }
 SUMMARY = {
     "loss": "training loss of this clip under the rule: ½ SED (nats) + ½ DoA (squared error), means over frames, tracks, and "

@@ -15,7 +15,7 @@ from app.state import Source
 from einv2 import introspect, labels
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.decode import Decoding
-from einv2.inference import CHUNK_SECONDS, Prediction
+from einv2.inference import Prediction
 from einv2.metrics import following
 from einv2.metrics.agreement import Agreement, agreement, differences
 from einv2.metrics.following import NOTHING, Assignment, Following
@@ -248,10 +248,11 @@ def agreed(comparison: Comparison, first: str, second: str) -> Agreement:
 
 
 def look(source: Source, name: str, chunk: int) -> introspect.Look:
-    """What happens inside a network in the chunk-th 4 s of the clip as it is shown."""
+    """What happens inside a network in the chunk-th chunk of the clip as it is shown, as long as those of its training."""
     return kept(("look", source.key, name, shelf.stamp(name), chunk), lambda: _look(source, name, chunk))
 
 
 def _look(source: Source, name: str, chunk: int) -> introspect.Look:
     model = compute.load_model(name)
-    return introspect.look(model, compute.block(source, source.start + chunk * CHUNK_SECONDS, model.sample_rate))
+    start = source.start + chunk * model.chunk_seconds
+    return introspect.look(model, compute.block(source, start, model.sample_rate, model.chunk_seconds))

@@ -85,9 +85,9 @@ def _add_predict(sub) -> None:
     sub.add_argument(
         "--overlap",
         type=float,
-        default=OVERLAP_SECONDS,
         metavar="S",
-        help="chunks of 4 s overlap by so many seconds, 0 to 2: more precise, up to twice as slow (default: %(default)s)",
+        help="chunks overlap by so many seconds, 0 to half of their length, which is that of the training, 4 s as a rule: more "
+        f"precise, up to twice as slow (default: {OVERLAP_SECONDS:g}, or half of a chunk if that is less)",
     )
     sub.add_argument(
         "--precision",

@@ -17,7 +17,15 @@ from safetensors.torch import save as to_bytes
 from . import features, models
 from .config import FeatureConfig, ModelConfig, to_json
 from .files import write_bytes
-from .headers import FORMAT_VERSION, METADATA_KEY, STATISTICS, CheckpointError, configurations, read_header
+from .headers import (
+    FORMAT_VERSION,
+    METADATA_KEY,
+    STATISTICS,
+    CheckpointError,
+    chunk_seconds,
+    configurations,
+    read_header,
+)
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64)
 MAX_CLASS_NAME = 60  # characters
@@ -36,6 +44,11 @@ class Checkpoint:
     provenance: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
     curve: list = field(default_factory=list)  # one dictionary per epoch
+
+    @property
+    def chunk_seconds(self) -> int:
+        """Length of the chunks that the network was trained on, s; 4 where its training is not known."""
+        return chunk_seconds(self.provenance)
 
     @property
     def n_parameters(self) -> int:
@@ -94,6 +107,7 @@ def load(path: str | Path, name: str | None = None) -> Checkpoint:
     header = read_header(path, name)
     model, feature_config = configurations(header, name)
     classes = _class_names(header["classes"], model.n_classes, name)
+    chunk_seconds(header["provenance"], name)
     with safe_open(path, framework="pt") as file:
         _check_size(file, model, name)
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator)

@@ -16,7 +16,15 @@ import torch
 
 from . import audio, checkpoint, datasets, evaluation, headers, inference, inputcheck, labels, metadata
 from .arguments import parser
-from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible
+from .config import (
+    LABEL_FRAMES_PER_SECOND,
+    VERSION,
+    FeatureConfig,
+    ModelConfig,
+    TrainConfig,
+    from_json,
+    require_compatible,
+)
 from .ensemble import Ensemble, in_rotations
 from .files import replacing, write_json, write_text
 from .losses import MAX_TRACKS
@@ -52,7 +60,7 @@ def predict(options) -> int:
     report = {
         "model": " + ".join(options.model),
         "rotations": options.rotations,
-        "overlap_seconds": options.overlap,
+        "overlap_seconds": _one_or_all([one.overlap_frames / LABEL_FRAMES_PER_SECOND for one in loaded]),
         "precision": options.precision,
         "threshold": options.threshold,
     }
@@ -67,6 +75,11 @@ def predict(options) -> int:
     if fabric is None or fabric.is_global_zero:
         _write_json(options.json, report)
     return 1 if any("error" in entry for entry in report["clips"]) else 0
+
+
+def _one_or_all(values: list):
+    """The value that all models have in common, or that of each."""
+    return values[0] if len(set(values)) == 1 else values
 
 
 def _processes():

@@ -18,6 +18,8 @@ LABEL_FRAME_SECONDS = LABEL_FRAME_MS / 1000
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz, of clips and of features
 MAX_SECONDS = 7 * 24 * 3600  # a week, of clips and of annotations
 LONGEST_SENTENCE = 300  # characters, of what is said about a file
+CHUNK_SECONDS = 4  # the paper's; what a network runs on where nothing is known of its training
+MAX_CHUNK_SECONDS = 600
 CRNN_BANDS = 2  # that the recurrent layers of the network crnn see, as those of the DCASE 2020 baseline
 
 
@@ -188,7 +190,9 @@ class TrainConfig:
     """One training run."""
 
     pit: Annotated[str, "permutation-invariant training: tpit (frame level), cpit (chunk level) or none"] = "tpit"
-    chunk_seconds: Annotated[int, "length of a training chunk, s"] = 4
+    chunk_seconds: Annotated[int, "length of a training chunk, s, on which the network runs afterwards, too"] = (
+        CHUNK_SECONDS
+    )
     epochs: Annotated[int, "passes over the data"] = 100
     patience: Annotated[int, "stop after so many epochs without a better validation score; 0: never"] = 0
     batch_size: Annotated[int, "chunks in a step, over all processes together"] = 32
@@ -217,6 +221,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, "chunk_seconds", "epochs", "batch_size", "learning_rate", "overlap_weight")
+        if self.chunk_seconds > MAX_CHUNK_SECONDS:
+            raise ValueError(f"chunk_seconds {self.chunk_seconds} must be at most {MAX_CHUNK_SECONDS}")
         _require_one_of(self, "pit", ("none", "tpit", "cpit"))
         _require_one_of(self, "schedule", ("steps", "one-cycle"))
         _require_one_of(self, "precision", ("auto", "fp32", "bf16"))

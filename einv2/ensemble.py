@@ -58,9 +58,13 @@ class Ensemble:
     ) -> Prediction:
         """Run every model over blocks as they come, and combine them; see ``inference.Model.predict_blocks``.
 
-        The result is that of ``predict``. ValueError if the models hear different rates.
+        The result is that of ``predict``. ValueError if the models hear different rates, or run on chunks of different lengths.
         """
         self.sample_rate  # noqa: B018 - raises before the first block is taken
+        if len(lengths := sorted({model.chunk_seconds for model in self.models})) > 1:
+            raise ValueError(
+                f"the models of this ensemble run on chunks of {' and '.join(map(str, lengths))} s: give a file instead"
+            )
         together = _SideBySide(self.models)
         return combine(together.split(together.predict_blocks(blocks, progress)))
 
@@ -75,6 +79,7 @@ class _SideBySide(Model):
 
     def __init__(self, models: Sequence[Model]):
         self.models, self.checkpoint = models, models[0].checkpoint
+        self.chunk_seconds = models[0].chunk_seconds
         self.overlap_frames = max(model.overlap_frames for model in models)
 
     @property

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from .config import FeatureConfig, ModelConfig, from_json, one_line, require_compatible
+from .config import (
+    CHUNK_SECONDS,
+    MAX_CHUNK_SECONDS,
+    FeatureConfig,
+    ModelConfig,
+    from_json,
+    one_line,
+    require_compatible,
+)
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 FORMAT_VERSION = 1
@@ -51,6 +59,20 @@ def configurations(header: dict, name: str) -> tuple[ModelConfig, FeatureConfig]
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{name} has a damaged header: {error}.") from error
     return model, feature_config
+
+
+def chunk_seconds(provenance: dict, name: str = "the network") -> int:
+    """Length of the chunks that a network was trained on, s; 4 where its training is not known.
+
+    CheckpointError if the file ``name`` has an impossible one.
+    """
+    trained = provenance.get("train")
+    seconds = trained.get("chunk_seconds", CHUNK_SECONDS) if isinstance(trained, dict) else CHUNK_SECONDS
+    if type(seconds) is not int or not 1 <= seconds <= MAX_CHUNK_SECONDS:
+        raise CheckpointError(
+            f"{name} has a damaged header: chunk_seconds must be 1 to {MAX_CHUNK_SECONDS}, not {reprlib.repr(seconds)}."
+        )
+    return seconds
 
 
 def count_parameters(path: str | Path) -> int:

@@ -1,5 +1,7 @@
-"""A clip in, a Prediction out: the network over chunks of 4 s, in memory that does not grow with the clip's samples."""
+"""A clip in, a Prediction out: the network over chunks as long as those that it was trained on (4 s by default), in memory that
+does not grow with the clip's samples."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +14,24 @@ from . import audio, checkpoint, fast, labels
 from .alignment import Joined
 from .background import ahead
 from .checkpoint import Checkpoint
-from .config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
+from .config import CHUNK_SECONDS, LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
 from .decode import Decoding, as_tracks, decode
 from .features import LogMelIntensity
 from .headers import available_models
 from .models import Output
 
-CHUNK_SECONDS = 4
-CHUNK_FRAMES = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND
-BATCH_CHUNKS = 8  # at a time, of a network so wide that
+BATCH_CHUNKS = 8  # of 4 s at a time, of a network so wide that
 BATCH_BYTES = 2**19  # its first maps, of this many bytes a frame, stay near the processor; a wider one takes fewer
-OVERLAP_SECONDS = 1.0  # of two chunks: F rises by 2 points and more, see pretrained/README.md
+OVERLAP_SECONDS = (
+    1.0  # of two chunks, or half of one where that is less: F rises by 2 points and more, see pretrained/README.md
+)
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Trackwise output for a clip: sed (T, M, K) probabilities, doa (T, M, 3) vectors (x front, y left, z up).
 
-    A network of a class-wise format gives one track a class; see ``einv2.decode``.
+    A network of a class-wise format gives one track a class; see ``einv2.decode``. chunk_seconds: of the chunks that it ran on.
     """
 
     sed: np.ndarray
@@ -37,6 +39,7 @@ class Prediction:
     classes: tuple[str, ...]
     frame_seconds: float = LABEL_FRAME_SECONDS
     class_wise: bool = False
+    chunk_seconds: int = CHUNK_SECONDS
 
     @property
     def track_names(self) -> tuple[str, ...]:
@@ -55,8 +58,9 @@ class Prediction:
 class Model:
     """A checkpoint ready to run on the CPU or a GPU, by the network that ``fast.for_inference`` makes of its own.
 
-    Chunks of 4 s overlap by ``overlap_seconds``, where their outputs are joined (``alignment.Joined``). ValueError if the network
-    has one branch only (Table 2 of the paper), on a precision that ``fast.PRECISIONS`` lacks, or on an impossible overlap.
+    Chunks are as long as in training (``Checkpoint.chunk_seconds``). They overlap by ``overlap_seconds``, at most half of one, by
+    default ``OVERLAP_SECONDS``, where their outputs are joined (``alignment.Joined``). ValueError if the network has one branch
+    only (Table 2 of the paper), on a precision that ``fast.PRECISIONS`` lacks, or on an impossible overlap.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class Model:
         device: str | torch.device = "cpu",
         name: str = "the network",
         precision: str = "float32",
-        overlap_seconds: float = OVERLAP_SECONDS,
+        overlap_seconds: float | None = None,
     ):
         if loaded.model.task != "seld":
             what = {"sed": "activities", "doa": "directions"}[loaded.model.task]
@@ -75,7 +79,8 @@ class Model:
         self.checkpoint = loaded
         self.device = torch.device(device)
         self.precision = precision
-        self.overlap_frames = _whole_frames(overlap_seconds)
+        self.chunk_seconds = loaded.chunk_seconds
+        self.overlap_frames = _overlap_frames(overlap_seconds, self.chunk_seconds)
         self.network = fast.for_inference(loaded.network.to(self.device), precision)
         self.extract = LogMelIntensity(loaded.features).to(self.device)
         self.mean, self.std = loaded.feature_mean.to(self.device), loaded.feature_std.to(self.device)
@@ -97,7 +102,8 @@ class Model:
     @property
     def batch_chunks(self) -> int:
         """How many chunks go through the network at a time."""
-        return batch_chunks(self.checkpoint.model.channels[0], self.checkpoint.features.n_mels, self.precision)
+        model, features = self.checkpoint.model, self.checkpoint.features
+        return batch_chunks(model.channels[0], features.n_mels, self.precision, self.chunk_seconds)
 
     @torch.inference_mode()
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +134,7 @@ class Model:
 
     def predict_audio(self, signal: np.ndarray) -> Prediction:
         """Run over a signal (4, S) float32 at the model's sample rate."""
-        size = CHUNK_SECONDS * self.sample_rate
+        size = self.chunk_seconds * self.sample_rate
         return self.predict_blocks(signal[:, i : i + size] for i in range(0, signal.shape[1], size))
 
     def predict_blocks(
@@ -136,7 +142,7 @@ class Model:
     ) -> Prediction:
         """Run over blocks (4, S), of any lengths, at the model's sample rate."""
         joined, n_samples = Joined(self.overlap_frames, self.groups), 0
-        size = CHUNK_SECONDS * self.sample_rate
+        size = self.chunk_seconds * self.sample_rate
         step = size - self.overlap_frames * self.sample_rate // LABEL_FRAMES_PER_SECOND
         for batch, samples in ahead(_batches(blocks, size, step, self.batch_chunks)):
             n_samples += samples
@@ -147,21 +153,32 @@ class Model:
         n_frames = audio.label_frames(n_samples, self.sample_rate)
         if not n_samples:
             raise ValueError("there is no audio to run over: the signal has 0 samples")
-        class_wise = self.checkpoint.model.output_format != "trackwise"
-        return Prediction(joined.sed[:n_frames], joined.doa[:n_frames], self.classes, class_wise=class_wise)
+        return Prediction(
+            joined.sed[:n_frames],
+            joined.doa[:n_frames],
+            self.classes,
+            class_wise=self.checkpoint.model.output_format != "trackwise",
+            chunk_seconds=self.chunk_seconds,
+        )
 
 
-def batch_chunks(n_channels: int, n_mels: int, precision: str = "float32") -> int:
+def batch_chunks(n_channels: int, n_mels: int, precision: str = "float32", chunk_seconds: int = CHUNK_SECONDS) -> int:
     """How many chunks at a time, of a network whose first maps have so many channels of ``fast.PRECISIONS``."""
     frame_bytes = n_channels * n_mels * getattr(torch, precision).itemsize
-    return max(1, min(BATCH_CHUNKS, BATCH_BYTES // (8 * frame_bytes)))
+    return max(1, min(BATCH_CHUNKS, BATCH_BYTES // (8 * frame_bytes)) * CHUNK_SECONDS // chunk_seconds)
 
 
-def _whole_frames(overlap_seconds: float) -> int:
-    frames = round(overlap_seconds * LABEL_FRAMES_PER_SECOND)
-    if not 0 <= 2 * frames <= CHUNK_FRAMES or abs(frames - overlap_seconds * LABEL_FRAMES_PER_SECOND) > 1e-6:
+def _overlap_frames(overlap_seconds: float | None, chunk_seconds: int) -> int:
+    """Label frames of an overlap, or of the default one. ValueError if chunks cannot overlap by it."""
+    if overlap_seconds is None:
+        overlap_seconds = min(OVERLAP_SECONDS, chunk_seconds / 2)
+    frames = round(overlap_seconds * LABEL_FRAMES_PER_SECOND) if math.isfinite(overlap_seconds) else -1
+    if (
+        not 0 <= 2 * frames <= chunk_seconds * LABEL_FRAMES_PER_SECOND
+        or abs(frames - overlap_seconds * LABEL_FRAMES_PER_SECOND) > 1e-6
+    ):
         raise ValueError(
-            f"chunks of {CHUNK_SECONDS} s overlap by 0 to {CHUNK_SECONDS / 2:g} s in steps of 0.1, not {overlap_seconds}"
+            f"chunks of {chunk_seconds} s overlap by 0 to {chunk_seconds / 2:g} s in steps of 0.1, not {overlap_seconds}"
         )
     return frames
 
@@ -205,7 +222,7 @@ def load(
     name_or_file: str | Path = "einv2",
     device: str | torch.device = "cpu",
     precision: str = "float32",
-    overlap_seconds: float = OVERLAP_SECONDS,
+    overlap_seconds: float | None = None,
 ) -> Model:
     """The model of a name in pretrained/ or of a checkpoint file; the rest as in ``Model``."""
     path = resolve(name_or_file)

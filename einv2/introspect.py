@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from .config import LABEL_FRAME_SECONDS
-from .inference import CHUNK_SECONDS, Model
+from .inference import Model
 from .models.layers import CrossStitch, MultiHeadSelfAttention
 
 WEIGHTS = ("SED from SED", "SED from DoA", "DoA from SED", "DoA from DoA")  # of a cross-stitch, row by row
@@ -99,11 +99,11 @@ def is_scaled(network: nn.Module) -> bool:
 
 
 def look(model: Model, signal: np.ndarray) -> Look:
-    """What happens inside while a chunk (4, S) float32 at the model's sample rate, at most 4 s, passes.
+    """What happens inside while a chunk (4, S) float32 at the model's sample rate, at most ``chunk_seconds`` of it, passes.
 
     A shorter one is filled with silence, as at the end of a clip. ValueError on another shape or length.
     """
-    size = CHUNK_SECONDS * model.sample_rate
+    size = model.chunk_seconds * model.sample_rate
     if signal.ndim != 2 or signal.shape[0] != 4 or not 0 < signal.shape[1] <= size:
         raise ValueError(f"signal must be (4, 1 to {size}), not {signal.shape}")
     watched = copy.copy(model)

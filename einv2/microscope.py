@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from . import losses
-from .config import LABEL_FRAMES_PER_SECOND
+from .config import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND
 from .metrics.common import require_shape
 
 RULES = ("tpit", "cpit", "none")
 PARTS = ("sed", "doa")
-CHUNK_FRAMES = 4 * LABEL_FRAMES_PER_SECOND
+CHUNK_FRAMES = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND
 SURE = 3e-8  # a probability is at least so far from 0 and 1: the step of single precision below 1
 WORTH = 1e-6  # a difference of costs below this is rounding
 

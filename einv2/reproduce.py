@@ -22,7 +22,6 @@ from . import checkpoint, data, datasets, inference, labels, train
 from .config import VERSION, FeatureConfig, ModelConfig, TrainConfig
 from .decode import as_tracks, decode
 from .files import write_json, write_text
-from .inference import CHUNK_SECONDS
 from .metrics import dcase
 from .metrics.identity import SwapCounts, swap_rate
 from .metrics.intervals import intervals
@@ -195,11 +194,11 @@ def evaluate(file: Path, folders: Sequence[Path]) -> dict:
 def clip_outputs(loaded: checkpoint.Checkpoint, folders: Sequence[Path]) -> Iterator[tuple]:
     """For each clip: sed (T, L, K) probabilities or None, doa (T, L, 3), reference sed (T, M, K) and doa (T, M, 3).
 
-    A network with both branches says what ``predict`` says; of one branch, chunks of 4 s stand end to end.
+    A network with both branches says what ``predict`` says; of one branch, chunks stand end to end.
     """
     clips = datasets.find_clips(*folders)
     model = inference.Model(loaded) if loaded.model.task == "seld" else None
-    chunks = data.ChunkSet(clips, loaded.features, loaded.model.n_tracks, loaded.classes, CHUNK_SECONDS)
+    chunks = data.ChunkSet(clips, loaded.features, loaded.model.n_tracks, loaded.classes, loaded.chunk_seconds)
     for index, (clip, (_, *reference)) in enumerate(zip(clips, chunks.items)):
         n = len(reference[0])
         if model is not None:

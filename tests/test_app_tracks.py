@@ -111,7 +111,7 @@ def test_every_view_of_two_systems():
 def test_inside_networks_of_every_kind():
     app = example(networks=("einv2-tpit", "einv2-hard", "accdoa", "seldnet"))
     assert len(figure(view(app, "Inside the network"), 1)["data"]) == 2
-    view(app, "Inside the network", tracks_part="Attention", tracks_chunk=8)
+    view(app, "Inside the network", tracks_part="Attention", tracks_chunk_4=8)
     heads = figure(app, 1)["data"]
     assert len(heads) == ModelConfig().n_heads and heads[0]["x0"] == pytest.approx(8.05)
     assert len(figure(view(app, "Inside the network", tracks_head=3), 1)["data"]) == 1

@@ -208,6 +208,10 @@ def test_safetensors_of_another_project(tmp_path):
         ({"features": {"n_mels": 17}}, "lacks feature_mean of the shape (1, 7, 1, 17)"),
         ({"features": {"n_fft": 1 << 40}}, "n_fft"),
         ({"features": {"sample_rate": 10**9, "hop": 25 * 10**6}}, "sample_rate"),
+        *(
+            ({"provenance": {"train": {"chunk_seconds": odd}}}, "chunk_seconds must be 1 to 600")
+            for odd in (0, 10**6, 2.5, "4")
+        ),
     ],
 )
 def test_headers_that_do_not_fit(saved, header, says):

@@ -256,6 +256,15 @@ def test_blocks_report_and_can_be_stopped(tiny_checkpoint):
         both.predict_blocks(iter(()))
 
 
+def test_models_of_other_chunk_lengths_answer_together(tiny_checkpoint, tmp_path, scene_audio):
+    models_ = [inference.Model(tiny_checkpoint)]
+    models_ += [inference.Model(replace(tiny_checkpoint, provenance={"train": {"chunk_seconds": n}})) for n in (1, 6)]
+    path, blocks = clip_and_blocks(tmp_path, scene_audio)
+    assert ensemble.Ensemble(models_).predict(path).sed.shape == (103, 2, 14)
+    with pytest.raises(ValueError, match="run on chunks of 1 and 4 and 6 s: give a file instead"):
+        ensemble.Ensemble(models_).predict_blocks(blocks)
+
+
 def test_blocks_of_one_rate_do_not_serve_networks_of_two(tiny_checkpoint):
     other = replace(tiny_checkpoint, features=replace(tiny_checkpoint.features, sample_rate=48000))
     mixed = ensemble.Ensemble([inference.Model(tiny_checkpoint), inference.Model(other)])

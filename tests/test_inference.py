@@ -1,6 +1,7 @@
 """A clip in, a Prediction out: chunks, lengths, rates, files."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,36 @@ def test_chunks_are_the_network_run_by_hand(tiny_checkpoint):
         np.testing.assert_allclose(prediction.sed[frames], sed[: frames.stop - frames.start], atol=1e-5)
         np.testing.assert_allclose(prediction.doa[frames], doa[: frames.stop - frames.start], atol=1e-5)
     assert np.ptp(prediction.sed, axis=0).max() > 0.01  # a constant output would prove nothing
+
+
+def trained_on(loaded, seconds):
+    return replace(loaded, provenance={"train": {"chunk_seconds": seconds}})
+
+
+@pytest.mark.parametrize("seconds", [1, 6])
+def test_chunks_are_as_long_as_those_of_the_training(tiny_checkpoint, seconds):
+    clip = signal(12.0)
+    model = inference.Model(trained_on(tiny_checkpoint, seconds), overlap_seconds=0)
+    prediction = model.predict_audio(clip)
+    assert prediction.chunk_seconds == seconds
+    for chunk in range(12 // seconds):
+        sed, _ = by_hand(tiny_checkpoint, clip[:, seconds * RATE * chunk : seconds * RATE * (chunk + 1)].copy())
+        np.testing.assert_allclose(prediction.sed[10 * seconds * chunk :][: 10 * seconds], sed, atol=1e-5)
+
+
+@pytest.mark.parametrize("seconds, frames", [(1, 5), (2, 10), (4, 10), (30, 10)])
+def test_chunks_overlap_by_a_second_or_half_of_them(tiny_checkpoint, seconds, frames):
+    loaded = trained_on(tiny_checkpoint, seconds)
+    assert inference.Model(loaded).overlap_frames == frames
+    assert inference.Model(loaded, overlap_seconds=seconds / 2).overlap_frames == 5 * seconds
+    with pytest.raises(
+        ValueError, match=rf"^chunks of {seconds} s overlap by 0 to {seconds / 2:g} s in steps of 0\.1, not"
+    ):
+        inference.Model(loaded, overlap_seconds=seconds / 2 + 0.1)
+
+
+def test_a_batch_holds_as_many_seconds_whatever_the_chunk():
+    assert [inference.batch_chunks(8, 16, "float32", s) for s in (1, 4, 8, 30, 600)] == [32, 8, 4, 1, 1]
 
 
 @pytest.mark.parametrize("seconds", [0.2, 3.9, 4.0, 4.1, 6.9, 7.0, 7.1, 10.0, 23.45])

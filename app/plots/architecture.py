@@ -15,8 +15,7 @@ import torch
 from app import theme
 from einv2 import features as feature_channels
 from einv2 import models
-from einv2.config import CRNN_BANDS, FeatureConfig, ModelConfig, require_compatible
-from einv2.inference import CHUNK_SECONDS
+from einv2.config import CHUNK_SECONDS, CRNN_BANDS, FeatureConfig, ModelConfig, require_compatible
 from einv2.models import crnn
 from einv2.models.einv2 import INPUT_CHANNELS, branch_names
 
@@ -80,9 +79,11 @@ def shape_text(shape: tuple[int, ...]) -> str:
 # What there is to draw
 
 
-def rows(model: ModelConfig, features: FeatureConfig, parameters: Mapping[str, int]) -> list[Row]:
-    """The parts of a network in the order that a chunk of 4 s passes them. parameters: see ``count_parameters``."""
-    frames = CHUNK_SECONDS * features.sample_rate // features.hop
+def rows(
+    model: ModelConfig, features: FeatureConfig, parameters: Mapping[str, int], chunk_seconds: int = CHUNK_SECONDS
+) -> list[Row]:
+    """The parts of a network in the order that a chunk passes them. parameters: see ``count_parameters``."""
+    frames = chunk_seconds * features.sample_rate // features.hop
     parts = _Counts(parameters)
     return (
         _crnn_rows(model, features, parts, frames)
@@ -104,7 +105,8 @@ class _Counts:
 def _input(features: FeatureConfig, frames: int, rows_of: str) -> Row:
     shape = (feature_channels.N_CHANNELS, frames, features.n_mels)
     detail = "log-mel of W, Y, Z, X and the intensity vector along Y, Z, X"
-    return Row((Box("shared", f"Features of {CHUNK_SECONDS} s", shape, 0, f"{detail}; {rows_of}"),))
+    seconds = frames * features.hop // features.sample_rate
+    return Row((Box("shared", f"Features of {seconds} s", shape, 0, f"{detail}; {rows_of}"),))
 
 
 def _einv2_rows(model: ModelConfig, features: FeatureConfig, parts: _Counts, frames: int) -> list[Row]:
@@ -271,7 +273,12 @@ def _crnn_rows(model: ModelConfig, features: FeatureConfig, parts: _Counts, fram
 # The figure
 
 
-def architecture(model: ModelConfig, features: FeatureConfig, parameters: Mapping[str, int] | None = None) -> go.Figure:
+def architecture(
+    model: ModelConfig,
+    features: FeatureConfig,
+    parameters: Mapping[str, int] | None = None,
+    chunk_seconds: int = CHUNK_SECONDS,
+) -> go.Figure:
     """The network from top to bottom, the SED branch at the left, the DoA branch at the right.
 
     parameters: by name of the tensor, as a checkpoint has them; counted from the configuration where they are not given.
@@ -280,7 +287,7 @@ def architecture(model: ModelConfig, features: FeatureConfig, parameters: Mappin
     require_compatible(model, features)
     figure, place = go.Figure(), _Place()
     counted = count_parameters(model) if parameters is None else parameters
-    drawn = rows(model, features, counted)
+    drawn = rows(model, features, counted, chunk_seconds)
     boxes: list[tuple[Box, float]] = []
     for row in drawn:
         _draw_row(figure, place, row, boxes)

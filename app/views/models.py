@@ -292,7 +292,10 @@ def said_of(error: ValueError | OSError) -> str:
 
 
 def show_architecture(card: Card) -> None:
-    figure, key = architecture(card.model, card.features, card.parameters), "models_architecture"
+    figure, key = (
+        architecture(card.model, card.features, card.parameters, card.chunk_seconds),
+        "models_architecture",
+    )
     st.plotly_chart(figure, key=key, config=PLOTLY, alt=figure_texts.of(key))
     stitched = (
         f" Cross-stitch: each channel of a branch takes from the other, with four weights a channel (equation 7, "
@@ -301,9 +304,9 @@ def show_architecture(card: Card) -> None:
         else ""
     )
     st.caption(
-        "From top to bottom, what comes out of each part for a chunk of 4 s, and its parameters. Maps are (channels, frames, mel "
-        "bands), sequences (frames, channels), outputs (frames of 100 ms, numbers). SED: which classes sound; DoA: from where."
-        f"{stitched} Point at a box to read more."
+        f"From top to bottom, what comes out of each part for a chunk of {card.chunk_seconds} s, as in its training, and its "
+        "parameters. Maps are (channels, frames, mel bands), sequences (frames, channels), outputs (frames of 100 ms, numbers). "
+        f"SED: which classes sound; DoA: from where.{stitched} Point at a box to read more."
     )
 
 
