@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+from einv2.files import below, is_visible
+
 MAX_DEPTH = 4
 MAX_FOLDERS = 2000  # looked into
 MAX_FILES = 5000  # offered
@@ -28,8 +30,8 @@ def folders_with(root: Path, kind: str) -> list[str]:
     found = set()
     for seen, (place, subfolders, files) in enumerate(os.walk(root), 1):
         here = Path(place).relative_to(root)
-        subfolders[:] = sorted(s for s in subfolders if not s.startswith(".")) if len(here.parts) < MAX_DEPTH else []
-        if any(file.lower().endswith(KINDS[kind]) for file in files):
+        subfolders[:] = sorted(s for s in subfolders if is_visible(Path(s))) if len(here.parts) < MAX_DEPTH else []
+        if any(file.lower().endswith(KINDS[kind]) and is_visible(Path(file)) for file in files):
             found |= {here} | ({here.parent} if here.parts else set())
         if seen >= MAX_FOLDERS:
             break
@@ -40,7 +42,7 @@ def recordings(root: Path) -> list[str]:
     """The recordings below ``root``, relative to it: at most ``MAX_FILES``, none behind a link that leads out."""
     found = []
     for folder in folders_with(root, "recordings"):
-        for path in sorted((root / folder).iterdir()):
+        for path in sorted(p for p in (root / folder).iterdir() if is_visible(Path(p.name))):
             if path.suffix.lower() in KINDS["recordings"] and path.is_file() and path.resolve().is_relative_to(root):
                 found.append(path.relative_to(root).as_posix())
     return found[:MAX_FILES]
@@ -51,8 +53,9 @@ def truth_of(root: Path, recording: str) -> Path | None:
     beside = Path(recording).with_suffix(".csv")
     parts = [re.sub(r"^(foa|mic)_(dev|eval)$", r"metadata_\2", part) for part in beside.parts]
     for path in (root / beside, root.joinpath(*parts)):
-        if path.is_file() and path.resolve().is_relative_to(root):
-            return path
+        for found in (path, path.with_suffix(".CSV")):
+            if found.is_file() and found.resolve().is_relative_to(root):
+                return found
     return None
 
 
@@ -69,8 +72,8 @@ def inside(root: Path, relative: str) -> Path:
 def files_in(root: Path, relative: str, kind: str) -> dict[str, Path]:
     """Stem to file, of a kind of ``KINDS``, in a folder and below it. ValueError if there are none, or two with one stem."""
     files: dict[str, Path] = {}
-    for path in sorted(inside(root, relative).rglob("*")):
-        if path.suffix.lower() not in KINDS[kind] or not path.resolve().is_relative_to(root) or not path.is_file():
+    for path in below(inside(root, relative), *KINDS[kind]):
+        if not path.resolve().is_relative_to(root):
             continue
         if path.stem in files:
             raise ValueError(f"{relative} holds two files with the stem {path.stem}, by which files are matched.")

@@ -1,12 +1,13 @@
 """What each command of ``python -m einv2`` takes: its flags, their units and defaults."""
 
 import argparse
+import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from . import datasets, labels
+from . import datasets, dcase_csv, labels
 from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig, TrainConfig, field_help
 from .fast import PRECISIONS
 from .inference import OVERLAP_SECONDS
@@ -137,6 +138,34 @@ def _add_evaluate(sub) -> None:
         "--overlap", action="store_true", help="share of frames with one or more events in which all are found, too"
     )
     _add_json(sub)
+    _add_reading(sub, "", "predictions")
+    _add_reading(sub, "reference-", "ground truth")
+
+
+def _add_reading(sub, prefix: str, side: str) -> None:
+    """How the tables of one side are written; the fields of a ``dcase_csv.Reading``."""
+    group = sub.add_argument_group(f"layout of the {side}, where the files do not tell it")
+    group.add_argument(
+        f"--{prefix}columns",
+        type=_names,
+        metavar="A,B,..",
+        help="in order, as frame,class,track,azimuth,elevation,distance; or x,y,z, onset,offset (s), and - for a column to read over",
+    )
+    group.add_argument(
+        f"--{prefix}units", choices=dcase_csv.UNITS, help="of the directions; cartesian: x front, y left, z up"
+    )
+    group.add_argument(f"--{prefix}distance-unit", choices=dcase_csv.DISTANCE_UNITS, help="of the distances")
+    group.add_argument(f"--{prefix}frame-ms", type=_count, metavar="MS", help="length of a frame, if not 100 ms")
+    group.add_argument(
+        f"--{prefix}first-frame", type=int, choices=[0, 1], help="the number of the first frame, if not 0"
+    )
+
+
+def reading_of(options, prefix: str = "") -> dcase_csv.Reading:
+    """What the flags of ``_add_reading`` say. ValueError if it cannot be."""
+    return dcase_csv.Reading(
+        **{f.name: getattr(options, prefix + f.name) for f in dataclasses.fields(dcase_csv.Reading)}
+    )
 
 
 def _add_simulate(sub) -> None:
@@ -363,6 +392,10 @@ def _frames(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} must be a tenth of a second or more")
     return value
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _count(text: str) -> int:

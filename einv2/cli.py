@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from . import audio, checkpoint, datasets, evaluation, headers, inference, inputcheck, labels, metadata
-from .arguments import parser
+from .arguments import parser, reading_of
 from .config import (
     LABEL_FRAMES_PER_SECOND,
     VERSION,
@@ -26,7 +26,7 @@ from .config import (
     require_compatible,
 )
 from .ensemble import Ensemble, in_rotations
-from .files import replacing, write_json, write_text
+from .files import below, replacing, write_json, write_text
 from .losses import MAX_TRACKS
 from .metrics import dcase, intervals, tracks
 
@@ -155,12 +155,17 @@ def _check_clip(clip: Path, truth: str | None) -> tuple[dict, list[inputcheck.Fi
     signal = _first_seconds(clip, inputcheck.MAX_SECONDS)
     findings = inputcheck.check(signal, audio.SAMPLE_RATE)
     if truth is not None:
-        path = Path(truth) / f"{clip.stem}.csv" if Path(truth).is_dir() else truth
-        any_class = (*labels.DCASE2019_CLASSES, *range(len(labels.DCASE2019_CLASSES), labels.MOST_CLASSES))
-        reference = labels.read_csv(path, any_class)
+        path = truth if not Path(truth).is_dir() else _table_in(Path(truth), clip.stem)
+        names = dict.fromkeys(name for names in labels.CLASS_LISTS.values() for name in names)
+        reference = labels.read_csv(path, (*range(labels.MOST_CLASSES), *names))
         findings = inputcheck.together(findings + inputcheck.check_against(signal, audio.SAMPLE_RATE, reference))
     entry = {"clip": str(clip), "seconds": info.seconds, "sample_rate": info.sample_rate, "format": info.format}
     return entry, findings
+
+
+def _table_in(folder: Path, stem: str) -> Path:
+    """The CSV of a clip in a folder, whatever the case of its suffix."""
+    return next((path for path in below(folder, ".csv") if path.stem == stem), folder / f"{stem}.csv")
 
 
 def _said(findings: list[inputcheck.Finding]) -> str:
@@ -208,7 +213,13 @@ def evaluate(options) -> int:
     """Score a folder of predictions against a folder of ground truth, matched by stem."""
     references = metadata.csv_files(options.references)
     classes, notes = _classes_of(references, options.classes)
-    clips = metadata.read_clips(metadata.csv_files(options.predictions), references, classes)
+    clips = metadata.read_clips(
+        metadata.csv_files(options.predictions),
+        references,
+        classes,
+        reading=reading_of(options),
+        reference_reading=reading_of(options, "reference_"),
+    )
     if options.against:
         _others(clips, options.against)  # refused before anything is printed
     notes = [*notes, *clips.notes]
@@ -259,7 +270,10 @@ def _report_further(found: evaluation.Evaluation, references: dict[str, Path], o
     if options.errors:
         write_text(options.errors, found.named_error_events().to_csv(index=False, float_format="%.3f"))
     if options.against:
-        other = metadata.read_clips(_others(clips, options.against), references, clips.classes)
+        truth_as = reading_of(options, "reference_")
+        other = metadata.read_clips(
+            _others(clips, options.against), references, clips.classes, reference_reading=truth_as
+        )
         for note in other.notes:
             print(f"note: {options.against}: {note}", file=sys.stderr)
         others = evaluation.evaluate_clips(other, n_frames=options.n_frames)
@@ -278,7 +292,7 @@ def _others(clips: metadata.Clips, folder: str) -> dict[str, Path]:
 
 def _arrays_of(clips: metadata.Clips, folder: Path) -> list[inference.Prediction] | None:
     """What ``predict --arrays`` wrote beside the CSVs, if it stands there for every clip."""
-    files = {path.stem: path for path in folder.rglob("*.npz")}
+    files = {path.stem: path for path in below(folder, ".npz")}
     if not files.keys() >= set(clips.stems):
         return None
     found = []
@@ -298,7 +312,7 @@ def _levels_of(clips: metadata.Clips, folder: str | None) -> list[np.ndarray | N
     """dB of each frame of each clip, from the recordings in a folder."""
     if folder is None:
         return None
-    files = {path.stem: path for path in Path(folder).rglob("*") if path.suffix in datasets.AUDIO_SUFFIXES}
+    files = {path.stem: path for path in below(folder, *datasets.AUDIO_SUFFIXES)}
     levels = []
     for stem in _bar(clips.stems, "levels"):
         blocks = audio.stream(files[stem]) if stem in files else ()

@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from . import labels, metadata
+from .files import below
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".ogg")
 DEEP_FOLDER = "proj/asignal/DCASE2019/dataset"
@@ -136,8 +137,7 @@ def _folders(root: Path, kind: str) -> list[Path]:
 
 
 def _recordings(root: Path) -> list[Path]:
-    paths = (p for folder in _folders(root, "foa") for p in folder.rglob("*"))
-    recordings = [p for p in paths if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith(".")]
+    recordings = [p for folder in _folders(root, "foa") for p in below(folder, *AUDIO_SUFFIXES)]
     if not recordings:
         raise ValueError(
             f"{root} holds no data set: audio is expected in {root / 'foa_dev'}, annotations in {root / 'metadata_dev'}."
@@ -176,7 +176,7 @@ def _tables(root: Path) -> dict[str, dict[Path | str, list[Path]]]:
     tables: dict[str, dict[Path | str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for folder in _folders(root, "metadata"):
         ending = folder.name.removeprefix("metadata")
-        for path in sorted(p for p in folder.rglob("*.csv") if not p.name.startswith(".")):
+        for path in below(folder, ".csv"):
             place = path.relative_to(folder).with_suffix("")
             keys: set[tuple[str, Path | str]] = {(ending, place), (ending, path.stem), (_ANY, path.stem)}
             for where, key in keys:

@@ -29,7 +29,7 @@ METRES_ABOVE = 20  # distances that are smaller than the true ones by more than 
 _WHOLE_NUMBERS = re.compile(rb"[0-9,\-\r\n]*")
 _HOPS_MS = (10, 20, 40, 50, 80, 200)  # of frames, but for the 100 ms of every DCASE format
 _AGREEMENT = 0.3  # F of the classes that sound, frame by frame, above which two sides belong together
-_EARLY = 0.95  # above which one frame more or less tells
+_CLOSE = 0.95  # above which even a small difference tells
 _BOUNDS = {
     "frame": (0, labels.MAX_FRAME),
     "track": (-np.inf, np.inf),
@@ -306,17 +306,17 @@ def _in_label_frames(estimate: pd.DataFrame, reference: pd.DataFrame) -> tuple[p
     if not len(estimate) or not len(reference):
         return estimate, []
     as_is = _agreement(estimate, reference)
-    by_hop = {hop: labels.resampled(estimate, hop) for hop in _HOPS_MS} if as_is < 0.5 else {}
+    by_hop = {hop: labels.resampled(estimate, hop) for hop in _HOPS_MS} if as_is < 0.9 else {}
     agreed = {hop: _agreement(table, reference) for hop, table in by_hop.items()}
     best = max(agreed, key=agreed.__getitem__, default=LABEL_FRAME_MS)
-    if agreed.get(best, 0) > max(_AGREEMENT, 2 * as_is):
+    if agreed.get(best, 0) > min(max(_AGREEMENT, 2 * as_is), _CLOSE):
         note = (
             f"The frames of the predictions fit the ground truth as frames of {best} ms, not of {LABEL_FRAME_MS} ms. Read as such "
             "(--frame-ms)."
         )
         return by_hop[best].sort_values(["clip", "frame"], kind="stable", ignore_index=True), [note]
     earlier = estimate.assign(frame=estimate["frame"] - 1)
-    if as_is < 1 and earlier["frame"].min() >= 0 and (shifted := _agreement(earlier, reference)) > max(_EARLY, as_is):
+    if as_is < 1 and earlier["frame"].min() >= 0 and (shifted := _agreement(earlier, reference)) > max(_CLOSE, as_is):
         return estimate, [
             f"The frames of the predictions agree with the ground truth best if they count from 1 ({shifted:.3f} against {as_is:.3f}). "
             "Read from 0 (--first-frame 1)."

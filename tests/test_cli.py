@@ -361,6 +361,24 @@ def test_evaluate_finds_the_class_list(tmp_path, capsys):
         assert ("class list" in capsys.readouterr().err) == noted
 
 
+def test_evaluate_is_told_how_files_are_written(tmp_path, capsys):
+    for side, text in {"estimate": "30,1,9,3\n31,1,9,3\n", "truth": "1,1,2,0,9\n0,1,2,0,9\n"}.items():
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.csv").write_text(text)
+    layout = [
+        "--columns",
+        "azimuth,frame,-,class",
+        "--first-frame",
+        "1",
+        "--reference-columns",
+        "frame,-,-,azimuth,class",
+    ]
+    assert main("evaluate", tmp_path / "estimate", tmp_path / "truth", *layout, "--json", tmp_path / "scores.json") == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["per_class"][9]["n_reference"] == 1
+    assert main("evaluate", tmp_path / "estimate", tmp_path / "truth", "--columns", "frame,klass") == 1
+    assert "'klass' is no column of a table" in capsys.readouterr().err
+
+
 def test_evaluate_further(tmp_path, scenes, capsys):
     """A system that is 30 degrees off in one clip: where it errs, and that it is behind the perfect one."""
     truth = scenes / "metadata_dev"

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from einv2 import labels, metadata
+from einv2.dcase_csv import Reading
 from einv2.metrics import dcase
 
 CLASSES = labels.DCASE2020_CLASSES
@@ -105,6 +106,76 @@ def test_rows_after_the_end_of_the_recording_are_said():
         for side in ("predictions", "ground truth")
     ]
     assert metadata.frames_beyond(found, [32, 2]) == metadata.frames_beyond(found, ()) == []
+
+
+def test_what_was_decided_about_files_is_said_once_a_side():
+    vectors = "1,1,0.0,1.0,0.0\n"
+    found = clips({"a": vectors, "b": "1,1,0,90,0\n", "c": "1;1;0;90;0\n"}, dict.fromkeys("abc", "1,1,0,90,0\n"))
+    assert found.estimate["azimuth"].tolist() == [90, 90, 90]
+    assert found.notes[0].startswith("1 of 3 files of the predictions (a): Read as vectors")
+    assert found.notes[1] == "1 of 3 files of the predictions (c): Columns separated by semicolons."
+    assert clips({"a": vectors}, {"a": "1,1,0,90,0\n"}).notes[0].startswith("Predictions: Read as vectors")
+
+
+def test_what_one_file_leaves_open_is_told_by_the_others_or_the_other_side():
+    """Six columns of which the last is 0: of 2024 without distances, or of 2025."""
+    stereo, open_, full = "1,1,0,30,145,0\n", "1,1,0,30,45,0\n", "1,1,0,30,-45,0\n"
+    found = clips({"a": open_, "b": stereo}, {"a": stereo, "b": stereo}).estimate
+    assert found["elevation"].tolist() == [0, 0] and found["distance"].tolist() == [45, 145]
+    assert clips({"a": open_}, {"a": stereo}).estimate["elevation"].tolist() == [0]
+    assert clips({"a": stereo}, {"a": open_}).reference["elevation"].tolist() == [0]
+    for found in (clips({"a": open_, "b": full}, {"a": full, "b": full}), clips({"a": open_}, {"a": full})):
+        assert found.estimate["elevation"][0] == 45 and not any("would fit" in note for note in found.notes)
+    assert any("would fit" in note for note in clips({"a": open_}, {"a": open_}).notes)
+
+
+def test_small_distances_are_cm_where_the_other_side_has_such():
+    assert clips({"a": "1,1,0,0,0,12\n"}, {"a": "1,1,0,0,-1,21\n"}).estimate["distance"].tolist() == [12]
+
+
+@pytest.mark.parametrize("frame_ms", [10, 20, 40, 50, 80, 200])
+def test_frames_of_another_length_show_in_what_sounds_when(frame_ms):
+    """Events of 2019, in seconds, and the same frame by frame."""
+    truth = "sound_event_recording,start_time,end_time,ele,azi,dist\nspeech,1.0,3.0,10,30,2\nknock,6,6.8,0,0,2\n"
+    frames = [
+        (f, c)
+        for c, start, end in ((5, 1000, 3000), (0, 6000, 6800))
+        for f in range(start // frame_ms, end // frame_ms)
+    ]
+    for row in ("{},{},30,10\n", "{},{},0,30,10\n", "{};{};0;30;10;200\n"):
+        estimate = "".join(row.format(*frame) for frame in frames)
+        found = clips({"a": estimate}, {"a": truth}, labels.DCASE2019_CLASSES)
+        assert any(f"as frames of {frame_ms} ms, not of 100 ms" in note for note in found.notes)
+        assert found.estimate["frame"].tolist() == found.reference["frame"].tolist()
+        assert found.estimate["class"].tolist() == found.reference["class"].tolist()
+
+
+def test_frames_of_100_ms_stay_whatever_they_hold():
+    truth = "".join(f"{f},1,0,10,5\n" for f in range(100, 150))
+    for estimate in ("1,1,0,10,5\n", "", "".join(f"{f},2,0,10,5\n" for f in range(100, 600)), truth):
+        assert not any(" ms" in note for note in clips({"a": estimate}, {"a": truth}).notes)
+
+
+def test_frames_from_1_are_said():
+    truth = "".join(f"{f},1,0,10,5\n" for f in range(50))
+    estimate = "".join(f"{f + 1},1,0,10,5\n" for f in range(50))
+    found = clips({"a": estimate}, {"a": truth})
+    assert any("if they count from 1 (1.000 against 0.980)" in note for note in found.notes)
+    assert found.estimate["frame"].min() == 1
+    by_hand = metadata.read_clips(
+        {"a": estimate.encode()}, {"a": truth.encode()}, CLASSES, reading=Reading(first_frame=1)
+    )
+    assert by_hand.notes == () and by_hand.estimate["frame"].min() == 0
+
+
+def test_files_that_are_no_tables_are_passed_over(tmp_path):
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("a.CSV", "._a.csv", "__MACOSX/._a.csv", "__MACOSX/a.csv", ".hidden.csv", ".DS_Store", "notes.txt"):
+        (tmp_path / name).write_bytes(b"\0\1")
+    assert metadata.csv_files(tmp_path) == {"a": tmp_path / "a.CSV"}
+    (tmp_path / "a.CSV").unlink()
+    with pytest.raises(ValueError, match="holds no CSV files"):
+        metadata.csv_files(tmp_path)
 
 
 def test_azimuth_of_180_is_that_of_minus_180():

@@ -8,6 +8,7 @@ import streamlit as st
 from app import folders, results_view, scoring, shelf, state, userdata, widgets
 from app.scoring import Job, Results
 from einv2.config import LABEL_FRAMES_PER_SECOND
+from einv2.files import is_visible
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
 CLASS_CHOICES = {"told by the files": "auto"} | {
@@ -81,6 +82,7 @@ def uploads(label: str, kinds: list[str], key: str, help: str) -> dict:
         )
         or []
     )
+    files = [file for file in files if is_visible(Path(file.name))]
     found = {Path(file.name).stem: file for file in files}
     if len(found) < len(files):
         st.warning(f"Of {len(files)} files some have the same stem; the last of each is used, {len(found)} in all.")

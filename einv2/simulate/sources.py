@@ -96,7 +96,9 @@ class SoundFolder:
         for folder in sorted(path.iterdir()):
             if folder.is_dir() and _plain(folder.name) in names:
                 sounds = (file for file in folder.iterdir() if file.suffix.lower() in AUDIO_SUFFIXES)
-                files.setdefault(names[_plain(folder.name)], []).extend(sorted(sounds))
+                files.setdefault(names[_plain(folder.name)], []).extend(
+                    sorted(s for s in sounds if not s.name.startswith("."))
+                )
         found = {name: tuple(files[name]) for name in classes if files.get(name)}
         if not found:
             example = classes[0].replace(" ", "_") if classes else "alarm"
