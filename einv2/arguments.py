@@ -24,6 +24,17 @@ class _SetSystem(argparse.Action):
         namespace.system = value
 
 
+class _SetDisturbed(argparse.Action):
+    """--disturbed stands for the flags of ``SceneConfig.disturbed``; those that are given beside it win."""
+
+    def __call__(self, parser, namespace, value, option_string=None) -> None:
+        from .simulate.scene import DISTURBED
+
+        for field, setting in DISTURBED.items():
+            if getattr(namespace, field) == parser.get_default(field):
+                setattr(namespace, field, setting)
+
+
 class _HelpWithDefaults(argparse.HelpFormatter):
     """Adds defaults, as they would be typed, to the help of options that have one."""
 
@@ -179,7 +190,8 @@ def _add_simulate(sub) -> None:
         action="append",
         default=[],
         metavar="FILE.json",
-        help="instead of drawing: the scene of the Scenes page's JSON, to the bit, as FILE.flac and FILE.csv; repeatable",
+        help="instead of drawing: the scene of the Scenes page's JSON, or of OUT_DIR/scenes/FILE.json with the flags of the sounds "
+        "that it was drawn with, to the bit, as FILE.flac and FILE.csv; repeatable",
     )
     sub.add_argument(
         "--sources",
@@ -201,8 +213,30 @@ def _add_simulate(sub) -> None:
         action="store_true",
         help="for training: vary pitch, speed and spectrum of recordings more, and fill thin classes with procedural sounds",
     )
+    sub.add_argument(
+        "--interferers",
+        metavar="DIR",
+        help="folder of recordings of no class, for --interferer-share and --ambience-share; half of the sounds are drawn from it",
+    )
+    sub.add_argument(
+        "--disturbed",
+        action=_SetDisturbed,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="for training: what recordings have, such as sounds of no class, noise from a direction and an imperfect microphone; "
+        f"stands for {_disturbed_flags()}",
+    )
     sub.add_argument("--workers", type=_count, default=1, metavar="N", help="number of processes")
     _add_config(sub, SceneConfig)
+
+
+def _disturbed_flags() -> str:
+    from .simulate.scene import DISTURBED
+
+    return " ".join(
+        f"--{name.replace('_', '-')} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in DISTURBED.items()
+    )
 
 
 def _add_train(sub) -> None:

@@ -394,34 +394,47 @@ def _figure(key: str, value: float | None) -> str:
 
 def simulate(options) -> int:
     """Write scenes: audio as FLAC, ground truth as DCASE 2020 CSV, the drawn scene as JSON."""
-    from .simulate import SceneConfig, SoundFolder, SourceBank, write_scenes
+    from .simulate import SceneConfig, write_scenes
 
     if options.specification:
         return _simulate_specified(options)
     if options.scenes is None or options.seed is None:
         raise ValueError("simulate needs --scenes and --seed, or the --specification of a scene.")
-    classes = labels.DCASE2020_CLASSES
-    folder = SoundFolder.scan(options.sources, classes) if options.sources else None
-    if folder is not None and options.part != "all":
-        folder = folder.split(options.held_out_share, seed=2020)[options.part == "held-out"]
-    bank = SourceBank(classes, folder, options.procedural_share, options.strong_variation)
+    bank, unclassified = _sounds(options)
     config = _config_from(SceneConfig, options)
-    stems = write_scenes(options.out, options.scenes, config, bank, options.seed, options.workers)
+    stems = write_scenes(options.out, options.scenes, config, bank, options.seed, options.workers, unclassified)
     for _ in _bar(stems, "scenes", options.scenes):
         pass
     print(f"{options.scenes} scenes of {config.seconds} s in {options.out}")
     return 0
 
 
+def _sounds(options):
+    """The sounds of the classes and of no class that scenes draw from."""
+    from .simulate import SoundFolder, SourceBank, UnclassifiedBank
+
+    classes = labels.DCASE2020_CLASSES
+    folder = SoundFolder.scan(options.sources, classes) if options.sources else None
+    if folder is not None and options.part != "all":
+        folder = folder.split(options.held_out_share, seed=2020)[options.part == "held-out"]
+    bank = SourceBank(classes, folder, options.procedural_share, options.strong_variation)
+    return bank, UnclassifiedBank.scan(options.interferers) if options.interferers else UnclassifiedBank()
+
+
 def _simulate_specified(options) -> int:
     """Write the scenes that were specified, each under the name of its file."""
-    from .simulate import specification
+    from .simulate import is_drawn, rebuild_drawn, specification
 
     if options.scenes is not None or options.seed is not None:
         raise ValueError("--specification says all of a scene: leave --scenes and --seed out.")
     _require_unique_stems(options.specification)
     for file in _bar([Path(file) for file in options.specification], "scenes"):
-        specified = specification.from_text(file.read_bytes(), file.name)
+        text = file.read_bytes()
+        if is_drawn(text):
+            scene = rebuild_drawn(Path(options.out), file.stem, text, *_sounds(options))
+            print(f"{file.stem}: {len(scene.events)} events in {scene.seconds} s, in {options.out}")
+            continue
+        specified = specification.from_text(text, file.name)
         sounds = specification.find_sounds(specified, options.sources)
         specification.write(specified, sounds, Path(options.out), file.stem)
         print(f"{file.stem}: {len(specified.sources)} sources in {specified.seconds} s, in {options.out}")

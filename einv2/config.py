@@ -7,6 +7,7 @@ round trip through JSON is exact; an unknown key or a value of the wrong kind is
 import dataclasses
 import math
 import reprlib
+import types
 import typing
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -295,6 +296,8 @@ def _plain(value):
 
 
 def _typed(cls, name, kind, value):
+    if isinstance(kind, types.UnionType):  # of something and None
+        return None if value is None else _typed(cls, name, typing.get_args(kind)[0], value)
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
         if not isinstance(value, (list, tuple)):

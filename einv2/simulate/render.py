@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +15,38 @@ from scipy import signal
 from .. import audio, labels
 from ..config import LABEL_FRAMES_PER_SECOND
 from ..files import write_json
+from .disturbances import Disturbances, ambient_sound, steady_noise, through_channel
+from .microphone import Encoder, record
 from .rooms import Room, diffuse_noise
-from .scene import Scene, SceneConfig, SceneEvent, sample_scene, waypoints
+from .scene import Scene, SceneConfig, SceneEvent, sample_scene, scene_from_json, scene_to_json, waypoints
 from .sources import SourceBank
+from .unclassified import PROCEDURAL_ONLY, UnclassifiedBank
 
 SAMPLE_RATE = 24000
 FRAME_SAMPLES = SAMPLE_RATE // LABEL_FRAMES_PER_SECOND
 SHORTEST_SAMPLES = FRAME_SAMPLES  # a shorter sound would have no label frame
 
 
-def render(scene: Scene, bank: SourceBank) -> tuple[np.ndarray, pd.DataFrame]:
-    """The audio (4, S) float32 in [-1, 1] at 24 kHz and the frame table of a scene, its sounds drawn from a bank."""
-    return render_sounds(scene, (_drawn_sound(event, bank) for event in scene.events))
+def render(
+    scene: Scene, bank: SourceBank, unclassified: UnclassifiedBank = PROCEDURAL_ONLY
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """The audio (4, S) float32 in [-1, 1] at 24 kHz and the frame table of a scene, its sounds drawn from a bank.
+
+    unclassified: what the sounds of no class are drawn from.
+    """
+    return render_sounds(scene, (_drawn_sound(event, bank) for event in scene.events), unclassified=unclassified)
 
 
 def render_sounds(
-    scene: Scene, sounds: Iterable[np.ndarray], progress: Callable[[int], None] = lambda done: None
+    scene: Scene,
+    sounds: Iterable[np.ndarray],
+    progress: Callable[[int], None] = lambda done: None,
+    unclassified: UnclassifiedBank = PROCEDURAL_ONLY,
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """As ``render``, with the dry sound (S0,) of each event given, in their order. progress is told how many are done."""
     n_samples = scene.seconds * SAMPLE_RATE
-    room = Room(scene.room_m, scene.receiver_m, scene.rt60_s, SAMPLE_RATE)
+    disturbances = scene.disturbances or Disturbances()
+    room = _room(scene, disturbances)
     rng = np.random.default_rng(scene.seed)
     mix = np.zeros((4, n_samples))
     active = np.zeros(n_samples, bool)
@@ -49,15 +61,50 @@ def render_sounds(
     noise = diffuse_noise(n_samples, SAMPLE_RATE, rng)
     power = np.mean(mix[0, active] ** 2) if active.any() else 1e-3
     mix += noise * np.sqrt(power * 10 ** (-scene.snr_db / 10))
+    if scene.disturbances is not None:
+        mix = _disturbed(mix, power, disturbances, room, scene.seed, unclassified)
     mix *= 10 ** (scene.peak_db / 20) / np.abs(mix).max()
+    if disturbances.channel is not None:
+        mix = through_channel(mix, disturbances.channel, SAMPLE_RATE).clip(-1, 1)
     return mix.astype(np.float32), _join(tables)
+
+
+def _room(scene: Scene, disturbances: Disturbances) -> Room:
+    microphone = disturbances.microphone
+    encoder = Encoder(microphone, SAMPLE_RATE) if microphone is not None and microphone.radius_m else None
+    return Room(scene.room_m, scene.receiver_m, scene.rt60_s, SAMPLE_RATE, disturbances.walls, encoder)
+
+
+def _disturbed(
+    mix: np.ndarray, power: float, disturbances: Disturbances, room: Room, seed: int, unclassified: UnclassifiedBank
+) -> np.ndarray:
+    """The mix (4, S), whose events have a mean power in W, with other sounds, as the microphone has it."""
+    rng, n_samples = np.random.default_rng([seed, 1]), mix.shape[1]
+    for event in disturbances.interferers:
+        sound = unclassified.draw(np.random.default_rng(event.seed), event.max_seconds)[0]
+        _add(mix, round(event.onset * SAMPLE_RATE), render_event(event, _dry_sound(event, sound), room, rng))
+    if (noise := disturbances.noise) is not None:
+        steady = steady_noise(n_samples, np.random.default_rng(noise.seed))
+        wet = render_static(steady, noise.azimuth, noise.elevation, noise.distance_m, room, rng)
+        mix += _at_level(wet[:, :n_samples], power, noise.level_db)
+    if (ambience := disturbances.ambience) is not None:
+        mix += _at_level(ambient_sound(ambience, n_samples, room, unclassified), power, ambience.level_db)
+    if disturbances.microphone is not None:
+        mix = record(mix, disturbances.microphone, power, SAMPLE_RATE, rng)
+    return mix
+
+
+def _at_level(sound: np.ndarray, power: float, level_db: float) -> np.ndarray:
+    """A sound (4, S) so loud that the events stand ``level_db`` above it in W."""
+    return sound * np.sqrt(power * 10 ** (-level_db / 10) / np.mean(sound[0] ** 2, dtype=float))
 
 
 def render_event(event: SceneEvent, dry: np.ndarray, room: Room, rng: np.random.Generator) -> np.ndarray:
     """The reverberant FOA sound (4, S) of a dry one (S0,) on its way; time 0 is the event's onset."""
     times = waypoints(len(dry) / SAMPLE_RATE) if event.azimuth_rate or event.elevation_rate else np.zeros(1)
-    early = room.early_responses(*event.direction(times), event.distance_m)
-    tail = room.late_response(early[0], rng).astype(np.float32)
+    early = room.early_responses(*event.direction(times), event.distance_m, event.direct_loss_db)
+    scattered = None if room.is_plain else room.scattered_response(event.azimuth, event.elevation, event.distance_m)
+    tail = room.late_response(early[0], rng, scattered).astype(np.float32)
     dry, early = dry.astype(np.float32), early.astype(np.float32)  # transforms of single precision take half the time
     wet = np.zeros((4, len(dry) + max(early.shape[2], tail.shape[1]) - 1))
     direct = signal.oaconvolve(dry[None], early[0], axes=1) if len(times) == 1 else _convolve_moving(dry, early)
@@ -65,6 +112,12 @@ def render_event(event: SceneEvent, dry: np.ndarray, room: Room, rng: np.random.
     if tail.shape[1]:
         wet[:, : len(dry) + tail.shape[1] - 1] += signal.oaconvolve(dry[None], tail, axes=1)
     return wet
+
+
+def render_static(dry: np.ndarray, azimuth, elevation, distance_m, room: Room, rng: np.random.Generator) -> np.ndarray:
+    """The reverberant FOA sound (4, S) of a dry one (S0,) that stands still."""
+    event = SceneEvent(-1, 0.0, len(dry) / SAMPLE_RATE, azimuth, elevation, 0.0, 0.0, distance_m, 0.0, 0)
+    return render_event(event, dry, room, rng)
 
 
 def _convolve_moving(dry: np.ndarray, responses: np.ndarray) -> np.ndarray:
@@ -147,10 +200,17 @@ class Job:
     seed: int
     index: int
     out: Path
+    unclassified: UnclassifiedBank = PROCEDURAL_ONLY
 
 
 def write_scenes(
-    out: Path, n_scenes: int, config: SceneConfig, bank: SourceBank, seed: int, workers: int = 1
+    out: Path,
+    n_scenes: int,
+    config: SceneConfig,
+    bank: SourceBank,
+    seed: int,
+    workers: int = 1,
+    unclassified: UnclassifiedBank = PROCEDURAL_ONLY,
 ) -> Iterator[str]:
     """Draw, render and write ``n_scenes``; yields each stem when it is written. Scenes that stand there already are kept;
     ValueError if one of them was drawn from another seed, configuration or set of sounds; OSError if a worker was killed.
@@ -159,9 +219,8 @@ def write_scenes(
     depends on the seed and its own number only: the order and the number of workers change nothing.
     """
     out = Path(out)
-    for folder in ("foa_dev", "metadata_dev", "scenes"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    jobs = [Job(config, bank, seed, index, out) for index in range(n_scenes)]
+    _make_folders(out)
+    jobs = [Job(config, bank, seed, index, out, unclassified) for index in range(n_scenes)]
     if workers == 1:
         yield from map(_write_scene, jobs)
         return
@@ -175,12 +234,15 @@ def write_scenes(
         ) from error
 
 
-def _fingerprint(bank: SourceBank) -> str:
-    """Names the sounds that a bank draws from: its classes, its share of procedural sounds, its files, and how they vary."""
+def fingerprint(bank: SourceBank, unclassified: UnclassifiedBank = PROCEDURAL_ONLY) -> str:
+    """Names the sounds that scenes draw from: a bank's classes, its share of procedural sounds, its files, how they vary; and the
+    recordings of no class."""
     names = {}
     if folder := bank.folder:
         names = {name: [str(path.relative_to(folder.path)) for path in paths] for name, paths in folder.files.items()}
     parts = [bank.classes, bank.procedural_share, names, *(["strong"] if bank.strong else [])]
+    if unclassified.folder is not None:
+        parts += ["no class", unclassified.procedural_share, unclassified.names]
     content = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -189,14 +251,52 @@ def _write_scene(job: Job) -> str:
     stem = f"fold1_room{job.index % 6 + 1}_mix{job.index + 1:04d}"
     metadata = job.out / "metadata_dev" / f"{stem}.csv"
     drawn = job.out / "scenes" / f"{stem}.json"
-    scene = sample_scene(job.config, len(job.bank.classes), np.random.default_rng([job.seed, job.index]))
-    record = json.loads(json.dumps(asdict(scene) | {"sounds": _fingerprint(job.bank)}))
+    rng = np.random.default_rng([job.seed, job.index])
+    scene = sample_scene(job.config, len(job.bank.classes), rng, job.bank.classes)
+    values = scene_to_json(scene) | {"sounds": fingerprint(job.bank, job.unclassified)}
     if metadata.exists():  # written last, so that its presence means a complete scene
-        if drawn.exists() and json.loads(drawn.read_text()) != record:
+        if drawn.exists() and json.loads(drawn.read_text()) != values:
             raise ValueError(f"{drawn} is a scene of another seed, of other settings or sounds; choose another folder")
         return stem
-    foa_audio, table = render(scene, job.bank)
-    audio.write_flac(job.out / "foa_dev" / f"{stem}.flac", foa_audio, SAMPLE_RATE)
-    write_json(drawn, record)
-    labels.write_csv(table, metadata, "dcase2020")
+    write_scene(job.out, stem, scene, job.bank, job.unclassified)
     return stem
+
+
+def write_scene(
+    out: Path, stem: str, scene: Scene, bank: SourceBank, unclassified: UnclassifiedBank = PROCEDURAL_ONLY
+) -> None:
+    """Render a scene into out/foa_dev/STEM.flac, out/scenes/STEM.json and out/metadata_dev/STEM.csv, written last."""
+    foa_audio, table = render(scene, bank, unclassified)
+    audio.write_flac(out / "foa_dev" / f"{stem}.flac", foa_audio, SAMPLE_RATE)
+    write_json(out / "scenes" / f"{stem}.json", scene_to_json(scene) | {"sounds": fingerprint(bank, unclassified)})
+    labels.write_csv(table, out / "metadata_dev" / f"{stem}.csv", "dcase2020")
+
+
+def is_drawn(text: str | bytes) -> bool:
+    """Whether a JSON is a drawn scene, as ``write_scenes`` writes it, and not a specification."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and "events" in values
+
+
+def rebuild_drawn(
+    out: Path, stem: str, text: str | bytes, bank: SourceBank, unclassified: UnclassifiedBank = PROCEDURAL_ONLY
+) -> Scene:
+    """Write the scene of a JSON of ``write_scenes`` again, the same bytes. ValueError if it was drawn from other sounds."""
+    values = json.loads(text)
+    scene = scene_from_json(values)
+    if values.get("sounds") != fingerprint(bank, unclassified):
+        raise ValueError(
+            f"{stem}.json was drawn from other sounds: give --sources, --part, --held-out-share, --procedural-share, "
+            "--strong-variation and --interferers as then."
+        )
+    _make_folders(out)
+    write_scene(out, stem, scene, bank, unclassified)
+    return scene
+
+
+def _make_folders(out: Path) -> None:
+    for folder in ("foa_dev", "metadata_dev", "scenes"):
+        (out / folder).mkdir(parents=True, exist_ok=True)

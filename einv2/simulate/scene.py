@@ -1,16 +1,23 @@
 """What is in a scene: the ranges to draw from (``SceneConfig``), and one drawn scene (``Scene``), which rebuilds the audio.
 
 The default ranges are near those of TAU-NIGENS Spatial Sound Events 2020: minutes of at most two simultaneous events, half
-of them moving, in rooms of 0.2 to 1 s reverberation time at 6 to 30 dB signal-to-noise ratio.
+of them moving, in rooms of 0.2 to 1 s reverberation time at 6 to 30 dB signal-to-noise ratio. What recordings have besides, the
+disturbances, is off by default. It is drawn from a generator of its own, so that a disturbed scene has the events, the room and
+the noise of the undisturbed one of the same seed.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
 import numpy as np
 
 from .. import geometry
-from ..config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
+from ..config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND, from_json
+from .disturbances import NO_CLASS, Ambience, Channel, DirectionalNoise, Disturbances
+from .microphone import Microphone
+from .rooms import Walls
 
 WALL_MARGIN_M = 0.3  # sources keep this far from every wall
 Range = tuple[float, float]
@@ -23,6 +30,34 @@ _LOWEST = {
     "floor_m": 2.0,
     "height_m": 2.2,  # the receiver stands up to 1.6 m high
     "peak_db": -np.inf,
+    "interferer_level_db": -np.inf,
+    "directional_noise_db": -np.inf,
+    "ambience_db": -np.inf,
+    "direct_loss_db": 0.0,
+    "long_rt60_s": 0.0,
+    "low_decay": 0.1,
+    "high_decay": 0.1,
+    "scattering": 0.0,
+    "microphone_radius_m": 0.0,
+    "capsule_gain_db": 0.0,
+    "capsule_delay_us": 0.0,
+    "channel_noise_db": -np.inf,
+    "low_pass_hz": 500.0,
+}
+_HIGHEST = {"scattering": 1.0, "microphone_radius_m": 0.05, "low_pass_hz": 12000.0}
+# Typical levels against speech, dB, of sources that are as far away
+CLASS_LEVELS_DB = {
+    "alarm": 4.0,
+    "crying baby": 3.0,
+    "crash": 6.0,
+    "barking dog": 6.0,
+    "running engine": 3.0,
+    "female scream": 8.0,
+    "burning fire": -8.0,
+    "footsteps": -8.0,
+    "knocking on door": -2.0,
+    "male scream": 8.0,
+    "piano": 2.0,
 }
 
 
@@ -46,28 +81,97 @@ class SceneConfig:
     height_m: Annotated[Range, "height of the room, m"] = (2.6, 4.0)
     peak_db: Annotated[Range, "peak of the whole scene, dB re full scale"] = (-16.0, -1.0)
     anechoic: Annotated[bool, "direct sound only"] = False
+    even_overlap: Annotated[
+        bool, "polyphonic scenes have 2, 3, .. or max_overlap lanes, drawn evenly, instead of max_overlap"
+    ] = False
+    class_levels: Annotated[float, "share of the typical differences of level between classes, 0 to 1"] = 0.0
+    interferer_share: Annotated[float, "share of the scenes with sounds of no class, from a direction, unlabelled"] = (
+        0.0
+    )
+    interferer_level_db: Annotated[Range, "level of a sound of no class, on the scale of level_db, dB"] = (-14.0, 2.0)
+    interferer_gap_seconds: Annotated[float, "mean pause between two sounds of no class, s, exponential"] = 1.5
+    directional_noise_share: Annotated[float, "share of the scenes with steady noise from one direction"] = 0.0
+    directional_noise_db: Annotated[Range, "level of the events above that noise, dB"] = (6.0, 25.0)
+    ambience_share: Annotated[float, "share of the scenes with several soft distant sources"] = 0.0
+    ambience_sources: Annotated[tuple[int, int], "number of those sources"] = (3, 6)
+    ambience_db: Annotated[Range, "level of the events above all of them, dB"] = (10.0, 30.0)
+    direct_loss_db: Annotated[Range, "loss of the direct sound of an event, whose source is turned away, dB"] = (
+        0.0,
+        0.0,
+    )
+    long_rt60_share: Annotated[float, "share of the scenes with a reverberation time out of long_rt60_s"] = 0.0
+    long_rt60_s: Annotated[Range, "long reverberation time, s"] = (1.0, 2.5)
+    wall_share: Annotated[float, "share of the scenes whose walls absorb by frequency and scatter"] = 0.0
+    low_decay: Annotated[Range, "their reverberation time below 250 Hz, times rt60_s"] = (0.8, 1.6)
+    high_decay: Annotated[Range, "their reverberation time above 4 kHz, times rt60_s"] = (0.35, 0.9)
+    scattering: Annotated[Range, "share of the energy that they scatter at a reflection, 0 to 1"] = (0.0, 0.6)
+    microphone_share: Annotated[float, "share of the scenes recorded by four capsules that are not ideal"] = 0.0
+    microphone_radius_m: Annotated[
+        Range, "their distance from the centre, m; aliasing starts at about 55 / radius Hz; 0: none"
+    ] = (0.004, 0.015)
+    rigid_share: Annotated[float, "share of those microphones that are a rigid sphere, not cardioids in free air"] = (
+        0.25
+    )
+    capsule_gain_db: Annotated[Range, "standard deviation of the gains of the capsules of a microphone, dB"] = (
+        0.0,
+        1.5,
+    )
+    capsule_delay_us: Annotated[Range, "standard deviation of the delays of the capsules, microseconds"] = (0.0, 4.0)
+    channel_noise_share: Annotated[float, "share of those microphones with low-frequency noise of Y, Z and X"] = 0.3
+    channel_noise_db: Annotated[Range, "level of the events above that noise, dB"] = (5.0, 40.0)
+    wrong_gain_share: Annotated[float, "share of the scenes in which the gains of N3D or FuMa were left in"] = 0.0
+    low_pass_share: Annotated[float, "share of the scenes without the highest frequencies"] = 0.0
+    low_pass_hz: Annotated[Range, "where those scenes end, Hz, log-uniform"] = (3500.0, 11000.0)
+    codec_share: Annotated[float, "share of the scenes that went through MP3 or Vorbis"] = 0.0
+
+    @classmethod
+    def disturbed(cls, **changes) -> "SceneConfig":
+        """What recordings have, in ranges for training."""
+        return cls(**(DISTURBED | changes))
 
     def __post_init__(self) -> None:
         if self.seconds < 1 or self.max_overlap < 1:
             raise ValueError(f"a scene needs at least 1 s and 1 lane, not {self.seconds} s and {self.max_overlap}")
-        for name in ("polyphonic_share", "same_class_share", "moving_share"):
+        for name in ("class_levels", *(name for name in vars(self) if name.endswith("_share"))):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} must lie in [0, 1]")
         for name, lowest in _LOWEST.items():
             value = getattr(self, name)
-            if len(value) != 2 or not lowest <= value[0] <= value[1] < np.inf:
-                raise ValueError(f"{name} {value} must be low and high, with {lowest} <= low <= high")
-        if not 0 <= self.gap_seconds < np.inf:
-            raise ValueError(f"gap_seconds {self.gap_seconds} must not be negative")
+            highest = _HIGHEST.get(name, np.inf)
+            if len(value) != 2 or not lowest <= value[0] <= value[1] <= highest or value[1] == np.inf:
+                upper = f" <= {highest}" if highest < np.inf else ""
+                raise ValueError(f"{name} {value} must be low and high, with {lowest} <= low <= high{upper}")
+        for name in ("gap_seconds", "interferer_gap_seconds"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} {getattr(self, name)} must not be negative")
+        if len(self.ambience_sources) != 2 or not 1 <= self.ambience_sources[0] <= self.ambience_sources[1] <= 50:
+            raise ValueError(
+                f"ambience_sources {self.ambience_sources} must be low and high, with 1 <= low <= high <= 50"
+            )
         if not 0 <= self.max_elevation <= 90:
             raise ValueError(f"max_elevation {self.max_elevation} must lie in [0, 90] degrees")
+
+
+DISTURBED: dict[str, float | Range] = {
+    "class_levels": 0.5,
+    "interferer_share": 0.7,
+    "directional_noise_share": 0.5,
+    "ambience_share": 0.3,
+    "direct_loss_db": (0.0, 6.0),
+    "long_rt60_share": 0.1,
+    "wall_share": 0.7,
+    "microphone_share": 0.8,
+    "wrong_gain_share": 0.04,
+    "low_pass_share": 0.1,
+    "codec_share": 0.1,
+}
 
 
 @dataclass(frozen=True)
 class SceneEvent:
     """A sound on its way: a straight line in (azimuth, elevation) at constant distance."""
 
-    class_index: int
+    class_index: int  # NO_CLASS: not labelled
     onset: float  # s
     max_seconds: float  # a longer sound is cut
     azimuth: float  # degrees at the onset
@@ -77,6 +181,7 @@ class SceneEvent:
     distance_m: float
     level_db: float
     seed: int  # of the sound
+    direct_loss_db: float = 0.0  # of the direct sound, as of a source that is turned away
 
     def direction(self, seconds) -> tuple[np.ndarray, np.ndarray]:
         """(azimuth, elevation) in degrees, ``seconds`` after the onset."""
@@ -97,31 +202,71 @@ class Scene:
     peak_db: float
     seed: int  # of the noise and the late reverberation
     events: tuple[SceneEvent, ...]
+    disturbances: Disturbances | None = None
+
+
+def scene_to_json(scene: Scene) -> dict:
+    """A scene as plain JSON values; what is off is left out."""
+    values = asdict(scene)
+    if scene.disturbances is None:
+        del values["disturbances"]
+    for event in [*values["events"], *(values.get("disturbances") or {"interferers": ()})["interferers"]]:
+        if not event["direct_loss_db"]:
+            del event["direct_loss_db"]
+    return json.loads(json.dumps(values))
 
 
 def scene_from_json(values: dict) -> Scene:
     """The scene of a JSON object as ``write_scenes`` writes it, less ``sounds``, which names what it was rendered with.
 
-    ValueError if a field is missing or unknown.
+    ValueError if a field is missing or unknown, or of the wrong type.
     """
     try:
-        events = tuple(SceneEvent(**event) for event in values["events"])
-        lists = {key: tuple(values[key]) for key in ("room_m", "receiver_m")}
-        fields = {key: value for key, value in values.items() if key != "sounds"}
-        return Scene(**(fields | lists | {"events": events}))
-    except (TypeError, KeyError) as error:
+        events = tuple(from_json(SceneEvent, event) for event in values["events"])
+        disturbances = values.get("disturbances")
+        flat = {key: value for key, value in values.items() if key not in ("sounds", "events", "disturbances")}
+        return replace(
+            from_json(Scene, flat | {"events": ()}),
+            events=events,
+            disturbances=None if disturbances is None else disturbances_from_json(disturbances),
+        )
+    except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"this is not a scene: {error}") from error
 
 
-def sample_scene(config: SceneConfig, n_classes: int, rng: np.random.Generator) -> Scene:
-    """Draw a scene. Events never exceed ``max_overlap`` at a time: each lane holds one after the other."""
+def disturbances_from_json(values: dict) -> Disturbances:
+    """TypeError, KeyError or ValueError if a field is missing, unknown or impossible."""
+    kinds = {
+        "noise": DirectionalNoise,
+        "ambience": Ambience,
+        "walls": Walls,
+        "microphone": Microphone,
+        "channel": Channel,
+    }
+    parts = {
+        name: None if value is None else from_json(kinds[name], value)
+        for name, value in values.items()
+        if name != "interferers"
+    }
+    return Disturbances(tuple(from_json(SceneEvent, event) for event in values.get("interferers", ())), **parts)
+
+
+def sample_scene(
+    config: SceneConfig, n_classes: int, rng: np.random.Generator, class_names: Sequence[str] = ()
+) -> Scene:
+    """Draw a scene. Events never exceed ``max_overlap`` at a time: each lane holds one after the other.
+
+    class_names: of the classes, for ``class_levels``.
+    """
     room = np.array([rng.uniform(*config.floor_m), rng.uniform(*config.floor_m), rng.uniform(*config.height_m)])
     receiver = np.array([*(room[:2] * rng.uniform(0.4, 0.6, 2)), rng.uniform(1.2, 1.6)])
     lanes = config.max_overlap if rng.random() < config.polyphonic_share else 1
+    if config.even_overlap and lanes > 2:
+        lanes = int(rng.integers(2, lanes + 1))
     events: list[SceneEvent] = []
     for _ in range(lanes):
         _fill_lane(events, config, n_classes, room, receiver, rng)
-    return Scene(
+    scene = Scene(
         seconds=config.seconds,
         room_m=tuple(room.tolist()),
         receiver_m=tuple(receiver.tolist()),
@@ -131,6 +276,106 @@ def sample_scene(config: SceneConfig, n_classes: int, rng: np.random.Generator) 
         seed=int(rng.integers(2**31)),
         events=tuple(sorted(events, key=lambda e: (e.onset, e.seed))),
     )
+    return _disturb(scene, config, class_names)
+
+
+def _disturb(scene: Scene, config: SceneConfig, class_names: Sequence[str]) -> Scene:
+    """The scene with all that recordings have besides. Each kind has a generator of its own: it is the same with or without
+    the others."""
+    rngs = [np.random.default_rng([scene.seed, kind]) for kind in range(8)]
+    scene = replace(scene, events=_at_levels(scene.events, config, class_names, rngs[0]))
+    if scene.rt60_s and rngs[1].random() < config.long_rt60_share:
+        scene = replace(scene, rt60_s=float(rngs[1].uniform(*config.long_rt60_s)))
+    disturbances = Disturbances(
+        interferers=_interferers(scene, config, rngs[2]),
+        noise=_directional_noise(scene, config, rngs[3]),
+        ambience=_ambience(scene, config, rngs[4]),
+        walls=_walls(config, rngs[5]) if scene.rt60_s else None,
+        microphone=_microphone(config, rngs[6]),
+        channel=_channel(config, rngs[7]),
+    )
+    return scene if disturbances == Disturbances() else replace(scene, disturbances=disturbances)
+
+
+def _at_levels(events, config, class_names, rng) -> tuple[SceneEvent, ...]:
+    """The events at the levels of their classes, their sources turned away."""
+    if not config.class_levels and not any(config.direct_loss_db):
+        return events
+    offsets = [config.class_levels * CLASS_LEVELS_DB.get(name, 0.0) for name in class_names]
+    return tuple(
+        replace(
+            event,
+            level_db=event.level_db + (offsets[event.class_index] if offsets else 0.0),
+            direct_loss_db=float(rng.uniform(*config.direct_loss_db)),
+        )
+        for event in events
+    )
+
+
+def _interferers(scene, config, rng) -> tuple[SceneEvent, ...]:
+    if rng.random() >= config.interferer_share:
+        return ()
+    events: list[SceneEvent] = []
+    ranges = replace(
+        config, level_db=config.interferer_level_db, gap_seconds=config.interferer_gap_seconds, same_class_share=0.0
+    )
+    _fill_lane(events, ranges, 1, np.asarray(scene.room_m), np.asarray(scene.receiver_m), rng)
+    return tuple(replace(event, class_index=NO_CLASS) for event in events)
+
+
+def _directional_noise(scene, config, rng) -> DirectionalNoise | None:
+    if rng.random() >= config.directional_noise_share:
+        return None
+    event = sample_event(
+        replace(config, moving_share=0.0), NO_CLASS, 0.0, config.seconds, scene.room_m, scene.receiver_m, rng
+    )
+    level = float(rng.uniform(*config.directional_noise_db))
+    return DirectionalNoise(event.azimuth, event.elevation, event.distance_m, level, event.seed)
+
+
+def _ambience(scene, config, rng) -> Ambience | None:
+    if rng.random() >= config.ambience_share:
+        return None
+    low, high = config.ambience_sources
+    n = int(rng.integers(low, high + 1))
+    directions = tuple((float(rng.uniform(-180, 180)), float(rng.uniform(-20, 45))) for _ in range(n))
+    return Ambience(directions, float(rng.uniform(*config.ambience_db)), int(rng.integers(2**31)))
+
+
+def _walls(config, rng) -> Walls | None:
+    if rng.random() >= config.wall_share:
+        return None
+    low, high, scattering = (
+        float(rng.uniform(*bounds)) for bounds in (config.low_decay, config.high_decay, config.scattering)
+    )
+    return Walls(low, high, scattering, int(rng.integers(2**31)))
+
+
+def _microphone(config, rng) -> Microphone | None:
+    differs, wrong = rng.random() < config.microphone_share, rng.random() < config.wrong_gain_share
+    values: dict = {"convention": ("n3d", "fuma")[rng.integers(2)]} if wrong else {}
+    if differs:
+        spreads = rng.uniform(*config.capsule_gain_db), rng.uniform(*config.capsule_delay_us)
+        values |= {
+            "radius_m": float(rng.uniform(*config.microphone_radius_m)),
+            "rigid": bool(rng.random() < config.rigid_share),
+            "equalised": bool(rng.random() < 0.5),
+            "gains_db": tuple(rng.normal(0, spreads[0], 4).tolist()),
+            "delays_us": tuple(rng.normal(0, spreads[1], 4).tolist()),
+        }
+        if rng.random() < config.channel_noise_share:
+            level, corner = rng.uniform(*config.channel_noise_db), np.exp(rng.uniform(np.log(40), np.log(400)))
+            values |= {"noise_db": float(level), "noise_hz": float(corner)}
+    return Microphone(**values) if values else None
+
+
+def _channel(config, rng) -> Channel | None:
+    low_pass = coded = None
+    if rng.random() < config.low_pass_share:
+        low_pass = float(np.exp(rng.uniform(*np.log(config.low_pass_hz))))
+    if rng.random() < config.codec_share:
+        coded = str(rng.choice(["mp3", "vorbis"]))
+    return Channel(low_pass, coded, float(rng.uniform(0, 1))) if low_pass or coded else None
 
 
 def _fill_lane(events, config, n_classes, room, receiver, rng) -> None:
