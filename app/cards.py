@@ -51,6 +51,13 @@ PROVENANCE = {
     "scalar": "with their scalar",
 }
 
+SHIPPED_DATA = {  # what the folders hold that are named in the shipped checkpoints; see pretrained/README.md
+    "train-bank": "800 simulated scenes of recorded and procedural sounds",
+    "dense-bank": "300 dense ones of the same recordings",
+    "dense-extra": "120 dense ones of further recordings",
+}
+OTHER_DATA = "names of the folders it was trained on; what they hold is not kept in the checkpoint"
+
 
 def kind_text(model: ModelConfig) -> str:
     """What sort of network it is: "trackwise, 2 tracks", "ACCDOA", "CRNN baseline"."""
@@ -153,11 +160,15 @@ def _further(scores: dict) -> Iterator[tuple[str, str, float]]:
 # Where it is from, and its settings
 
 
-def provenance_table(provenance: dict) -> pd.DataFrame:
-    """Where the weights are from: what, value."""
+def provenance_table(provenance: dict, is_shipped: bool = False) -> pd.DataFrame:
+    """Where the weights are from: what, value. What the data are is known of networks that come with the app (``is_shipped``)."""
     rest = [key for key in provenance if key not in (*PROVENANCE, "train")]
     keys = [key for key in (*PROVENANCE, *rest) if key in provenance][:MOST_ROWS]
     rows = [(PROVENANCE.get(key, cut(str(key))), as_text(provenance[key])) for key in keys]
+    if isinstance(names := provenance.get("data"), list) and names:
+        told = [SHIPPED_DATA.get(name) if is_shipped and isinstance(name, str) else None for name in names]
+        meaning = ", ".join(told) if all(told) else OTHER_DATA
+        rows = [(what, f"{value} ({meaning})" if what == PROVENANCE["data"] else value) for what, value in rows]
     return pd.DataFrame([row for row in rows if row[1]], columns=["what", "value"])
 
 

@@ -22,9 +22,11 @@ st.html(
     "[data-testid=stMultiSelect] [data-tag], [data-testid=stMultiSelect] [data-tag] * {color: inherit}"
     # the light theme's grey of all text in figures has a contrast of 3.7 on white: it takes the page's colour of text
     ".js-plotly-plot text[style*='fill: rgb(128, 132, 149)'] {fill: currentColor !important}"
+    # white on the dark theme's primary colour has one of 1.9
+    "button[data-testid^=stBaseButton-primary]:not(:disabled) {color: light-dark(#FFFFFF, #0E141A)}"
     # what deletes for good is red in both themes
-    "[class*=st-key-destructive_] button {background: #C8321F; border-color: #C8321F; color: #FFFFFF}"
-    "[class*=st-key-destructive_] button:is(:hover, :focus-visible, :active)"
+    "[class*=st-key-destructive_] button[data-testid] {background: #C8321F; border-color: #C8321F; color: #FFFFFF}"
+    "[class*=st-key-destructive_] button[data-testid]:is(:hover, :focus-visible, :active)"
     " {background: #A82718; border-color: #A82718; color: #FFFFFF}</style>"
 )
 

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from app import compute, figure_texts, pit_texts, state, texts, widgets
+from app import compute, pit_texts, state, texts, widgets
 from app.compute import Hearing, Truth
 from app.player import player, scene
 from app.plots import pit, ribbons
@@ -27,7 +27,6 @@ PARTS = {"Sum of both": None, "SED": "sed", "DoA": "doa"}
 COST_TITLES = {None: "SED + DoA", "sed": "SED (nats)", "doa": "DoA (sq. error)"}
 MARKED = {"no PIT": "none", "cPIT": "cpit"}
 SELDNET_LABEL, TRACK_LABEL = "the label in SELDnet format", "the label trackwise"
-CHART = {"displaylogo": False, "doubleClick": "reset"}
 IDENTITY = ("swaps_per_minute", "fragments_per_event", "purity", "duplicate_share")
 
 
@@ -114,7 +113,7 @@ def show_microscope(lab: Lab) -> None:
 
 
 def chart(figure, key: str = FIGURE_KEY) -> None:
-    st.plotly_chart(figure, key=key, config=CHART, alt=figure_texts.of(key))
+    widgets.plot(figure, key)
 
 
 def reversed_tracks(lab: Lab) -> Lab:

@@ -7,39 +7,39 @@ wherever they are used; colour alone never carries the meaning.
 import colorsys
 import zlib
 
-# Mid-tone colours, legible on white and on near-black. Within each class list of DCASE they were spread as far apart as they go
-# for the eye that sees least of each pair: without red, green or blue cones, or with all.
+# Mid-tone colours: a contrast of 3 or more on the dark page, of 2 or more on white. Within each class list of DCASE they were spread
+# as far apart as they go for the eye that sees least of each pair: without red, green or blue cones, or with all.
 CLASS_COLOURS = {
     "alarm": "#D9541B",
     "crying baby": "#D9A0D9",
-    "crash": "#674154",
-    "barking dog": "#7A4108",
+    "crash": "#8D678D",
+    "barking dog": "#8D542E",
     "running engine": "#B38D67",
-    "female scream": "#8D087A",
+    "female scream": "#C62EC6",
     "female speech": "#D97AEC",
     "burning fire": "#ECA01B",
     "footsteps": "#A0B354",
-    "knocking on door": "#54C6A0",
-    "male scream": "#0867B3",
+    "knocking on door": "#7AC6A0",
+    "male scream": "#1B67B3",
     "male speech": "#087AFF",
-    "ringing phone": "#416741",
-    "piano": "#542EB3",
+    "ringing phone": "#41A08D",
+    "piano": "#6741FF",
     "clapping": "#B36767",
-    "laughter": "#C68D1B",
+    "laughter": "#D9A02E",
     "domestic sounds": "#FF7AC6",
     "door, open or close": "#C60841",
     "music": "#6767A0",
     "musical instrument": "#C6542E",
-    "water tap, faucet": "#7A2E67",
-    "bell": "#4141A0",
+    "water tap, faucet": "#8D547A",
+    "bell": "#5454C6",
     "drawer": "#FF8D67",
-    "clear throat": "#2E54D9",
-    "keys drop": "#8D1BA0",
+    "clear throat": "#4154D9",
+    "keys drop": "#B32EB3",
     "speech": "#EC1B67",
-    "keyboard": "#A01B08",
+    "keyboard": "#B3411B",
     "page turn": "#C6A0EC",
-    "cough": "#2E8DEC",
-    "door slam": "#8D2E67",
+    "cough": "#1B8DFF",
+    "door slam": "#A0548D",
 }
 _SYNONYMS = {  # of other class lists, for the same sound
     "knock": "knocking on door",

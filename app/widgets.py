@@ -1,8 +1,8 @@
 """Controls and texts used by several pages."""
 
-import copy
 import html
 import re
+import time
 from collections.abc import Callable
 
 import streamlit as st
@@ -77,11 +77,24 @@ def open_example_of_link() -> None:
             st.session_state[state.CLIP] = example.open()
 
 
+def scroll_to(key: str) -> None:
+    """Bring the container of a key to the top of the window, once, as soon as it stands there."""
+    st.html(
+        "<script>setTimeout(() => {"
+        f"const place = document.querySelector('.st-key-{key}');"
+        "if (place) { place.style.scrollMarginTop = '4.5rem';"
+        " place.scrollIntoView({behavior: 'smooth', block: 'start'}); }"
+        f"}}, 150);  // {time.time_ns()}\n</script>",
+        unsafe_allow_javascript=True,
+    )
+
+
 def class_chips(names: list[str]) -> None:
     """The colours of the classes in view, with their names."""
     chips = "".join(
         f'<span style="display:inline-flex;align-items:center;gap:.4em;white-space:nowrap">'
-        f'<span style="width:.8em;height:.8em;border-radius:.2em;background:{theme.class_colour(name)}"></span>'
+        f'<span style="width:.8em;height:.8em;border-radius:.2em;background:{theme.class_colour(name)};'
+        f'box-shadow:0 0 0 1px {theme.NEUTRAL}"></span>'
         f"{html.escape(name)}</span>"
         for name in names
     )
@@ -99,7 +112,7 @@ TOOLS_PIXELS = 40  # beside a figure, for its tools
 
 def plot(figure, key: str) -> None:
     """A figure that is only looked at. Its tools stand in a column at its right, where they cover neither data nor titles."""
-    figure = copy.deepcopy(figure)
+    figure = type(figure)(figure)  # a copy
     figure.update_layout(modebar_orientation="v", margin_r=max(figure.layout.margin.r or 0, TOOLS_PIXELS))
     st.plotly_chart(figure, key=key, config=PLOTLY, alt=figure_texts.of(key))
 

@@ -12,10 +12,11 @@ from test_app import ROOT, TIMEOUT, only_error, shown
 from test_official import their_state_dict
 from test_shelf import SMALL, as_pth
 
-from app import compute, network_files, shelf, training
+from app import cards, compute, network_files, shelf, training
 from einv2 import checkpoint, headers
 from einv2.config import ModelConfig
 
+REAL = headers.available_models()  # those that are shipped
 HOSTILE = "![x](https://example.org/p.png) <b>x</b>"
 
 
@@ -98,6 +99,18 @@ def test_every_view_of_a_card():
     assert len(charts(app)[0]["data"]) == 4
     assert table(choose(app, "Settings and classes"), 1)["setting"].tolist()[0] == "sample rate"
     assert table(app, 2)["value"].tolist()[0] == "2"
+
+
+def test_what_the_data_were_is_said():
+    known, own = ({"data": names} for names in (["train-bank", "dense-bank"], ["mine"]))
+    (_, said), *_ = cards.provenance_table(known, is_shipped=True).to_numpy().tolist()
+    assert said.startswith("train-bank, dense-bank (800 simulated scenes") and "300 dense ones" in said
+    for table in (cards.provenance_table(known), cards.provenance_table(own, is_shipped=True)):
+        assert "names of the folders it was trained on" in table["value"][0]
+    assert not cards.provenance_table({"data": [[]]}, is_shipped=True).isna().any(axis=None)
+    for name, file in REAL.items():
+        told = cards.provenance_table(headers.read_header(file)["provenance"], is_shipped=True)
+        assert "simulated scenes" in told.set_index("what")["value"]["data"], name
 
 
 def test_an_upload_is_in_every_list_at_once(ours):

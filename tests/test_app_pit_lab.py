@@ -77,6 +77,20 @@ def test_the_walk_needs_no_clip_and_ends_with_what_networks_hear():
 # With a clip
 
 
+def test_the_walk_says_which_clip_it_shows():
+    app = fine(start("Homogeneous overlap", "moving_dog"))
+
+    def said(of) -> str:
+        return " ".join(element.value for element in of).replace("\\", "")
+
+    assert "Shown is the example “Two of a kind”." in said(app.markdown)
+    assert "This part shows the example “Two of a kind” instead." in said(app.sidebar.caption)
+    app.toggle(key="pit_own_clip").set_value(True)
+    fine(app.run())
+    assert "Shown is the open clip, moving_dog.flac." in said(app.markdown)
+    assert "instead" not in said(app.sidebar.caption)
+
+
 def test_the_microscope_shows_costs_choices_and_pulls():
     app = fine(start("Microscope", "moving_dog"))
     (figure,) = figures(app)

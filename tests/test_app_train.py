@@ -10,7 +10,7 @@ from test_app import ROOT, TIMEOUT, only_error
 from test_training import WAIT, two_epochs, until
 from test_training import fake as fake
 
-from app import training, training_speed, userdata
+from app import state, training, training_speed, userdata
 from app.training import FINISHED, RUNNING, STOPPED
 from einv2.systems import SYSTEMS
 
@@ -211,6 +211,14 @@ def test_the_networks_of_a_run_open_in_inspect(full, tiny_checkpoint):
     app = start("Runs")
     app.button(key="train_inspect_mine").click().run()
     assert not app.exception and app.session_state["networks"] == ["mine (best)"]
+    assert "What you open goes through **mine (best)**" in texts_of(app)
+    app.switch_page("views/inspect.py").run()  # where the script is already, and the test follows
+    app.button(key="example_moving_dog").click().run()
+    assert app.multiselect(key="networks").value == ["mine (best)"] and app.get("plotly_chart")
+    app = start("Runs")
+    app.session_state[state.CLIP] = state.examples()[0].open()
+    app.button(key="train_inspect_mine").click().run()
+    assert app.multiselect(key="networks").value == ["mine (best)"] and app.get("plotly_chart")
 
 
 MEASURED = """

@@ -75,6 +75,8 @@ def wait_for_threshold(page, threshold):
 
 def test_example_shows_detections_beside_ground_truth(open_page):
     page = open_page()
+    feet = {round(button.bounding_box()["y"]) for button in page.get_by_role("button", name="Try this example").all()}
+    assert len(feet) == 1  # on one line, though the texts of the cards differ in length
     open_example(page, 0)
     assert trace(page, "detections")["x"] and trace(page, "truth")["x"]
     assert trace(page, "track 1 azimuth")["x"]

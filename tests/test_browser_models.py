@@ -67,7 +67,12 @@ def test_a_network_is_uploaded_renamed_downloaded_and_deleted(models, file, user
         page.get_by_role("button", name="Download", exact=True).click()
     assert download.value.suggested_filename == "mine.safetensors"
     assert Path(download.value.path()).read_bytes() == file.read_bytes()
-    press_in_popover(page, "Delete", "Delete it")
+    press_in_popover(page, "Delete", "Cancel")
+    page.get_by_role("button", name="Delete it").wait_for(state="detached")
+    page.get_by_role("button", name="Delete").click()
+    red = page.get_by_role("button", name="Delete it").evaluate("button => getComputedStyle(button).backgroundColor")
+    assert red == "rgb(200, 50, 31)"
+    page.get_by_role("button", name="Delete it").click()
     page.get_by_text("mine is deleted").wait_for()
     heading(page, "einv2")
     assert not list((user_data / "models").iterdir())
@@ -103,6 +108,8 @@ def test_no_view_is_wider_than_the_window_and_all_words_fit_their_boxes(models, 
         assert overflow <= 0, name
         assert page.locator("[data-testid=stException]").count() == 0, name
     plot = chart(page, "models_architecture")
+    words = "c => [...new Set([...c.querySelectorAll('text')].map(t => getComputedStyle(t).fill))]"
+    assert plot.evaluate(words) == ["rgb(230, 234, 241)" if scheme == "dark" else "rgb(12, 22, 30)"]  # none is grey
     assert plot.evaluate(
         """c => {
             const boxes = [...c.querySelectorAll('.shapelayer path')].map(p => p.getBoundingClientRect());

@@ -135,6 +135,8 @@ def test_a_scene_is_rendered_heard_downloaded_and_opened(composed):
     page = composed()
     render(page)
     page.wait_for_function("() => document.querySelector('audio')?.readyState >= 2")
+    seen = "() => { const top = document.querySelector('.st-key-scene_result h4').getBoundingClientRect().top;"
+    page.wait_for_function(f"{seen} return top > 0 && top < innerHeight / 2 }}")  # it was scrolled to
     assert page.evaluate("document.querySelector('audio').duration") == pytest.approx(10, abs=0.1)
     sizes = {}
     for name in ("Clip (FLAC)", "Truth (CSV)", "Its specification (JSON)"):
@@ -164,6 +166,8 @@ def test_a_random_scene_is_drawn(composed):
 def test_nothing_is_wider_than_the_window(composed, width, scheme):
     page = composed(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 1000})
+    words = page.get_by_role("button", name="Render", exact=True).evaluate("button => getComputedStyle(button).color")
+    assert words == ("rgb(14, 20, 26)" if scheme == "dark" else "rgb(255, 255, 255)")  # on bright and on dark teal
     render(page)
     for view in ("One scene", "Training set"):
         page.get_by_text(view, exact=True).click()

@@ -100,7 +100,7 @@ def test_class_colours_differ_and_carry_legible_text():
     assert len(set(colours)) == len(colours) and set(labels.DCASE2020_CLASSES) <= set(theme.CLASS_COLOURS)
     for colour in [*colours, theme.class_colour("a class of another list")]:
         assert contrast(colour, theme.text_on(colour)) >= 4.5
-        assert contrast(colour, "#FFFFFF") >= 2 and contrast(colour, "#0E141A") >= 2
+        assert contrast(colour, "#FFFFFF") >= 2 and contrast(colour, "#0E141A") >= 3
 
 
 # Linear RGB as it is seen without one kind of cone: Machado, Oliveira and Fernandes 2009, severity 1.

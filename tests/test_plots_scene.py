@@ -25,12 +25,13 @@ def test_the_left_is_left_and_every_place_can_be_chosen():
 
 def test_sources_stand_with_numbers_and_times_or_have_an_arrow():
     figure = scene_map.scene_map(rows(("alarm", 1.0, 2.5, 20, 5, 20, 5), ("piano", 0.0, 4.0, -60, 0, 30, 40)), chosen=1)
-    assert [trace.name for trace in figure.data] == ["places", "way of source 2", "starts"]
-    _, way, starts = figure.data
+    assert [trace.name for trace in figure.data] == ["places", "rim of source 2", "way of source 2", "starts"]
+    _, rim, way, starts = figure.data
+    assert list(rim.x) == list(way.x) and rim.line.width > way.line.width
     assert list(starts.x) == [20, -60] and list(starts.y) == [5, 0]
-    assert list(starts.text) == ["1 · 1.0 to 3.5 s", "<b>2 · 0.0 to 4.0 s</b>"]
+    assert list(starts.text) == ["1 alarm<br>1.0 to 3.5 s", "<b>2 piano<br>0.0 to 4.0 s</b>"]
     assert list(starts.marker.color) == [theme.class_colour("alarm"), theme.class_colour("piano")]
-    assert list(starts.marker.line.width) == [0, 3]
+    assert list(starts.marker.line.width) == [1.5, 3] and starts.textfont.color is None  # the page's
     assert (way.x[0], way.y[0], way.x[-1], way.y[-1]) == (-60, 0, 30, 40)
     assert way.marker.symbol[-1] == "arrow" and way.marker.angleref == "previous"
 
@@ -45,7 +46,7 @@ def test_rows_that_are_not_complete_are_drawn_as_far_as_they_go():
         )
     )
     assert [trace.name for trace in figure.data] == ["places", "starts"]
-    assert list(figure.data[-1].text) == ["1", "2 · 0.0 to 1.0 s"]
+    assert list(figure.data[-1].text) == ["1 alarm", "2 ?<br>0.0 to 1.0 s"]
     assert list(scene_map.scene_map(rows()).data[-1].x) == []
 
 
@@ -75,9 +76,9 @@ def test_labels_do_not_cover_one_another():
     assert len(free) >= 2 and all(text.startswith(str(n)) for n, text in enumerate(starts.text, 1))
     far = rows(*(("alarm", 0.0, 1.0, 50 * n - 125, 0, 50 * n - 125, 0) for n in range(6)))
     texts = list(scene_map.scene_map(far).data[-1].text)
-    assert texts == [f"{n} · 0.0 to 1.0 s" for n in range(1, 7)]
+    assert texts == [f"{n} alarm<br>0.0 to 1.0 s" for n in range(1, 7)]
     many = rows(*(("alarm", 0.0, 1.0, 20 * n - 150, 0, 20 * n - 150, 0) for n in range(scene_map.MOST_TIMES + 1)))
-    assert "s" not in "".join(scene_map.scene_map(many).data[-1].text)
+    assert " s" not in "".join(scene_map.scene_map(many).data[-1].text)
 
 
 def test_the_truth_has_a_lane_for_what_sounds_at_once():

@@ -24,15 +24,15 @@ def scene_map(rows: pd.DataFrame, chosen: int | None = None) -> go.Figure:
 
     rows: a row a source, with class, onset and length (s), and ``WHERE`` in degrees; where a direction's end is NaN it is its start;
     a source without a start is not drawn. chosen: the row that stands out. The first trace is an unseen grid of places, every
-    ``STEP_DEGREES``, for a click to choose; then an arrow for each source that goes somewhere; the last are the starts, with
-    numbers and times.
+    ``STEP_DEGREES``, for a click to choose; then a rim and an arrow for each source that goes somewhere; the last are the starts,
+    with numbers, classes and times.
     """
     figure = go.Figure(_places())
     drawn = [(n, row, _where(row)) for n, row in enumerate(rows.to_dict("records"))]
     drawn = [(n, row, where) for n, row, where in drawn if np.isfinite(where).all()]
     for n, row, where in drawn:
         if where[0] != where[2] or where[1] != where[3]:
-            figure.add_trace(_way(n, row, where, n == chosen))
+            figure.add_traces(_way(n, row, where, n == chosen))
     figure.add_trace(_starts(drawn, chosen, with_times=len(rows) <= MOST_TIMES))
     figure.update_layout(
         height=MAP_HEIGHT,
@@ -88,25 +88,39 @@ def _hover(n: int, row: dict) -> str:
     return "<br>".join([f"{n + 1}: {escape(_name(row))}", *([_span(row)] if _span(row) else [])])
 
 
-def _way(n: int, row: dict, where: np.ndarray, is_chosen: bool) -> go.Scatter:
+def _way(n: int, row: dict, where: np.ndarray, is_chosen: bool) -> tuple[go.Scatter, go.Scatter]:
+    """The rim, without which dark colours are not seen on a dark page, nor light ones on a light page; and the arrow."""
     azimuth, elevation = way_points(*where)
-    bare = len(azimuth) - 1
-    return go.Scatter(
+    bare, width = len(azimuth) - 1, 4 if is_chosen else 2.5
+    rim = go.Scatter(
+        x=azimuth,
+        y=elevation,
+        mode="lines",
+        line=dict(color=theme.NEUTRAL, width=width + 2),
+        hoverinfo="skip",
+        name=f"rim of source {n + 1}",
+    )
+    arrow = go.Scatter(
         x=azimuth,
         y=elevation,
         mode="lines+markers",
-        line=dict(color=theme.class_colour(_name(row)), width=4 if is_chosen else 2.5),
-        marker=dict(symbol=["circle"] * bare + ["arrow"], size=[0] * bare + [15], angleref="previous", opacity=1),
+        line=dict(color=theme.class_colour(_name(row)), width=width),
+        marker=dict(
+            symbol=["circle"] * bare + ["arrow"],
+            size=[0] * bare + [15],
+            angleref="previous",
+            opacity=1,
+            line=dict(color=theme.NEUTRAL, width=[0] * bare + [1]),
+        ),
         hovertemplate=f"{_hover(n, row)}<br>azimuth %{{x:.0f}}°, elevation %{{y:.0f}}°<extra></extra>",
         name=f"way of source {n + 1}",
         **_AS_IT_IS,
     )
+    return rim, arrow
 
 
 def _starts(drawn: list[tuple[int, dict, np.ndarray]], chosen: int | None, with_times: bool) -> go.Scatter:
-    labels = [
-        (f"{n + 1} · {_span(row)}" if with_times and _span(row) else str(n + 1), str(n + 1)) for n, row, _ in drawn
-    ]
+    labels = [_labels(n, row, with_times) for n, row, _ in drawn]
     placed = _placed([(where[0], where[1]) for _, _, where in drawn], labels)
     return go.Scatter(
         x=[float(geometry.wrap_azimuth(where[0])) for _, _, where in drawn],
@@ -115,12 +129,12 @@ def _starts(drawn: list[tuple[int, dict, np.ndarray]], chosen: int | None, with_
         marker=dict(
             size=14,
             color=[theme.class_colour(_name(row)) for _, row, _ in drawn],
-            line=dict(color=theme.NEUTRAL, width=[3 if n == chosen else 0 for n, _, _ in drawn]),
+            line=dict(color=theme.NEUTRAL, width=[3 if n == chosen else 1.5 for n, _, _ in drawn]),
             opacity=1,
         ),
         text=[f"<b>{label}</b>" if n == chosen else label for (n, _, _), (label, _) in zip(drawn, placed)],
         textposition=[position for _, position in placed],
-        textfont=dict(color=theme.NEUTRAL, size=12),
+        textfont_size=12,
         cliponaxis=False,
         customdata=[_hover(n, row) for n, row, _ in drawn],
         hovertemplate="%{customdata}<br>azimuth %{x:.0f}°, elevation %{y:.0f}°<extra></extra>",
@@ -138,17 +152,23 @@ def _span(row: dict) -> str:
     return f"{row['onset']:.1f} to {row['onset'] + row['length']:.1f} s"
 
 
-_POSITIONS = {  # of a text at its point: its middle, in its widths and in degrees
-    "top center": (0.0, 14.0),
-    "bottom center": (0.0, -14.0),
+def _labels(n: int, row: dict, with_times: bool) -> tuple[str, ...]:
+    """Number, class and time of a source, the fullest first."""
+    number, name = str(n + 1), f"{n + 1} {escape(_name(row))}"
+    return (f"{name}<br>{_span(row)}", name, number) if with_times and _span(row) else (name, number)
+
+
+_POSITIONS = {  # of a text at its point: its middle, in its widths and in halves of its height, both with the dot's
+    "top center": (0.0, 1.4),
+    "bottom center": (0.0, -1.4),
     "middle left": (0.62, 0.0),
     "middle right": (-0.62, 0.0),
 }
-_CHARACTER_DEGREES, _TEXT_DEGREES, _DOT_DEGREES = 4.2, 12.0, 8.0
+_CHARACTER_DEGREES, _LINE_DEGREES, _DOT_DEGREES = 5.2, 10.0, 8.0
 
 
-def _placed(points: list[tuple[float, float]], labels: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Text and position of each label, (long, short) in order of preference, at a free place if there is one."""
+def _placed(points: list[tuple[float, float]], labels: list[tuple[str, ...]]) -> list[tuple[str, str]]:
+    """Text and position of each label, its texts in order of preference, at a free place if there is one."""
     taken = [(float(geometry.wrap_azimuth(x)), y, _DOT_DEGREES, _DOT_DEGREES) for x, y in points]
     placed = []
     for n, choices in enumerate(labels):
@@ -163,8 +183,9 @@ def _placed(points: list[tuple[float, float]], labels: list[tuple[str, str]]) ->
 
 def _box(x: float, y: float, text: str, position: str) -> tuple[float, float, float, float]:
     """Middle, width and height, degrees."""
-    width, (across, up) = _CHARACTER_DEGREES * len(text) + 4, _POSITIONS[position]
-    return x + across * (width + _DOT_DEGREES), y + up, width, _TEXT_DEGREES
+    lines, (across, up) = text.split("<br>"), _POSITIONS[position]
+    width, height = _CHARACTER_DEGREES * max(map(len, lines)) + 4, _LINE_DEGREES * len(lines) + 2
+    return x + across * (width + _DOT_DEGREES), y + up * (_DOT_DEGREES + height) / 2, width, height
 
 
 def _is_inside(box: tuple[float, float, float, float]) -> bool:

@@ -25,7 +25,7 @@ def page() -> None:
         return
     if source is None:
         say_broken(names, place)
-        welcome()
+        welcome(names)
         prepare_ahead(names[0])
         return
     from app import clip_view
@@ -68,13 +68,14 @@ def say_broken(names: list[str], place) -> None:
                 widgets.error(error)
 
 
-def welcome() -> None:
+def welcome(names: list[str]) -> None:
     st.title("See what a SELD network hears")
     st.markdown(
         "Open a first-order-ambisonics recording, play it, and see which sounds the network finds, when, and from where: "
         "every output track over time, azimuth and elevation, beside the ground truth if you have it, and where the sound "
         "really comes from. Drop a 4-channel file into the sidebar, or start with an example."
     )
+    st.markdown(f"What you open goes through **{widgets.plain(', '.join(names))}**, which the sidebar lets you change.")
     widgets.choose_example(state.examples())
     st.caption(
         "Channels are W, Y, Z, X in SN3D, as in the DCASE data sets. Azimuth grows counter-clockwise from the front: "

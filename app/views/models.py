@@ -194,7 +194,11 @@ def show(entry: Entry) -> None:
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], key="models_view", required=True, label_visibility="collapsed"
     )
-    shown = {VIEWS[1]: show_scores, VIEWS[2]: show_training, VIEWS[3]: show_settings}
+    shown = {
+        VIEWS[1]: show_scores,
+        VIEWS[2]: functools.partial(show_training, entry.origin == SHIPPED),
+        VIEWS[3]: show_settings,
+    }
     shown.get(view, show_architecture)(card)
 
 
@@ -326,8 +330,8 @@ def show_scores(card: Card) -> None:
         st.dataframe(further, hide_index=True, key="models_further", height="content")
 
 
-def show_training(card: Card) -> None:
-    provenance = cards.provenance_table(card.provenance)
+def show_training(is_shipped: bool, card: Card) -> None:
+    provenance = cards.provenance_table(card.provenance, is_shipped)
     if provenance.empty:
         st.info("Nothing is known of where these weights are from.")
     else:

@@ -27,16 +27,19 @@ def page() -> None:
     with st.sidebar:
         st.subheader("Clip")
         source = opening.choose()
+        place = st.empty()
     section = st.segmented_control(
         "Part", SECTIONS, default=SECTIONS[0], required=True, key="pit_part", label_visibility="collapsed"
     )
     show = {
         SECTIONS[0]: lambda: show_microscope(source),
         SECTIONS[1]: lambda: show_networks(source),
-        SECTIONS[2]: lambda: show_overlap(source),
+        SECTIONS[2]: lambda: show_overlap(source, place),
         SECTIONS[3]: pit_study.show_results,
         SECTIONS[4]: pit_study.show_toy,
     }
+    if source is not None and section in SECTIONS[3:]:
+        place.caption("This part is not about a clip.")
     show[section]()
 
 
@@ -69,14 +72,22 @@ def show_networks(source: Source | None) -> None:
         pit_tabs.show_networks(found)
 
 
-def show_overlap(source: Source | None) -> None:
-    """On the clip that is open, or on the example that was made for it."""
+def show_overlap(source: Source | None, place) -> None:
+    """On the clip that is open, or on the example that was made for it; the page, and ``place`` in the sidebar, say on which."""
     titles = usable({name: (NETWORKS | SELDNET)[name] for name in ("seldnet", "einv2-tpit")})
     if not titles:
         return
-    own = source is not None and st.toggle("Walk through the open clip", key="pit_own_clip", help="Off: an example.")
+    own = source is not None and st.toggle(
+        f"Walk through {widgets.plain(source.name)}, the open clip", key="pit_own_clip", help="Off: the example."
+    )
     if not own:
+        title = f"the example “{overlap_example().title}”"
+        if source is not None:
+            place.caption(f"This part shows {title} instead.")
+        st.markdown(f"Shown is {title}.")
         source = example_source()
+    else:
+        st.markdown(f"Shown is the open clip, {widgets.plain(source.name)}.")
     if (found := analysed(source, titles, own)) is not None:
         pit_tabs.show_overlap(found)
 
@@ -85,9 +96,12 @@ def example_source() -> Source:
     """The same object every time, for what is kept of it."""
     kept = st.session_state.get(state.PIT_EXAMPLE)
     if kept is None:
-        example = next(e for e in state.examples() if e.key == OVERLAP_EXAMPLE)
-        kept = st.session_state[state.PIT_EXAMPLE] = example.open()
+        kept = st.session_state[state.PIT_EXAMPLE] = overlap_example().open()
     return kept
+
+
+def overlap_example() -> state.Example:
+    return next(e for e in state.examples() if e.key == OVERLAP_EXAMPLE)
 
 
 def welcome(what: str) -> None:
@@ -118,7 +132,7 @@ def usable(wanted: dict[str, str]) -> dict[str, str]:
             if not found or model.classes == compute.load_model(next(iter(found))).classes:
                 found[name] = title
             else:
-                st.warning(f"Left out, for its class list is not that of {next(iter(found))}: {name}.")
+                widgets.warning(f"Left out, for its class list is not that of {next(iter(found))}: {name}.")
     if not found:
         st.info("Without these networks there is nothing to show here; the parts above that need none go on.")
     return found

@@ -39,6 +39,8 @@ WRONG = "scenes_wrong"  # the sentence that says why the last order was refused
 ASKED = "scenes_asked"  # the Specification that is to be rendered
 STOPPED = "scenes_stopped"
 SHOWN = "scenes_shown"  # the Specification that was rendered last
+ARRIVED = "scenes_arrived"  # a scene was rendered just now: it is to be seen
+RESULT = "scene_result"  # the place of what was rendered
 BATCH = "scenes_batch"
 FILES = "scenes_files"  # ids of what is in the uploader
 FORGOTTEN = "scenes_forgotten"  # how often all sounds were forgotten: each time there is a new uploader
@@ -115,9 +117,12 @@ def one_scene() -> None:
     found = missing or scenes.problems(specification, {u.sound.sha256: u.samples for u in uploads.values()})
     show_problems(found)
     order(specification, possible=not found)
-    result = render(specification, uploads)
-    if result is not None:
-        show(result, specification)
+    with st.container(key=RESULT):
+        result = render(specification, uploads)
+        if result is not None:
+            show(result, specification)
+    if st.session_state.pop(ARRIVED, False):
+        widgets.scroll_to(RESULT)
 
 
 def choose_beginnings() -> dict[str, Upload]:
@@ -472,6 +477,7 @@ def render(specification: Specification, uploads: dict[str, Upload]) -> Rendered
 def run(specification: Specification, uploads: dict[str, Upload]) -> Rendered | None:
     place = st.empty()
     with place.container():
+        widgets.scroll_to(RESULT)
         bar = st.progress(0.0)
         st.button("Stop", on_click=stop, icon=":material/stop:")
     try:
@@ -484,6 +490,7 @@ def run(specification: Specification, uploads: dict[str, Upload]) -> Rendered | 
     place.empty()
     st.session_state.pop(ASKED, None)
     st.session_state[SHOWN] = specification
+    st.session_state[ARRIVED] = True
     return result
 
 
@@ -500,12 +507,7 @@ def show(result: Rendered, specification: Specification) -> None:
     st.caption("Stereo: two cardioids, to the left and to the right.")
     truth = compute.read_truth(clip, made.classes, made.seconds * labels.LABEL_FRAMES_PER_SECOND)
     widgets.class_chips(sorted({made.classes[c] for c in truth.lanes["class"]}))
-    st.plotly_chart(
-        scene_map.truth_figure(truth.lanes, made.classes, made.seconds),
-        key="scene_truth",
-        alt=figure_texts.of("scene_truth"),
-        config={"displaylogo": False, "doubleClick": "reset"},
-    )
+    widgets.plot(scene_map.truth_figure(truth.lanes, made.classes, made.seconds), "scene_truth")
     open_elsewhere(clip)
     show_downloads(result)
 
