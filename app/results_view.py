@@ -36,6 +36,7 @@ def show(results: Results) -> None:
     seconds = first.clips.n_frames.sum() / LABEL_FRAMES_PER_SECOND
     stems = first.clips.stems
     st.markdown(f"#### {len(stems)} {'clip' if len(stems) == 1 else 'clips'}, {seconds / 60:.1f} minutes")
+    st.caption(widgets.plain(f"{results.class_list[0].upper()}{results.class_list[1:]}."))
     show_notes(results)
     show_scores(results)
     details(results)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pandas as pd
 from app import compute
 from app.state import Source
 from einv2 import audio, datasets, evaluation, labels, metadata
+from einv2.class_lists import ClassList
 from einv2.evaluation import Evaluation
 from einv2.inference import Prediction
 from einv2.metrics import errors
@@ -32,7 +34,7 @@ class Job:
     """What is to be scored.
 
     tables: predictions by the name of their system; networks: names of checkpoints, which need recordings; for tables those add
-    the levels, and something to hear. suffixes: of the recordings' files. classes: a key of ``labels.CLASS_LISTS``, or "auto".
+    the levels, and something to hear. suffixes: of the recordings' files. classes: class names, a value of --classes, or "auto".
     n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth.
     """
 
@@ -41,7 +43,7 @@ class Job:
     networks: tuple[str, ...] = ()
     recordings: Files = field(default_factory=dict)
     suffixes: dict[str, str] = field(default_factory=dict)
-    classes: str = "auto"
+    classes: str | tuple[str, ...] = "auto"
     threshold: float = 0.5
     n_frames: int | None = None
 
@@ -59,18 +61,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Results:
-    """Each system by its name, and by how much every other differs from the first (``evaluation.differences``)."""
+    """Each system by its name, and by how much every other differs from the first (``evaluation.differences``). class_list: what was
+    decided about it, and why."""
 
     job: Job
     systems: dict[str, Evaluation]
     differences: dict[str, dict]
     notes: tuple[str, ...]
+    class_list: str
 
 
 def run(job: Job, progress: Progress) -> Results:
     """Score a job. ``progress`` may raise to stop. ValueError or OSError, one sentence, on what cannot be used."""
     _require_something(job)
-    classes, notes = _classes(job)
+    told, certain = _class_list(job)
+    notes = [] if certain else [NO_CLASS_LIST]
     predictions = _predict(job, _part(progress, 0.0, 0.75))
     tables = job.tables | {name: _as_csv(found.values(), found, job.threshold) for name, found in predictions.items()}
     stems = _common(tables, notes)
@@ -78,12 +83,12 @@ def run(job: Job, progress: Progress) -> Results:
     systems = {}
     for n, (name, files) in enumerate(tables.items()):
         part = _part(progress, 0.8 + 0.2 * n / len(tables), 0.8 + 0.2 * (n + 1) / len(tables))
-        clips = metadata.read_clips({s: files[s] for s in stems}, job.truths, classes, part)
+        clips = metadata.read_clips({s: files[s] for s in stems}, job.truths, told.names, part)
         found = [predictions[name][stem] for stem in clips.stems] if name in predictions else None
         systems[name] = evaluation.evaluate_clips(clips, found, levels, part, job.n_frames)
     first, *others = systems
     differences = {name: evaluation.differences(systems[first], systems[name]) for name in others}
-    return Results(job, systems, differences, tuple(notes))
+    return Results(job, systems, differences, tuple(notes), str(told))
 
 
 def _part(progress: Progress, begin: float, end: float) -> Progress:
@@ -118,23 +123,28 @@ def _require_something(job: Job) -> None:
         )
 
 
-def _classes(job: Job) -> tuple[tuple[str, ...], list[str]]:
-    """The class list that the job's files mean, and what is to be said about it."""
+def _class_list(job: Job) -> tuple[ClassList, bool]:
+    """The class list that the job's files mean, and whether anything told it."""
     lists = {name: compute.load_model(name).classes for name in job.networks}
     if len(set(lists.values())) > 1:
         names = ", ".join(f"{name} ({len(classes)})" for name, classes in lists.items())
         raise ValueError(f"the networks have different class lists: {names}. Score those with the same list together.")
     network = next(iter(lists.values()), None)
-    chosen = labels.CLASS_LISTS.get(job.classes)
+    chosen = None if job.classes == "auto" else datasets.class_list_of_metadata({}, job.classes)[0].names
     if network and chosen and network != chosen:
         raise ValueError(
-            f"the ground truth is to be read with the {len(chosen)} classes of {job.classes}, but the network has "
+            f"the ground truth is to be read with the {len(chosen)} classes that were chosen, but the network has "
             f"{len(network)}, and not the same: choose a network with that list."
         )
-    if network or chosen:
-        return network or chosen, []
-    told = datasets.class_list_of_metadata(job.truths)
-    return labels.CLASS_LISTS[told or "dcase2020"], [] if told else [NO_CLASS_LIST]
+    if network:
+        return ClassList(network, f"the network {next(iter(lists))}"), True
+    return datasets.class_list_of_metadata(job.truths, job.classes, folder=_folder(job.truths))
+
+
+def _folder(files: Files) -> Path | None:
+    """The folder that holds all of these files, unless their contents were given."""
+    paths = [file.parent for file in files.values() if isinstance(file, Path)]
+    return Path(os.path.commonpath(paths)) if paths else None
 
 
 def _predict(job: Job, progress: Progress) -> dict[str, dict[str, Prediction]]:

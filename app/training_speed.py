@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from app.training import ROOT, Order
-from einv2 import audio, data, datasets, labels
+from einv2 import audio, data, datasets
 from einv2.config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig, TrainConfig, from_json, to_json
 from einv2.files import write_json
 
@@ -85,7 +85,7 @@ def measure(order: dict, out: Path) -> Speed:
     rng = np.random.default_rng(config.seed)
     wanted = STEPS * config.batch_size, config.batch_size
     samples = [_sample(*args, rng) for args in zip(clips, chunks, wanted)]
-    classes = labels.CLASS_LISTS[datasets.guess_classes(samples[0])]
+    classes = datasets.class_list(samples[0]).names
     model = dataclasses.replace(model, n_classes=len(classes))
     with tempfile.TemporaryDirectory(prefix="einv2-speed-") as folder:
         roots = [_linked(part, Path(folder) / name) for part, name in zip(samples, ("training", "validation"))]

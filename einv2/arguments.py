@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from . import datasets, dcase_csv, labels
+from . import class_lists, datasets, dcase_csv, labels
 from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig, TrainConfig, field_help
 from .fast import PRECISIONS
 from .inference import OVERLAP_SECONDS
@@ -116,12 +116,14 @@ def _add_predict(sub) -> None:
 def _add_evaluate(sub) -> None:
     sub.add_argument("predictions", metavar="PRED_DIR", help="folder of CSVs")
     sub.add_argument("references", metavar="REF_DIR", help="folder of CSVs with the same stems")
-    sub.add_argument("--metric", choices=[*MEASURES, "all"], default="dcase2020", help="which year's measure, or all")
+    sub.add_argument(
+        "--metric", choices=[*MEASURES, "all"], help=f"which year's measure, or all (default: {MEASURES[0]})"
+    )
     sub.add_argument(
         "--classes",
-        choices=["auto", *sorted(labels.CLASS_LISTS)],
+        metavar="NAMES|FILE|N",
         default="auto",
-        help="class list of the CSVs; auto: told by the names of folders and files",
+        help=f"class list of the CSVs: {class_lists.HELP}; auto: told by {class_lists.FILE_NAME} beside the data, else by the files",
     )
     sub.add_argument(
         "--seconds",
@@ -289,9 +291,9 @@ def _add_train(sub) -> None:
     )
     sub.add_argument(
         "--classes",
-        choices=["auto", *sorted(labels.CLASS_LISTS)],
+        metavar="NAMES|FILE|N",
         default="auto",
-        help="class list of the CSVs; auto: told by the names of folders and files",
+        help=f"class list of the CSVs: {class_lists.HELP}; auto: told by {class_lists.FILE_NAME} beside the data, else by the files",
     )
     sub.add_argument("--data-description", metavar="TEXT", help="what the data are, for the model card")
     for cls in (ModelConfig, FeatureConfig, TrainConfig):

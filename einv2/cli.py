@@ -16,6 +16,7 @@ import torch
 
 from . import audio, checkpoint, datasets, evaluation, headers, inference, inputcheck, labels, metadata
 from .arguments import parser, reading_of
+from .class_lists import ClassList
 from .config import (
     LABEL_FRAMES_PER_SECOND,
     VERSION,
@@ -212,7 +213,14 @@ def models(options) -> int:
 def evaluate(options) -> int:
     """Score a folder of predictions against a folder of ground truth, matched by stem."""
     references = metadata.csv_files(options.references)
-    classes, notes = _classes_of(references, options.classes)
+    told, certain = datasets.class_list_of_metadata(
+        references,
+        options.classes,
+        None if options.metric == "all" else options.metric,
+        options.references,
+        reading_of(options, "reference_"),
+    )
+    classes, notes = told.names, [] if certain else [f"{told}. Choose with --classes if it is another."]
     clips = metadata.read_clips(
         metadata.csv_files(options.predictions),
         references,
@@ -225,7 +233,7 @@ def evaluate(options) -> int:
     notes = [*notes, *clips.notes]
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    wanted = dcase.MEASURES if options.metric == "all" else (options.metric,)
+    wanted = dcase.MEASURES if options.metric == "all" else (options.metric or dcase.MEASURES[0],)
     found = _evaluate_further(clips, options) if options.breakdown or options.errors or options.against else None
     tallies = (
         {measure: found.tallies[measure] for measure in wanted}
@@ -240,7 +248,13 @@ def evaluate(options) -> int:
         )
     )
     reports = {measure: _report(tally, classes, options.intervals) for measure, tally in tallies.items()}
-    report = {"metric": wanted[0], "n_clips": len(clips.stems), **reports[wanted[0]], "notes": notes}
+    report = {
+        "metric": wanted[0],
+        "n_clips": len(clips.stems),
+        "class_list": str(told),
+        **reports[wanted[0]],
+        "notes": notes,
+    }
     if options.metric == "all":
         report["measures"] = reports
     if options.overlap:
@@ -320,16 +334,6 @@ def _levels_of(clips: metadata.Clips, folder: str | None) -> list[np.ndarray | N
     return levels
 
 
-def _classes_of(references: dict[str, Path], name: str) -> tuple[tuple[str, ...], list[str]]:
-    """The class list of a name, or for "auto" the one that the files tell, and a note where they do not."""
-    if name != "auto":
-        return labels.CLASS_LISTS[name], []
-    if told := datasets.class_list_of_metadata(references):
-        return labels.CLASS_LISTS[told], []
-    note = "the files do not tell their class list; taken for that of DCASE 2020 (14 classes), or give --classes."
-    return labels.DCASE2020_CLASSES, [note]
-
-
 def _report(tally: dcase.Tally, classes: tuple[str, ...], with_intervals: bool) -> dict:
     """Scores, those of each class by name, and if asked for their intervals over clips."""
     report = dcase.report(tally.sum())
@@ -344,7 +348,7 @@ _DECIMALS = {"LE": 1}
 
 def _print_scores(report: dict, reports: dict[str, dict]) -> None:
     for measure, scores in reports.items():
-        print(f"{report['n_clips']} clips, {measure}, within 20 degrees")
+        print(f"{report['n_clips']} clips, {measure}, within 20 degrees; {report['class_list']}")
         figures = (f"{k} {_figure(k, v)}" for k, v in scores.items() if k not in ("per_class", "intervals"))
         print("  ".join(figures).replace("  LR", " degrees  LR"))
         for entry in scores["per_class"]:
@@ -451,7 +455,7 @@ def train(options) -> int:
         "validation_parts": options.validation_part,
         "cache": None if options.cache is None else Path(options.cache),
     }
-    model, features, config, classes = _fitted_to_data(options, chosen)
+    model, features, config, told = _fitted_to_data(options, chosen)
     provenance = {
         "code": f"EINV2 Studio {VERSION}",
         "data": options.data_description or [Path(d).name for d in options.data],
@@ -459,6 +463,7 @@ def train(options) -> int:
         "arguments": " ".join(_without_paths((model, features, config))),
         **({"init": options.init.name} if options.init else {}),
         "parts": {"training": options.train_part, "validation": options.validation_part},
+        "class_list": str(told),
     }
     run = training.train(
         [Path(d) for d in options.data],
@@ -466,7 +471,7 @@ def train(options) -> int:
         model,
         features,
         config,
-        classes=classes,
+        classes=told.names,
         validation_dirs=[Path(d) for d in options.validation],
         resume=options.resume,
         provenance=provenance,
@@ -483,19 +488,19 @@ def train(options) -> int:
     return 0
 
 
-def _fitted_to_data(options, chosen: dict) -> tuple[ModelConfig, FeatureConfig, TrainConfig, tuple[str, ...]]:
+def _fitted_to_data(options, chosen: dict) -> tuple[ModelConfig, FeatureConfig, TrainConfig, ClassList]:
     """The configurations and the class list, where they were not given told by the training clips."""
     model, features, config = (_config_from(cls, options) for cls in (ModelConfig, FeatureConfig, TrainConfig))
     require_compatible(model, features)
     split = dict(chosen, share=config.validation_share, seed=config.seed)
     clips, _ = datasets.split_clips(options.data, options.validation, **split)
-    classes = labels.CLASS_LISTS[datasets.guess_classes(clips) if options.classes == "auto" else options.classes]
+    told = datasets.class_list(clips, options.classes)
     if options.n_classes is None:
-        model = dataclasses.replace(model, n_classes=len(classes))
+        model = dataclasses.replace(model, n_classes=len(told.names))
     if options.n_tracks is None:
-        events = datasets.largest_overlap(clips, classes)
+        events = datasets.largest_overlap(clips, told.names)
         model = dataclasses.replace(model, n_tracks=min(max(events, model.n_tracks), MAX_TRACKS))
-    return model, features, config, classes
+    return model, features, config, told
 
 
 def _without_paths(configs) -> list[str]:

@@ -26,10 +26,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
-from . import labels, metadata
+from . import class_lists, labels, metadata
+from .class_lists import ClassList, is_class_file
+from .dcase_csv import USUAL, Reading
 from .files import below
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".ogg")
@@ -176,7 +179,7 @@ def _tables(root: Path) -> dict[str, dict[Path | str, list[Path]]]:
     tables: dict[str, dict[Path | str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for folder in _folders(root, "metadata"):
         ending = folder.name.removeprefix("metadata")
-        for path in below(folder, ".csv"):
+        for path in [p for p in below(folder, ".csv") if not is_class_file(p)]:
             place = path.relative_to(folder).with_suffix("")
             keys: set[tuple[str, Path | str]] = {(ending, place), (ending, path.stem), (_ANY, path.stem)}
             for where, key in keys:
@@ -245,65 +248,136 @@ def _listed(roots) -> str:
 # Classes and tracks
 
 
-def guess_classes(clips: Sequence[Clip]) -> str:
-    """The name in ``labels.CLASS_LISTS`` of the class list that clips are annotated with.
+def class_list(clips: Sequence[Clip], asked: str | Sequence[str] = "auto") -> ClassList:
+    """The class list that clips are annotated with, and what told it.
 
-    Told by the header of 2019, the distances of 2023 and 2024, the names that each year gives to folders and clips, and the
-    largest class index. ValueError, one sentence with the choices, where these do not agree on one list.
+    asked: a value of --classes or the names themselves; "auto": told by a file of class names in a data set
+    (``class_lists.file_in``), else by the files, as ``class_list_of_metadata`` says, and by the names of folders and clips.
+    ValueError, one sentence with the choices, where these do not agree on one list.
     """
-    years: set[str | None] = set()
-    largest = -1
-    for clip in clips:
-        if year := _year_at_once(clip):
-            years.add(year)
-            continue
-        table = labels.read_csv(clip.metadata, range(labels.MOST_CLASSES))
-        largest = max(largest, table["class"].max() if len(table) else -1)
-        years.add(_year_of_layout(clip) or ("dcase2023" if table["distance"].notna().any() else None))
-    if (fitting := _fitting_list(years, largest)) is None:
-        choices = ", ".join(f"{year} ({len(names)})" for year, names in labels.CLASS_LISTS.items())
-        raise ValueError(
-            f"the class list of {_listed(dict.fromkeys(c.root for c in clips))} is not clear from the files, "
-            f"with class indices up to {largest}: choose it with --classes, one of {choices}."
-        )
-    return fitting
+    if asked != "auto":
+        return _asked(asked)
+    told: dict[tuple[str, ...], str] = {}
+    files: dict[str, tuple[Path, bytes]] = {}
+    for root in dict.fromkeys(clip.root for clip in clips):
+        of_root = [clip for clip in clips if clip.root == root]
+        if found := class_lists.of_folders(root, *_folders(root, "metadata"), *{c.metadata.parent for c in of_root}):
+            told.setdefault(found.names, found.source)
+        elif (root / "scenes").is_dir():  # what ``simulate`` wrote before it wrote a class file
+            told.setdefault(labels.DCASE2020_CLASSES, "the scenes that simulate wrote")
+        else:
+            files |= {str(clip.metadata): (clip.place, clip.metadata.read_bytes()) for clip in of_root}
+    found, what = _decided(told, files), _listed(dict.fromkeys(clip.root for clip in clips))
+    return found if isinstance(found, ClassList) else _refuse_unclear(what, found)
 
 
-def class_list_of_metadata(files: Mapping[str, Path | bytes]) -> str | None:
-    """The name in ``labels.CLASS_LISTS`` for metadata without audio, by stem; None where the files leave a choice.
+def class_list_of_metadata(
+    files: Mapping[str, Path | bytes],
+    asked: str | Sequence[str] = "auto",
+    measure: str | None = None,
+    folder: str | Path | None = None,
+    reading: Reading = USUAL,
+) -> tuple[ClassList, bool]:
+    """The class list of metadata without audio, by stem, and what told it; False beside it where nothing did: then it is that of
+    DCASE 2020.
 
-    Told as in ``guess_classes``, of file contents by the stem alone.
+    asked: as for ``class_list``; "auto": told by a file of class names in ``folder`` or the folder above it; by the class names
+    in the files; by the names that each year gives to folders and clips, the header of 2019, the distances of 2023 to 2025; by
+    the largest class index, where only one known list has so many; by the ``measure`` that was asked for. ValueError, one
+    sentence, where no known list fits.
     """
-    contents = {stem: file if isinstance(file, bytes) else file.read_bytes() for stem, file in files.items()}
-    paths = [Path(stem) if isinstance(file, bytes) else file.with_suffix("") for stem, file in files.items()]
-    of_2019 = {stem for stem, content in contents.items() if _HEADER_2019 in content.partition(b"\n")[0].lower()}
-    years = {_year_of_path(path) for path in paths if path.name not in of_2019} | ({"dcase2019"} if of_2019 else set())
-    indexed = {stem: content for stem, content in contents.items() if stem not in of_2019}
-    return _fitting_list(years, metadata.largest_class(indexed))
+    if asked != "auto":
+        return _asked(asked), True
+    told: dict[tuple[str, ...], str] = {}
+    if folder is not None and (kept := class_lists.of_folders(*_folders_of_list(Path(folder)))):
+        return kept, True
+    read = {stem: file if isinstance(file, bytes) else file.read_bytes() for stem, file in files.items()}
+    places = {stem: Path(stem) if isinstance(file, bytes) else file.with_suffix("") for stem, file in files.items()}
+    found = _decided(told, {stem: (places[stem], content) for stem, content in read.items()}, measure, reading)
+    if isinstance(found, ClassList):
+        return found, True
+    if found.conflict or labels.DCASE2020_CLASSES not in found.fitting:
+        _refuse_unclear(str(folder or "the files"), found)
+    return ClassList(labels.DCASE2020_CLASSES, "nothing in the files, so that of DCASE 2020 is taken"), False
 
 
-def _fitting_list(years: set[str | None], largest: int) -> str | None:
-    """The first year of the one class list of these years (of all, where none is told) that has the index ``largest``."""
-    told = {labels.CLASS_LISTS[year] for year in years if year is not None}
-    first_years = {names: year for year, names in reversed(labels.CLASS_LISTS.items())}
-    fitting = [first_years[names] for names in told or first_years if len(names) > largest]
-    return fitting[0] if len(told) <= 1 and len(fitting) == 1 else None
+@dataclass(frozen=True)
+class _Unclear:
+    """What is known where no class list was told: the known lists that would fit, and the evidence of the files, with the class names
+    in them. conflict: files tell more than one list, or one that does not fit."""
+
+    fitting: tuple[tuple[str, ...], ...]
+    evidence: metadata.ClassEvidence
+    names: tuple[str, ...]
+    conflict: bool = False
 
 
-def _year_at_once(clip: Clip) -> str | None:
-    """The year that needs no look at the whole annotation: what ``simulate`` writes, and files with the header of 2019."""
-    if (clip.root / "scenes").is_dir():
-        return "dcase2020"
-    return _year_of_header(clip.metadata)
+def _asked(asked: str | Sequence[str]) -> ClassList:
+    if isinstance(asked, str):
+        return ClassList(class_lists.parse(asked), f"--classes {asked}")
+    return ClassList(tuple(asked), "choice")
 
 
-def _year_of_header(file: Path) -> str | None:
-    with file.open("rb") as opened:
-        return "dcase2019" if _HEADER_2019 in opened.readline().lower() else None
+def _folders_of_list(folder: Path) -> list[Path]:
+    """Where the class file of a folder of CSVs may lie: there, above it, and beside metadata_dev."""
+    folder = folder.resolve()
+    above = [folder, folder.parent]
+    return [*above, folder.parent.parent] if folder.parent.name.startswith("metadata") else above
 
 
-def _year_of_layout(clip: Clip) -> str | None:
-    return _year_of_path(clip.place)
+def _decided(
+    told: Mapping[tuple[str, ...], str],
+    files: Mapping[str, tuple[Path, bytes]],
+    measure: str | None = None,
+    reading: Reading = USUAL,
+) -> ClassList | _Unclear:
+    """The one list of what was told already and of what files, (place, content) by name, tell."""
+    told = dict(told)
+    evidence = metadata.class_evidence({name: content for name, (_, content) in files.items()}, reading)
+    names = tuple(sorted({name for found in evidence.names.values() for name in found}))
+    of_2019 = {name for name, (_, content) in files.items() if _HEADER_2019 in content.partition(b"\n")[0].lower()}
+    if of_2019 and _has(labels.DCASE2019_CLASSES, names):
+        told.setdefault(labels.DCASE2019_CLASSES, "the header and the class names of 2019")
+    years = {name: _year_of_path(place) for name, (place, _) in files.items() if name not in of_2019}
+    for year in filter(None, years.values()):
+        told.setdefault(labels.CLASS_LISTS[year], "the names of folders and files")
+    if any(name in years and years[name] is None for name in evidence.ranged):
+        told.setdefault(labels.DCASE2022_CLASSES, "the distances in the files")
+    largest = evidence.largest
+    known = [k for k in dict.fromkeys(labels.CLASS_LISTS.values()) if len(k) > largest and _has(k, names)]
+    if len(told) == 1 and (only := next(iter(told))) and len(only) > largest and _has(only, names):
+        return ClassList(only, told[only])
+    if told:
+        return _Unclear(tuple(k for k in known if k in told or len(told) == 1), evidence, names, True)
+    if len(known) == 1:
+        by = "the class names in the files" if names else f"the largest class index, {largest}"
+        return ClassList(known[0], by)
+    if (of_measure := labels.CLASS_LISTS.get(measure or "")) in known and of_measure is not None:
+        return ClassList(of_measure, f"the measure {measure}")
+    return _Unclear(tuple(known), evidence, names)
+
+
+def _has(known: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a class list has all of these names."""
+    return not names or class_lists.has(known, names)
+
+
+def _refuse_unclear(what: str, unclear: _Unclear) -> NoReturn:
+    """ValueError with the choices that would do."""
+    known = ", ".join(f"{y} ({len(k)})" for y, k in labels.CLASS_LISTS.items() if k in unclear.fitting)
+    largest, place = unclear.evidence.largest, unclear.evidence.place
+    n = max(largest + 1, len(unclear.names), 1)
+    named = f'"{",".join(unclear.names)}"' if unclear.names else f"{n} for {n} classes without names"
+    where = f" ({place})" if place else ""
+    seen = (
+        f"the class names {', '.join(unclear.names[:4])}" if unclear.names else f"class indices up to {largest}{where}"
+    )
+    raise ValueError(
+        f"the class list of {what} is not clear from the files, with {seen}: "
+        + (f"choose it with --classes, one of {known}; or, for classes of your own, " if known else "give ")
+        + f"--classes {named}, or --classes FILE with one name a line, or put that file into the data folder as "
+        f"{class_lists.FILE_NAME}."
+    )
 
 
 def _year_of_path(path: Path) -> str | None:

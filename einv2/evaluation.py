@@ -1,5 +1,6 @@
 """Everything that is measured of one system on a set of clips, for the command line and the pages alike."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import labels, metadata
+from . import datasets, labels, metadata
+from .class_lists import ClassList
 from .inference import Prediction
 from .metadata import Clips
 from .metrics import breakdown, dcase, errors, identity, intervals, probabilities, tracks
@@ -96,17 +98,42 @@ def evaluate(
     estimate: pd.DataFrame | str | Path,
     reference: pd.DataFrame | str | Path,
     measures: str | Sequence[str] = "dcase2020",
-    classes: Sequence[str] = labels.DCASE2020_CLASSES,
+    classes: str | Sequence[str] = "auto",
 ) -> dict[str, Any]:
     """The scores of one clip by the measure of one year, as ``metrics.dcase.evaluate`` gives them; of several: {measure: scores}.
 
     estimate, reference: event tables (see ``einv2.labels``; ``Prediction.events`` gives one), frame tables, or CSV files. classes:
-    the names that their class indices mean. ValueError on anything else, or an unknown measure.
+    the names that their class indices mean, or a value of --classes (``class_lists.parse``); "auto": told by the reference, as
+    ``python -m einv2 evaluate`` does. Each entry of ``per_class`` names its "class", and "class_list" says what was decided.
+    ValueError on anything else, or an unknown measure.
     """
     asked = (measures,) if isinstance(measures, str) else measures
-    found = dcase.tallies(_frames(estimate, classes), _frames(reference, classes), len(classes), asked)
+    told = _class_list(reference, classes, asked)
+    found = dcase.tallies(_frames(estimate, told.names), _frames(reference, told.names), len(told.names), asked)
     reports = {measure: dcase.report(tally) for measure, tally in found.items()}
+    for scores in reports.values():
+        scores["per_class"] = [{"class": name} | entry for name, entry in zip(told.names, scores["per_class"])]
+        scores["class_list"] = str(told)
     return reports[measures] if isinstance(measures, str) else reports
+
+
+def _class_list(reference: pd.DataFrame | str | Path, asked: str | Sequence[str], measures: Sequence[str]) -> ClassList:
+    """The class list of one clip: asked for, or told by its reference and by the measures, where they are of one list."""
+    lists = {labels.CLASS_LISTS.get(measure) for measure in measures}
+    measure = measures[0] if len(lists) == 1 else None
+    if isinstance(reference, pd.DataFrame):
+        files: dict[str, Path | bytes] = {"reference": _as_csv(_frames(reference, ()))}
+        folder = None
+    else:
+        files = {Path(reference).stem: Path(reference)}
+        folder = Path(reference).parent
+    return datasets.class_list_of_metadata(files, asked, measure, folder)[0]
+
+
+def _as_csv(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    labels.write_csv(table, buffer, "dcase2024" if table["distance"].notna().any() else "dcase2020")
+    return buffer.getvalue()
 
 
 def _frames(side: pd.DataFrame | str | Path, classes: Sequence[str]) -> pd.DataFrame:

@@ -63,6 +63,7 @@ CLASS_LISTS = {
     "dcase2022": DCASE2022_CLASSES,
     "dcase2023": DCASE2022_CLASSES,
     "dcase2024": DCASE2022_CLASSES,
+    "dcase2025": DCASE2022_CLASSES,
 }
 FRAME_COLUMNS = ("frame", "class", "track", "azimuth", "elevation", "distance")
 
@@ -408,7 +409,8 @@ def _require_classes(index: np.ndarray, lines: np.ndarray, n_classes: int, name:
     if (outside := (index < 0) | (index >= n_classes)).any():
         row = int(np.argmax(outside))
         raise ValueError(
-            f"{name}: class {index[row]:g} on line {lines[row]}, but the class list has {n_classes} (0 to {n_classes - 1})"
+            f"{name}: class {index[row]:g} on line {lines[row]}, but the class list has {n_classes} (0 to {n_classes - 1}); "
+            f"choose a longer one: --classes {index[row] + 1:g}, or names of your own"
         )
 
 

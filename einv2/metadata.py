@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from . import dcase_csv, geometry, labels
+from .class_lists import is_class_file
 from .config import LABEL_FRAME_MS
 from .dcase_csv import POLAR, USUAL, Reading
 from .files import below
@@ -55,11 +56,11 @@ class Clips:
 
 
 def csv_files(folder: str | Path) -> dict[str, Path]:
-    """Stem to file of all CSVs below a folder. ValueError, one sentence, if there are none, or two with one stem."""
+    """Stem to file of all CSVs below a folder but class files. ValueError, one sentence, if there are none, or two with one stem."""
     if not Path(folder).is_dir():
         raise ValueError(f"{folder} is no folder: give the one that the CSV files lie in.")
     found: dict[str, Path] = {}
-    for path in below(folder, ".csv"):
+    for path in [p for p in below(folder, ".csv") if not is_class_file(p)]:
         if (other := found.setdefault(path.stem, path)) != path:
             raise ValueError(
                 f"{other} and {path} have the same stem, by which files are matched; give one folder of them."
@@ -130,18 +131,46 @@ def tidied(clips: Clips) -> Clips:
     return replace(clips, estimate=estimate, reference=reference)
 
 
-def largest_class(files: Mapping[str, Path | bytes]) -> int:
-    """The largest class index in many CSVs, -1 without rows; those that name their classes are not looked at."""
-    contents = [_bytes(file) for file in files.values()]
-    names = [_name(stem, file) for stem, file in files.items()]
-    tables, done = _read_plain(contents, labels.MOST_CLASSES)
-    largest = max((int(t["class"].max()) for t in tables if len(t)), default=-1)
+@dataclass(frozen=True)
+class ClassEvidence:
+    """What many CSVs say of their classes. largest: class index, -1 without any; place: the file and line that have it. names:
+    the class names in those that name them, by stem. ranged: stems of the others that have distances."""
+
+    largest: int
+    place: str
+    ranged: frozenset[str]
+    names: dict[str, frozenset[str]]
+
+
+def class_evidence(files: Mapping[str, Path | bytes], reading: Reading = USUAL) -> ClassEvidence:
+    """Read for their classes alone. ValueError, one sentence, if a file is no table."""
+    stems, contents = [*files], [_bytes(file) for file in files.values()]
+    said = [_name(stem, file) for stem, file in files.items()]
+    tables, done = _read_plain(contents, labels.MOST_CLASSES) if reading == USUAL else ([], set())
+    largest = {int(n): int(k) for t in tables for n, k in t.groupby("clip", as_index=False)["class"].max().to_numpy()}
+    ranged = {stems[n] for t in tables for n in t["clip"][t["distance"].notna()].unique()}
+    names: dict[str, frozenset[str]] = {}
     for n in {*range(len(contents))} - done:
-        written = dcase_csv.parse(dcase_csv.decode(contents[n], names[n]), names[n])
-        indices = written.rows.get("class") if written is not None else None
-        if indices is not None and len(indices) and pd.api.types.is_numeric_dtype(indices):
-            largest = max(largest, int(indices.max()))
-    return largest
+        written = dcase_csv.parse(dcase_csv.decode(contents[n], said[n]), said[n], reading)
+        if written is None:
+            continue
+        rows = written.rows
+        if "class" in rows and pd.api.types.is_numeric_dtype(rows["class"]):
+            largest |= {n: int(rows["class"].max())} if len(rows) else {}
+            if "distance" in rows and (rows["distance"] > 0).any():
+                ranged.add(stems[n])
+        else:
+            names[stems[n]] = frozenset(rows["class" if "class" in rows else "name"].astype(str))
+    first = max(largest, key=largest.__getitem__, default=None)
+    place = "" if first is None else f"{Path(said[first]).name}{_line_of(largest[first], contents[first], reading)}"
+    return ClassEvidence(-1 if first is None else largest[first], place, frozenset(ranged), names)
+
+
+def _line_of(index: int, content: bytes, reading: Reading) -> str:
+    """ ", line N" with the first line that has this class index."""
+    written = dcase_csv.parse(dcase_csv.decode(content, ""), "", reading)
+    assert written is not None
+    return f", line {written.lines[int((written.rows['class'] == index).to_numpy().argmax())]}"
 
 
 def read_many(files: Mapping[str, Path | bytes], classes) -> pd.DataFrame:

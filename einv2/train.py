@@ -283,6 +283,8 @@ def _describe(run: Run, training: data.ChunkSet, validation: data.ChunkSet, log)
             f"({chunks.dropped / max(chunks.total, 1):.1%}) had more simultaneous events than {run.model.n_tracks} tracks"
         )
     log(f"{run.model.n_tracks} tracks, {run.model.n_classes} classes: {', '.join(run.classes)}")
+    if "class_list" in run.provenance:
+        log(run.provenance["class_list"])
     log(
         f"{sum(p.numel() for p in run.network.parameters()):,} parameters, {run.fabric.device}, processes: "
         f"{run.fabric.world_size}, {distributed.resolve_precision(run.train.precision)}"

@@ -204,7 +204,7 @@ def test_systems_without_a_clip_in_common():
     [
         ({"x": "1,0,0,0,0\n"}, "no prediction has the stem of a ground truth"),
         ({"a": "not a table\n"}, "a.csv: line 1 has 1 column"),
-        ({"a": "1,99,0,0,0\n", "b": ""}, "a.csv: class 99 on line 1"),
+        ({"a": "1,99,0,0,0\n", "b": ""}, "class indices up to 99 (a.csv, line 1)"),
     ],
 )
 def test_what_cannot_be_scored_is_said_in_one_sentence(truths, says):

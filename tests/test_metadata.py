@@ -198,6 +198,15 @@ def test_progress_may_stop_it():
         metadata.read_clips({"a": b""}, {"a": b""}, CLASSES, stop)
 
 
-def test_largest_class():
-    assert metadata.largest_class({"a": b"1,9,0,0,0\n", "b": b""}) == 9
-    assert metadata.largest_class({"b": b""}) == -1
+def test_class_evidence():
+    """The largest index and where it stands, who has distances, and who names classes."""
+    files = {
+        "a": b"1,3,0,0,0\n4,9,0,0,0\n",
+        "b": b"1,3,0,0,0,120\n",
+        "c": b"",
+        "d": b"sound_event_recording,start_time,end_time,ele,azi,dist\nknock,0,1,0,0,1\n",
+    }
+    found = metadata.class_evidence(files)
+    assert (found.largest, found.place, found.ranged) == (9, "a.csv, line 2", {"b"})
+    assert found.names == {"d": {"knock"}}
+    assert metadata.class_evidence({"b": b""}) == metadata.ClassEvidence(-1, "", frozenset(), {})
