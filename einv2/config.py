@@ -216,6 +216,9 @@ class TrainConfig:
         float, "FilterAugment: random smooth filter over the mel bands, up or down, dB; 0 for none"
     ] = 0.0
     shift_bins: Annotated[int, "widest shift along the mel bands, up or down, bands; 0 for none"] = 0
+    average_decay: Annotated[
+        float, "the weights validated and kept are a moving average over the steps, each worth so much less; 0 for none"
+    ] = 0.0
     precision: Annotated[str, "fp32, bf16, or auto: bf16 where the processor multiplies it natively"] = "auto"
     validation_share: Annotated[float, "share of the clips held out when no validation folder is given, 0 to 1"] = 0.05
     seed: Annotated[int, "of everything drawn: weights, order, augmentation"] = 2020
@@ -230,6 +233,8 @@ class TrainConfig:
         for name in ("warmup_share", "sed_weight", "validation_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} must lie in [0, 1]")
+        if not 0 <= self.average_decay < 1:
+            raise ValueError(f"average_decay {self.average_decay} must lie in [0, 1)")
         for name in (
             "patience",
             "weight_decay",

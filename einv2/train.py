@@ -27,6 +27,7 @@ from typing import cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -65,6 +66,12 @@ class Run:
     mean: torch.Tensor
     std: torch.Tensor
     curve: list[dict] = field(default_factory=list)  # one record an epoch finished
+    average: AveragedModel | None = None  # of the network's weights over the steps
+
+    @property
+    def kept(self) -> torch.nn.Module:
+        """The network that is validated and kept: with the averaged weights, if there are any."""
+        return self.network if self.average is None else self.average.module
 
     @property
     def epoch(self) -> int:
@@ -204,9 +211,32 @@ def _start(fabric, out, model, features, config, classes, training, provenance, 
         network.load_state_dict(state["network"])
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
+    average = _average(network, config.average_decay)
+    if average is not None and "average" in state:
+        average.load_state_dict(state["average"])
     mean, std = (state[name].to(fabric.device) for name in ("mean", "std"))
     curve = json.loads(state["curve"])
-    return Run(out, model, features, config, classes, provenance, fabric, network, forward, optimizer, mean, std, curve)
+    return Run(
+        out,
+        model,
+        features,
+        config,
+        classes,
+        provenance,
+        fabric,
+        network,
+        forward,
+        optimizer,
+        mean,
+        std,
+        curve,
+        average,
+    )
+
+
+def _average(network: torch.nn.Module, decay: float) -> AveragedModel | None:
+    """The moving average of a network's weights and batch statistics (Polyak averaging), which begins as the network."""
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
 
 
 def _stored(out: Path, settings: dict) -> dict | None:
@@ -337,6 +367,8 @@ def train_step(run: Run, batch: augment.Sample, rng: np.random.Generator, n: int
     run.fabric.backward(weighted[0])
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), CLIP_NORM)
     run.optimizer.step()
+    if run.average is not None:
+        run.average.update_parameters(run.network)
     return values
 
 
@@ -366,7 +398,7 @@ def _set_learning_rate(run: Run, share: float) -> None:
 @torch.inference_mode()
 def validate(run: Run, chunks: data.ChunkSet) -> dict:
     """Losses and scores on a validation set, chunk by chunk in order; the same on every process."""
-    run.network.eval()
+    run.kept.eval()
     plan, size = chunks.plan(None), run.train.batch_size
     plans = [plan[i : i + size] for i in range(0, len(plan), size)]
     mine = plans[run.fabric.global_rank :: run.fabric.world_size]
@@ -381,7 +413,7 @@ def validate(run: Run, chunks: data.ChunkSet) -> dict:
 def _predict(run: Run, batch: augment.Sample) -> tuple[float, np.ndarray | None, np.ndarray]:
     """Loss, probabilities (B, T, M, K) and directions (B, T, M, 3) of a batch."""
     batch = run.fabric.to_device(batch)
-    output = run.network(((batch.features - run.mean) / run.std).contiguous(memory_format=torch.channels_last))
+    output = run.kept(((batch.features - run.mean) / run.std).contiguous(memory_format=torch.channels_last))
     loss = seld_losses(output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight).total.item()
     sed, doa = as_tracks(output, run.model)
     return loss, None if sed is None else sed.cpu().numpy(), doa.cpu().numpy()
@@ -449,9 +481,7 @@ def to_checkpoint(run: Run) -> Checkpoint:
     provenance = run.provenance | {"train": to_json(run.train), "epochs_done": run.epoch}
     scores = {"validation": run.curve[-1]} if run.curve else {}
     statistics = (run.mean.cpu(), run.std.cpu())
-    return Checkpoint(
-        run.network, run.model, run.features, run.classes, *statistics, provenance, scores, list(run.curve)
-    )
+    return Checkpoint(run.kept, run.model, run.features, run.classes, *statistics, provenance, scores, list(run.curve))
 
 
 def _save(run: Run, better: bool) -> None:
@@ -467,6 +497,8 @@ def _save(run: Run, better: bool) -> None:
         "std": run.std,
         "curve": json.dumps(run.curve),
     }
+    if run.average is not None:
+        state["average"] = run.average.state_dict()
     content = io.BytesIO()
     torch.save(state, content)
     write_bytes(run.out / "state.pt", content.getbuffer())

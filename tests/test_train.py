@@ -383,6 +383,29 @@ def test_one_cycle():
     assert (np.diff(rates[:21]) > 0).all() and (np.diff(rates[20:]) < 0).all()
 
 
+def test_averaged_weights_are_validated_kept_and_resumed(scenes, tmp_path):
+    config = dataclasses.replace(CONFIG, average_decay=0.5, epochs=2)
+    whole = run(scenes, tmp_path / "whole", config)
+    run(scenes, tmp_path / "parts", config, should_stop=stop_after(whole.average.n_averaged.item() - 1))
+    resumed = run(scenes, tmp_path / "parts", config, resume=True)
+    assert without_seconds(resumed.curve) == without_seconds(whole.curve)
+    kept = checkpoint.load(tmp_path / "parts" / "last.safetensors").network.state_dict()
+    averaged = whole.average.module.state_dict()
+    for name, values in kept.items():
+        torch.testing.assert_close(values, averaged[name], msg=name)
+    assert not torch.equal(kept["tracks.0.sed_head.weight"], whole.network.state_dict()["tracks.0.sed_head.weight"])
+
+
+def test_the_average_of_the_weights_is_what_its_name_says():
+    network = torch.nn.Linear(1, 1, bias=False)
+    average = train._average(network, 0.75)
+    for value in (4.0, 8.0, 0.0):
+        torch.nn.init.constant_(network.weight, value)
+        average.update_parameters(network)
+    assert average.module.weight.item() == pytest.approx(0.75 * (0.75 * 4 + 0.25 * 8))
+    assert train._average(network, 0.0) is None
+
+
 def test_a_run_may_begin_with_the_weights_and_statistics_of_a_checkpoint(scenes, finished, tmp_path):
     parent = finished.out / "last.safetensors"
     still = dataclasses.replace(CONFIG, epochs=1, learning_rate=1e-12)

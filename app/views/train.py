@@ -58,8 +58,9 @@ LABELS = {
     "gain_db": "Gain (± dB)",
     "filter_db": "Filter (± dB)",
     "shift_bins": "Shift (bands)",
+    "average_decay": "Weight average (decay)",
 }
-AT_MOST_ONE = {"warmup_share", "sed_weight"}
+AT_MOST_ONE = {"warmup_share", "sed_weight", "average_decay"}
 CHOICES = {"schedule": ("one-cycle", "steps"), "precision": ("auto", "fp32", "bf16")}
 COLUMNS = ("loss", "validation_loss", *curves.SCORES)
 STATES = {
