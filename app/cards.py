@@ -142,19 +142,19 @@ def further_table(scores: dict) -> pd.DataFrame:
         for title, meaning, value in _further(scores[test]):
             found.setdefault((title, meaning), {})[cut(test.replace("_", " "))] = value
     rows = [{"measure": title} | values | {"what it is": meaning} for (title, meaning), values in found.items()]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna("–")
 
 
-def _further(scores: dict) -> Iterator[tuple[str, str, float]]:
+def _further(scores: dict) -> Iterator[tuple[str, str, str]]:
     overlap = scores.get("overlap") if isinstance(scores.get("overlap"), dict) else {}
     for key in OVERLAPS:
         value = number(overlap[key].get("found")) if isinstance(overlap.get(key), dict) else None
         if value is not None:
             what = "of such frames of 100 ms, those in which every event is found: right class, at most 20° off"
-            yield f"found, {OVERLAP_TEXTS[key]} (%)", what, round(100 * value, 1)
+            yield f"found, {OVERLAP_TEXTS[key]} (%)", what, f"{100 * value:z.1f}"
     for key, (title, scale, meaning) in FURTHER.items():
         if (value := number(scores.get(key))) is not None:
-            yield title, meaning, round(scale * value, 1)
+            yield title, meaning, f"{scale * value:z.1f}"
 
 
 # Where it is from, and its settings

@@ -89,9 +89,13 @@ def test_a_shipped_network_has_a_card_and_cannot_be_changed():
     assert len(app.get("download_button")) == 1
 
 
-def test_every_view_of_a_card():
+def test_every_view_of_a_card(tmp_path, tiny_checkpoint):
+    tiny_checkpoint.scores["validation"]["swap_rate"] = -0.0
+    checkpoint.save(tiny_checkpoint, tmp_path / "pretrained" / "einv2.safetensors")
     app = start()
     scores = table(choose(app, "Scores"), 1)
+    further = app.table[0].value
+    assert further.index.tolist() == ["track swaps \\(%\\)"] and further.iloc[0, 0] == "0\\.0"
     assert scores.to_dict("records") == [
         {"measured on": "validation", "ER": "0.50", "F (%)": "25.0", "LE (°)": "–", "LR (%)": "–", "SELD": "–"}
     ]

@@ -173,6 +173,7 @@ def test_runs_are_listed_compared_and_deleted(full):
     table = app.dataframe[0].value
     assert set(table["run"]) == {"one", "two"} and set(table["epochs"]) == {"3 of 3"}
     assert {"started", "resumed"} <= set(table) and "–" not in set(table["resumed"])  # both were
+    assert app.multiselect(key="train_compared").value == ["two", "one"]
     app.multiselect(key="train_compared").set_value(["one", "two"]).run()
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
     assert {trace["name"] for trace in figure["data"]} == {"one", "two"} and len(figure["data"]) == 12

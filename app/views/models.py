@@ -38,7 +38,7 @@ def page() -> None:
     if wrong := st.session_state.pop(WRONG, None):
         widgets.error(wrong)
     if not entries:
-        st.error(widgets.MODELS_MISSING)
+        st.error(widgets.MODELS_MISSING, icon=":material/error:")
         return
     entry = choose(entries)
     show(entry)
@@ -97,7 +97,7 @@ def show_problems(table: pd.DataFrame) -> None:
     if "problem" not in table:
         return
     problems = table["problem"].dropna()
-    with st.expander(f"Files that cannot be used: {len(problems)}", icon=":material/warning:"):
+    with st.expander(f"Files that cannot be used: {len(problems)}", icon=":material/error:"):
         for said in problems:
             st.markdown(f"- {widgets.plain(said)}")
 
@@ -327,7 +327,7 @@ def show_scores(card: Card) -> None:
     further = cards.further_table(card.scores)
     if not further.empty:
         st.markdown("**What the scores do not say**")
-        st.dataframe(further, hide_index=True, key="models_further", height="content")
+        st.table(further.rename(columns=widgets.plain).map(widgets.plain).set_index("measure"))
 
 
 def show_training(is_shipped: bool, card: Card) -> None:

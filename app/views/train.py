@@ -585,14 +585,14 @@ def minute_of(moment: float | None) -> str:
 
 def compare() -> None:
     runs = {run.name: run for run in training.runs()}
-    with_curve = [name for name, run in runs.items() if run.records]
-    if not with_curve:
+    if not any(run.records for run in runs.values()):
         st.markdown("No run has finished an epoch yet.")
         return
-    chosen = st.multiselect("Runs", with_curve, with_curve[:2], max_selections=MAX_COMPARED, key="train_compared")
-    if chosen:
-        figure = curves.curves({name: runs[name].records for name in chosen}, COLUMNS, columns=3)
-        widgets.plot(figure, "train_compared_curves")
+    chosen = st.multiselect("Runs", list(runs), list(runs)[:2], max_selections=MAX_COMPARED, key="train_compared")
+    if drawn := {name: runs[name].records for name in chosen if runs[name].records}:
+        widgets.plot(curves.curves(drawn, COLUMNS, columns=3), "train_compared_curves")
+    if waiting := [name for name in chosen if name not in drawn]:
+        st.caption(f"Without an epoch yet: {widgets.plain(', '.join(waiting))}.")
     st.caption(
         "After each epoch, on the validation clips; DCASE 2020 measures. Runs compare where they validate on the same clips. "
         + " ".join(f"{key}: {texts.SCORES[key]}" for key in curves.SCORES)
