@@ -10,23 +10,25 @@ from app import html_page, texts
 from app.plots import measures
 from einv2.evaluation import Evaluation
 from einv2.metrics.errors import KINDS
+from einv2.metrics.intervals import METHODS
 
 MOST_EVENTS = 500  # of each system
 MOST_CLIPS = 20
 Systems = Mapping[str, Evaluation]
 
 
-def html(systems: Systems, differences: Mapping[str, dict] | None = None) -> str:
+def html(systems: Systems, differences: Mapping[str, dict] | None = None, method: str = METHODS[0]) -> str:
     """The page. systems: by name, at least one and at most ``len(measures.SYSTEM_COLOURS)``, of one class list.
 
-    differences: by name of the others, ``evaluation.differences`` of the first and that one. All names and notes are escaped.
+    differences: by name of the others, ``evaluation.differences`` of the first and that one. method: of all intervals. All
+    names and notes are escaped.
     ValueError if there are no systems, too many of them, or such as do not have the same classes.
     """
     _check(systems)
     return html_page.page(
         _title(systems),
         _opening(systems),
-        _scores(systems, differences),
+        _scores(systems, differences, method),
         _outcomes(systems),
         _conditions(systems),
         _directions(systems),
@@ -66,17 +68,21 @@ def _clips(n: int) -> str:
     return f"{n:,} clip{'' if n == 1 else 's'}"
 
 
-def _scores(systems: Systems, differences: Mapping[str, dict] | None) -> str:
+def _scores(systems: Systems, differences: Mapping[str, dict] | None, method: str) -> str:
     scores = {name: evaluation.scores for name, evaluation in systems.items()}
-    intervals = texts.INTERVALS if any(_has_intervals(s) for s in scores.values()) else texts.ONE_CLIP
+    intervals = (
+        f"{texts.INTERVALS} {texts.METHODS[method]}"
+        if any(_has_intervals(s) for s in scores.values())
+        else texts.ONE_CLIP
+    )
     figures = [
-        html_page.figure(f"years-{k}", measures.years(scores, k), f"{k}. {texts.SCORES[k]}")
+        html_page.figure(f"years-{k}", measures.years(scores, k, method), f"{k}. {texts.SCORES[k]}")
         for k in ("F", "LE", "LR", "ER", "SELD")
     ]
     return html_page.section(
         "Scores",
         html_page.paragraph(texts.WHY_THE_YEARS_DIFFER),
-        _score_table(scores),
+        _score_table(scores, method),
         html_page.paragraph(intervals),
         _difference_tables(next(iter(systems)), differences or {}),
         html_page.bullets(texts.MEASURES.values()),
@@ -241,10 +247,10 @@ def _definitions() -> str:
 # Tables of scores
 
 
-def _score_table(scores: Mapping[str, Mapping[str, dict]]) -> str:
+def _score_table(scores: Mapping[str, Mapping[str, dict]], method: str) -> str:
     names = _score_names(scores)
     rows = [
-        [measure.removeprefix("dcase"), name, *(_score_cell(found[measure], k) for k in names)]
+        [measure.removeprefix("dcase"), name, *(_score_cell(found[measure], k, method) for k in names)]
         for measure in next(iter(scores.values()))
         for name, found in scores.items()
     ]
@@ -256,8 +262,8 @@ def _score_names(scores: Mapping[str, Mapping[str, dict]]) -> list[str]:
     return [k for k in texts.SCORES if k in present]
 
 
-def _score_cell(found: dict, score: str) -> tuple[str, str]:
-    bounds = found["intervals"].get("jackknife", {}).get(score, (None, None))
+def _score_cell(found: dict, score: str, method: str) -> tuple[str, str]:
+    bounds = found["intervals"].get(method, {}).get(score, (None, None))
     return texts.number(score, found.get(score)), _bounds(score, *bounds)
 
 

@@ -1,5 +1,6 @@
 """What the Evaluate page shows of its results: scores of all years, breakdowns, and the errors behind each figure."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,7 @@ from einv2.metrics.intervals import METHODS
 from einv2.metrics.tracks import OVERLAPS
 
 SHOWN_EVENTS = 2000
-ENOUGH_CLIPS = 10  # for the jackknife, which assumes nearly normal scores
+FEW_CLIPS = 10  # fewer than these, and intervals say little
 GROUPINGS = {
     "class": "Class",
     "polyphony": "Events at once",
@@ -38,8 +39,9 @@ def show(results: Results) -> None:
     st.markdown(f"#### {len(stems)} {'clip' if len(stems) == 1 else 'clips'}, {seconds / 60:.1f} minutes")
     st.caption(widgets.plain(f"{results.class_list[0].upper()}{results.class_list[1:]}."))
     show_notes(results)
-    show_scores(results)
-    details(results)
+    method = choose_method(results)
+    show_scores(results, method)
+    details(results, method)
 
 
 def show_notes(results: Results) -> None:
@@ -53,23 +55,30 @@ def show_notes(results: Results) -> None:
             st.markdown("\n".join(f"- {widgets.plain(note)}" for note in notes))
 
 
+def choose_method(results: Results) -> str:
+    """How intervals are computed, on the page and in what is exported."""
+    if len(next(iter(results.systems.values())).clips.stems) < 2:
+        return METHODS[0]
+    said = " ".join([texts.INTERVALS, *(f"{method.capitalize()}: {texts.METHODS[method]}" for method in METHODS)])
+    return st.segmented_control(
+        "95 % intervals over clips",
+        METHODS,
+        default=METHODS[0],
+        key="evaluate_intervals",
+        required=True,
+        help=said,
+        persist_state="session",
+    )
+
+
 @st.fragment
-def show_scores(results: Results) -> None:
+def show_scores(results: Results, method: str) -> None:
     """One system: a row for each year. Several: a row for each system and difference, by the measure of a chosen year."""
     n_clips = len(next(iter(results.systems.values())).clips.stems)
-    left, right = st.columns(2)
-    method = "jackknife" if n_clips >= ENOUGH_CLIPS else "bootstrap"
-    if n_clips > 1:
-        method = left.segmented_control(
-            "95 % intervals over clips",
-            METHODS,
-            default=method,
-            key="evaluate_intervals",
-            required=True,
-            help=texts.INTERVALS,
-        )
     if len(results.systems) > 1:
-        measure = right.selectbox("Measure", list(YEARS), format_func=YEARS.get, key="evaluate_year")
+        measure = st.selectbox(
+            "Measure", list(YEARS), format_func=YEARS.get, key="evaluate_year", persist_state="session"
+        )
         rows = system_rows(results, measure, method)
     else:
         (evaluation,) = results.systems.values()
@@ -82,19 +91,21 @@ def show_scores(results: Results) -> None:
         for column, score in zip(st.columns(2), ("F", "LE")):
             with column:
                 plot(measures.years(scores, score, method), f"years_{score}")
-    few = f"{n_clips} clips are few: the intervals say little. " if 1 < n_clips < ENOUGH_CLIPS else ""
+    few = f"{n_clips} clips are few: the intervals say little. " if 1 < n_clips < FEW_CLIPS else ""
     st.caption(f"{few if n_clips > 1 else texts.ONE_CLIP + ' '}{texts.WHY_THE_YEARS_DIFFER}")
     with st.expander("What each year counts, and the command that gives the same"):
         st.markdown("\n".join(f"- {text}" for text in texts.MEASURES.values()))
         n_frames = results.job.n_frames
         seconds = "" if n_frames is None else f" --seconds {n_frames / LABEL_FRAMES_PER_SECOND:g}"
-        st.code(f"python -m einv2 evaluate PRED_DIR REF_DIR --metric all --intervals{seconds}", language="bash")
+        st.code(
+            f"python -m einv2 evaluate PRED_DIR REF_DIR --metric all --intervals {method}{seconds}", language="bash"
+        )
 
 
 def system_rows(results: Results, measure: str, method: str) -> list[dict]:
     rows = [{"system": name, **score_texts(e.scores[measure], method)} for name, e in results.systems.items()]
     first = next(iter(results.systems))
-    for name, differences in results.differences.items():
+    for name, differences in results.differences[method].items():
         change = {k: difference_text(k, d) for k, d in differences[measure].items()}
         rows.append({"system": f"{name} minus {first}", **change})
     return rows
@@ -117,7 +128,7 @@ def with_bounds(key: str, value: float | None, low: float | None, high: float | 
 
 
 @st.fragment
-def details(results: Results) -> None:
+def details(results: Results, method: str) -> None:
     """Everything below the scores; choosing in it runs this part only."""
     name = next(iter(results.systems))
     if len(results.systems) > 1:
@@ -130,7 +141,7 @@ def details(results: Results) -> None:
         "Tracks": show_tracks,
         "Probabilities": show_probabilities,
         "Clips": show_clips,
-        "Export": show_export,
+        "Export": functools.partial(show_export, method=method),
     }
     view = st.segmented_control("View", list(views), default="Errors", key="evaluate_view", required=True)
     views[view or "Errors"](results, name)
@@ -438,17 +449,17 @@ def event_table(results: Results, shown: pd.DataFrame, key: str) -> None:
         st.switch_page("views/inspect.py")
 
 
-def show_export(results: Results, name: str) -> None:
+def show_export(results: Results, name: str, method: str) -> None:
     evaluation = results.systems[name]
     stem = "evaluation" if len(results.systems) == 1 else f"evaluation_{name}"
     downloads = {
         "Report (HTML, one file)": (
-            lambda: report.html(results.systems, results.differences),
+            lambda: report.html(results.systems, results.differences[method], method),
             "evaluation.html",
             "text/html",
         ),
-        "All measures (JSON)": (lambda: scoring.as_json(results), "evaluation.json", "application/json"),
-        "Scores of all years (CSV)": (lambda: scoring.scores_csv(results), "scores.csv", "text/csv"),
+        "All measures (JSON)": (lambda: scoring.as_json(results, method), "evaluation.json", "application/json"),
+        "Scores of all years (CSV)": (lambda: scoring.scores_csv(results, method), "scores.csv", "text/csv"),
         "Error events (CSV)": (lambda: scoring.events_csv(evaluation), f"{stem}_errors.csv", "text/csv"),
         "Breakdowns (CSV)": (lambda: scoring.breakdowns_csv(results), "breakdowns.csv", "text/csv"),
         "Events and tracks (CSV)": (lambda: scoring.identity_csv(evaluation), f"{stem}_tracks.csv", "text/csv"),
@@ -459,5 +470,5 @@ def show_export(results: Results, name: str) -> None:
         )
     st.caption(
         "The report opens in any browser without a network. The JSON is that of `python -m einv2 evaluate PRED_DIR REF_DIR "
-        "--metric all --breakdown --json FILE`, a system each."
+        f"--metric all --breakdown --json FILE`, a system each. Intervals are by the {method}, as chosen above."
     )

@@ -19,6 +19,7 @@ from einv2.class_lists import ClassList
 from einv2.evaluation import Evaluation
 from einv2.inference import Prediction
 from einv2.metrics import errors
+from einv2.metrics.intervals import METHODS
 
 Files = Mapping[str, Path | bytes]  # stem to a file, or to its content
 Progress = Callable[[float, str], None]
@@ -61,12 +62,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Results:
-    """Each system by its name, and by how much every other differs from the first (``evaluation.differences``). class_list: what was
-    decided about it, and why."""
+    """Each system by its name; for each method of intervals by how much every other differs from the first
+    (``evaluation.differences``). class_list: what was decided about it, and why."""
 
     job: Job
     systems: dict[str, Evaluation]
-    differences: dict[str, dict]
+    differences: dict[str, dict[str, dict]]
     notes: tuple[str, ...]
     class_list: str
 
@@ -87,7 +88,10 @@ def run(job: Job, progress: Progress) -> Results:
         found = [predictions[name][stem] for stem in clips.stems] if name in predictions else None
         systems[name] = evaluation.evaluate_clips(clips, found, levels, part, job.n_frames)
     first, *others = systems
-    differences = {name: evaluation.differences(systems[first], systems[name]) for name in others}
+    differences = {
+        method: {name: evaluation.differences(systems[first], systems[name], method) for name in others}
+        for method in METHODS
+    }
     return Results(job, systems, differences, tuple(notes), str(told))
 
 
@@ -252,21 +256,24 @@ def _behind_confusion(result: Evaluation, true: str, heard: str) -> pd.DataFrame
 # Export
 
 
-def as_json(results: Results) -> bytes:
+def as_json(results: Results, method: str = METHODS[0]) -> bytes:
+    """Everything but the events; the intervals of the differences are by ``method``, those of the scores by all."""
     systems = {name: result.report() for name, result in results.systems.items()}
-    return json.dumps({"systems": systems, "differences": results.differences}, indent=1).encode()
+    found = {"systems": systems, "differences": results.differences[method], "intervals_method": method}
+    return json.dumps(found | {"class_list": results.class_list}, indent=1).encode()
 
 
-def scores_csv(results: Results) -> bytes:
-    """A row for each system, measure and score, with its jackknife interval."""
+def scores_csv(results: Results, method: str = METHODS[0]) -> bytes:
+    """A row for each system, measure and score, with its interval, if there is one, and the method of that."""
     rows = []
     for name, result in results.systems.items():
         for measure, scores in result.scores.items():
-            bounds = scores["intervals"].get("jackknife", {})
+            bounds = scores["intervals"].get(method, {})
             for key in (k for k in scores if k not in ("per_class", "intervals")):
                 low, high = bounds.get(key, (None, None))
                 rows.append(
                     {"system": name, "measure": measure, "score": key, "value": scores[key], "low": low, "high": high}
+                    | {"interval": method if bounds else ""}
                 )
     return pd.DataFrame(rows).to_csv(index=False).encode()
 

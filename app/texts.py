@@ -63,10 +63,12 @@ MEASURES = {
     "dcase2024": "2024: each instance counts in each frame of 0.1 s instead of each second; a class that is never found is left out of "
     "the mean LE; distances, where both sides give them, must be right too.",
 }
-INTERVALS = (
-    "95 % intervals say how far a score would move with other clips of the same sort; those of scores are by the jackknife over "
-    "clips, as in the challenge's official code, those of differences by the bootstrap over clips."
-)
+INTERVALS = "95 % intervals say how far a score, or the difference of two systems, would move with other clips of the same sort."
+METHODS = {
+    "bootstrap": "They are by the bootstrap over clips: clips are drawn anew 2000 times, with replacement.",
+    "jackknife": "They are by the jackknife over clips, as in the challenge's official code, cut to what a score can be. It assumes "
+    "that scores are nearly normal, which those of few clips are not.",
+}
 DIFFERENCES = "With 95 % intervals over clips; ✱ where the interval leaves out 0, which tells the systems apart."
 ONE_CLIP = "Intervals over clips need at least two clips."
 
@@ -123,7 +125,7 @@ DEFINITIONS = {
 FIGURES = {
     "timeline": "Filled segments and dots are the network's, outlines and thin lines the ground truth; colours are classes. Behind the "
     "azimuths: where the sound comes from, without the network.",
-    "years": "The scores by the measure of each year; the lines are 95 % intervals over clips (jackknife).",
+    "years": "The scores by the measure of each year; the lines are 95 % intervals over clips.",
     "outcomes": "To the right, what became of the reference's frames, adding up to 100 %; to the left, what is in the system only, as "
     "a share of the same frames.",
     "clips": "The same for the clips of lowest F, 20 at most.",

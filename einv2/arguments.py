@@ -2,9 +2,10 @@
 
 import argparse
 import dataclasses
+import itertools
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from . import class_lists, datasets, dcase_csv, labels
@@ -12,6 +13,7 @@ from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig, TrainCo
 from .fast import PRECISIONS
 from .inference import OVERLAP_SECONDS
 from .metrics.dcase import MEASURES
+from .metrics.intervals import METHODS
 from .systems import SCALE_NAMES, SYSTEMS, TABLES
 
 
@@ -62,6 +64,14 @@ def parser(functions: Mapping[str, Callable]) -> argparse.ArgumentParser:
         sub.set_defaults(command=function)
         _ADDERS[name](sub)
     return main
+
+
+def parse(functions: Mapping[str, Callable], arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line. A plain ``--intervals`` may stand before folders, which are not its method."""
+    given = [*arguments, ""]
+    plain = (a == "--intervals" and b not in METHODS for a, b in itertools.pairwise(given))
+    whole = [f"{a}={METHODS[0]}" if bare else a for a, bare in zip(arguments, plain)]
+    return parser(functions).parse_args(whole)
 
 
 def _add_json(sub) -> None:
@@ -133,7 +143,15 @@ def _add_evaluate(sub) -> None:
         help="score S seconds of every clip; the official code of 2020 and 2021 takes 60. Without it, up to the last event of the "
         "ground truth, as the official code from 2022 on",
     )
-    sub.add_argument("--intervals", action="store_true", help="95 %% confidence intervals over clips, too")
+    sub.add_argument(
+        "--intervals",
+        nargs="?",
+        choices=METHODS,
+        const=METHODS[0],
+        metavar="METHOD",
+        help="95 %% confidence intervals over clips, too, and their method, of --against too: bootstrap, or the official "
+        "scripts' jackknife, cut to what a score can be (without METHOD: bootstrap; the JSON holds both)",
+    )
     sub.add_argument(
         "--breakdown",
         action="store_true",

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from . import audio, checkpoint, datasets, evaluation, headers, inference, inputcheck, labels, metadata
-from .arguments import parser, reading_of
+from .arguments import parse, reading_of
 from .class_lists import ClassList
 from .config import (
     LABEL_FRAMES_PER_SECOND,
@@ -34,7 +34,7 @@ from .metrics import dcase, intervals, tracks
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
-    options = parser(COMMANDS).parse_args(arguments)
+    options = parse(COMMANDS, sys.argv[1:] if arguments is None else arguments)
     try:
         return options.command(options)
     except (ValueError, OSError) as error:
@@ -247,7 +247,7 @@ def evaluate(options) -> int:
             n_frames=options.n_frames,
         )
     )
-    reports = {measure: _report(tally, classes, options.intervals) for measure, tally in tallies.items()}
+    reports = {measure: _report(tally, classes, options.intervals is not None) for measure, tally in tallies.items()}
     report = {
         "metric": wanted[0],
         "n_clips": len(clips.stems),
@@ -255,6 +255,8 @@ def evaluate(options) -> int:
         **reports[wanted[0]],
         "notes": notes,
     }
+    if options.intervals:
+        report["intervals_method"] = options.intervals
     if options.metric == "all":
         report["measures"] = reports
     if options.overlap:
@@ -291,7 +293,7 @@ def _report_further(found: evaluation.Evaluation, references: dict[str, Path], o
         for note in other.notes:
             print(f"note: {options.against}: {note}", file=sys.stderr)
         others = evaluation.evaluate_clips(other, n_frames=options.n_frames)
-        report["differences"] = evaluation.differences(others, found)
+        report["differences"] = evaluation.differences(others, found, options.intervals or intervals.METHODS[0])
         _print_differences(report["differences"], options)
     return report
 
@@ -356,8 +358,9 @@ def _print_scores(report: dict, reports: dict[str, dict]) -> None:
                 f"  {entry['class']:20s} F {entry['F']:.3f}  LE {_figure('LE', entry['LE']):>5s}  LR {entry['LR']:.3f}"
             )
             print(f"{line}  ({entry['n_reference']} {'frames' if measure == 'dcase2024' else 's'})")
-        for method, bounds in scores.get("intervals", {}).items():
-            print(f"95 % interval over clips, {method}:")
+        if method := report.get("intervals_method"):
+            bounds = scores["intervals"][method]
+            print(f"95 % intervals over clips, {method}:")
             print(f"  {'  '.join(f'{k} {_figure(k, a)} to {_figure(k, b)}' for k, (a, b) in bounds.items())}")
     if "overlap" in report:
         print("frames in which all events are found, right class and within 20 degrees, of those with")
@@ -383,7 +386,8 @@ def _print_breakdown(found: evaluation.Evaluation) -> None:
 
 
 def _print_differences(differences: dict, options) -> None:
-    print(f"{options.predictions} minus {options.against}, with 95 % intervals over clips (paired bootstrap)")
+    method = options.intervals or intervals.METHODS[0]
+    print(f"{options.predictions} minus {options.against}, with 95 % intervals over clips ({method}, clips paired)")
     for measure, scores in differences.items():
         figures = (
             f"{k} {_figure(k, d['value'])} ({_figure(k, d['low'])} to {_figure(k, d['high'])})"

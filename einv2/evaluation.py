@@ -182,9 +182,11 @@ def evaluate_clips(
     )
 
 
-def differences(first: Evaluation, second: Evaluation) -> dict[str, dict[str, dict]]:
+def differences(
+    first: Evaluation, second: Evaluation, method: str = intervals.METHODS[0]
+) -> dict[str, dict[str, dict]]:
     """Second minus first for each measure and score: {"value", "low", "high"}, low to high being the 95 % interval over clips by
-    bootstrap, None with fewer than two clips. ValueError if the clips are not the same."""
+    a method of ``metrics.intervals``, None with fewer than two clips. ValueError if the clips are not the same."""
     if first.clips.stems != second.clips.stems:
         raise ValueError("two systems are compared on the same clips, and these two have other stems")
     found = {}
@@ -192,7 +194,7 @@ def differences(first: Evaluation, second: Evaluation) -> dict[str, dict[str, di
         a, b = first.scores[measure], second.scores[measure]
         shared = [k for k in tally.sum().scores() if k in b]
         enough = len(first.clips.stems) > 1
-        bounds = intervals.differences(tally, second.tallies[measure]) if enough else {}
+        bounds = intervals.differences(tally, second.tallies[measure], method) if enough else {}
         values = {k: None if None in (a[k], b[k]) else b[k] - a[k] for k in shared}
         bounds = {k: bounds.get(k, (np.nan, np.nan)) for k in shared}
         found[measure] = {

@@ -313,12 +313,21 @@ def test_evaluate_intervals_and_overlap(tmp_path, scenes, capsys):
     plain, plain_text = json.loads(report.read_text()), capsys.readouterr().out
     assert main("evaluate", tmp_path / "estimate", truth, "--intervals", "--overlap", "--json", report) == 0
     result, text = json.loads(report.read_text()), capsys.readouterr().out
-    assert {k: v for k, v in result.items() if k not in ("intervals", "overlap")} == plain
-    assert text.startswith(plain_text) and "jackknife" in text and "two or more, some of one class" in text
+    assert {k: v for k, v in result.items() if k not in ("intervals", "intervals_method", "overlap")} == plain
+    assert (
+        text.startswith(plain_text)
+        and "over clips, bootstrap:" in text
+        and "jackknife" not in text
+        and "two or more, some of one class" in text
+    )
     for bounds in result["intervals"].values():
         for key in ("ER", "F", "LR", "SELD"):
             low, high = bounds[key]
             assert low < plain[key] < high
+    assert main("evaluate", "--intervals", tmp_path / "estimate", truth) == 0  # the plain flag before folders
+    assert main("evaluate", tmp_path / "estimate", truth, "--intervals", "jackknife", "--against", truth) == 0
+    text = capsys.readouterr().out
+    assert "over clips, jackknife:" in text and "over clips (jackknife, clips paired)" in text
     single = result["overlap"]["single"]
     assert single["frames"] > 0 and 0 < single["found"] < 1
 

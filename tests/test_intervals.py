@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from einv2.metrics import dcase
-from einv2.metrics.intervals import METHODS, differences, intervals
+from einv2.metrics.intervals import HIGHEST, METHODS, differences, intervals
 
 
 def clip(hits, n=10, degrees=5.0):
@@ -33,7 +33,7 @@ def test_clips_that_are_alike_leave_no_doubt(method):
 def test_jackknife_of_a_ratio_with_one_denominator_is_the_t_interval():
     """ER of clips of equal length is the mean of their ERs, for which the jackknife is Student's interval."""
     rates = np.array([0.1, 0.4, 0.5, 0.9])
-    low, high = intervals(of([clip(round(10 * (1 - r))) for r in rates]), "jackknife")["ER"]
+    low, high = intervals(of([clip(round(10 * (1 - r))) for r in rates]), "jackknife", cut=False)["ER"]
     half = stats.t.ppf(0.975, 3) * rates.std(ddof=1) / 2
     assert (low, high) == pytest.approx((rates.mean() - half, rates.mean() + half))
 
@@ -95,5 +95,20 @@ def test_jackknife_is_that_of_scoring_again_without_each_clip(measure):
     partial = np.array([dcase.evaluate(clips[:k] + clips[k + 1 :], 1, measure)["F"] for k in range(3)])
     centre = overall - 2 * (partial.mean() - overall)
     half = stats.t.ppf(0.975, 2) * np.sqrt(2 * partial.var())
-    found = intervals(dcase.tally_pairs(clips, 1, measure), "jackknife")["F"]
+    tally = dcase.tally_pairs(clips, 1, measure)
+    found = intervals(tally, "jackknife", cut=False)["F"]
     assert found == pytest.approx((centre - half, centre + half))
+    assert intervals(tally, "jackknife")["F"] == pytest.approx((max(centre - half, 0), min(centre + half, 1)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_interval_leaves_what_a_score_can_be(method):
+    """One good clip among bad ones, for which the plain jackknife gives an F above 1 or an LE below 0."""
+    good, bad = clip(10, degrees=0.1), (*clip(1, degrees=0)[:1], clip(1)[1])
+    sides = of([good] * 3 + [(bad[0].assign(azimuth=170.0), bad[1])]), of([bad, bad, bad, good])
+    plain = [intervals(side, "jackknife", cut=False) for side in sides]
+    assert any(bounds["F"][1] > 1 or bounds["F"][0] < 0 for bounds in plain)
+    for side in sides:
+        for key, (low, high) in intervals(side, method).items():
+            assert 0 <= low <= high <= HIGHEST.get(key, np.inf)
+    assert all(-1 <= low <= high <= 1 for low, high in [differences(*sides, method)["F"]])

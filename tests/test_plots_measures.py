@@ -304,7 +304,7 @@ def test_f_over_threshold_marks_the_best():
 # Scores and identity
 
 
-def test_years_with_their_jackknife_intervals(one, other):
+def test_years_with_their_intervals(one, other):
     systems = {"A": one.scores, "B": other.scores}
     figure = measures.years(systems, "F")
     assert list(figure.layout.xaxis.ticktext) == ["2020", "2021", "2022", "2023", "2024"]
@@ -312,7 +312,7 @@ def test_years_with_their_jackknife_intervals(one, other):
         dots, lines = named(figure, name), named(figure, f"{name}, 95 % intervals")
         np.testing.assert_allclose(dots.y, [100 * scores[m]["F"] for m in dots.customdata])
         low, high, gap = np.reshape(lines.y, (-1, 3)).T
-        bounds = np.array([scores[m]["intervals"]["jackknife"]["F"] for m in dots.customdata], float)
+        bounds = np.array([scores[m]["intervals"]["bootstrap"]["F"] for m in dots.customdata], float)
         np.testing.assert_allclose(np.stack([low, high], 1), 100 * bounds)
         assert np.isnan(gap).all() and list(lines.x[::3]) == list(dots.x)
         if not np.isnan(bounds[0]).any():

@@ -113,10 +113,10 @@ def test_the_scores_of_all_years_with_their_intervals(page, one):
     table = page.table("year", "system", "ER", "F (%)", "LE (°)", "LR (%)", "SELD")
     assert [row[:2] for row in table[:2]] == [["2020", SCRIPT], ["2020", "other"]] and len(table) == 10
     for row, found in zip(table[::2], one.scores.values()):
-        low, high = found["intervals"]["jackknife"]["F"]
+        low, high = found["intervals"]["bootstrap"]["F"]
         expected = f"{texts.number('F', found['F'])} | {texts.number('F', low)} to {texts.number('F', high)}"
         assert row[3] == expected and row[2].startswith(texts.number("ER", found["ER"]))
-    assert texts.WHY_THE_YEARS_DIFFER in page.text and texts.INTERVALS in page.text
+    assert texts.WHY_THE_YEARS_DIFFER in page.text and texts.METHODS["bootstrap"] in page.text
     assert all(said in page.text for said in [*texts.MEASURES.values(), *texts.KINDS.values(), *texts.SCORES.values()])
 
 

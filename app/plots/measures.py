@@ -19,6 +19,7 @@ from app import texts, theme
 from einv2.metrics.breakdown import AZIMUTHS, Histogram
 from einv2.metrics.common import MATCH_DEGREES
 from einv2.metrics.errors import KINDS, REFERENCE_KINDS, SYSTEM_ALONE
+from einv2.metrics.intervals import METHODS
 from einv2.metrics.probabilities import THRESHOLDS, ReliabilityCounts, ThresholdCounts
 
 # After Okabe and Ito: apart for readers of any colour vision, and on white and near-black.
@@ -539,7 +540,7 @@ def _threshold_line(
 # Scores and identity
 
 
-def years(systems: Mapping[str, Mapping[str, dict]], score: str, method: str = "jackknife") -> go.Figure:
+def years(systems: Mapping[str, Mapping[str, dict]], score: str, method: str = METHODS[0]) -> go.Figure:
     """One score by the measure of each year, a dot a system, with its 95 % interval over clips by ``method`` where there is one.
 
     systems: ``Evaluation.scores``, {measure: {score: value, "intervals": ...}}; F and LR are drawn in %, LE in degrees. Of each

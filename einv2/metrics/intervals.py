@@ -2,7 +2,7 @@
 
 The bootstrap draws as many clips as there are, with replacement, and takes percentiles of the scores (Efron, 1979). The
 jackknife leaves out one clip at a time, corrects the bias and takes Student's t for the quantile, as the official
-scripts of DCASE do; it assumes nearly normal scores and may leave their range.
+scripts of DCASE do; it assumes nearly normal scores and may leave their range, so it is cut to what a score can be.
 """
 
 import numpy as np
@@ -10,18 +10,26 @@ from scipy.special import stdtrit  # Student's t: quantiles
 
 from .dcase import Tally
 
-METHODS = ("bootstrap", "jackknife")
+METHODS = ("bootstrap", "jackknife")  # the first is the default everywhere
+HIGHEST = {"F": 1.0, "LR": 1.0, "LE": 180.0}  # that a score can be; the others have no upper end, and none is below 0
 
 
 def intervals(
-    clips: Tally, method: str = "bootstrap", level: float = 0.95, n_resamples: int = 2000, seed: int = 2020
+    clips: Tally,
+    method: str = "bootstrap",
+    level: float = 0.95,
+    n_resamples: int = 2000,
+    seed: int = 2020,
+    cut: bool = True,
 ) -> dict[str, tuple[float, float]]:
     """(low, high) for each score, of the counts of each clip, (clips, K), as ``dcase.tally`` gives them.
 
-    level: the share of intervals that hold the true score. n_resamples and seed are the bootstrap's. NaN where a score has no
-    value. ValueError with fewer than two clips.
+    level: the share of intervals that hold the true score. n_resamples and seed are the bootstrap's. cut: to what a score can be;
+    False gives the jackknife's figures of the official scripts. NaN where a score has no value. ValueError with fewer than two
+    clips.
     """
-    return _bounds([clips], lambda scores: scores[0], method, level, n_resamples, seed)
+    found = _bounds([clips], lambda scores: scores[0], method, level, n_resamples, seed)
+    return {k: _cut(v, 0.0, HIGHEST.get(k, np.inf)) for k, v in found.items()} if cut else found
 
 
 def differences(
@@ -39,7 +47,12 @@ def differences(
     """
     if len(first.hits) != len(second.hits):
         raise ValueError(f"the systems must have the same clips, not {len(first.hits)} and {len(second.hits)}")
-    return _bounds([first, second], lambda scores: scores[1] - scores[0], method, level, n_resamples, seed)
+    found = _bounds([first, second], lambda scores: scores[1] - scores[0], method, level, n_resamples, seed)
+    return {k: _cut(v, -HIGHEST.get(k, np.inf), HIGHEST.get(k, np.inf)) for k, v in found.items()}
+
+
+def _cut(bounds: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+    return float(np.clip(bounds[0], low, high)), float(np.clip(bounds[1], low, high))
 
 
 def _bounds(systems: list[Tally], combine, method, level, n_resamples, seed) -> dict[str, tuple[float, float]]:
