@@ -163,12 +163,17 @@ def test_a_drawn_scene_is_rebuilt_to_the_bit_by_the_command(tmp_path, bank, monk
 
 
 def test_other_sounds_and_damaged_scenes_are_refused(tmp_path, capsys):
-    assert cli.main(["simulate", str(tmp_path), "--scenes", "1", "--seconds", "2", "--seed", "1"]) == 0
+    assert cli.main(["simulate", str(tmp_path), "--scenes", "1", "--seconds", "6", "--seed", "1"]) == 0
     (file,) = (tmp_path / "scenes").iterdir()
     values = json.loads(file.read_text())
     for change, text in (({"sounds": "?"}, "was drawn from other sounds"), ({"rt60_s": "long"}, "rt60_s must be of type float"),
                          ({"disturbances": {"microphone": {"radius": 1}}}, "has no field 'radius'"),
-                         ({"disturbances": {"wind": {}}}, "wind")):  # fmt: skip
+                         ({"disturbances": {"wind": {}}}, "wind"), ({"disturbances": [1]}, "is not a scene"),
+                         ({"seconds": 10**9}, "lasts from 1 to"), ({"receiver_m": [9, 1, 1]}, "is not inside of a room"),
+                         ({"snr_db": float("nan")}, "finite numbers"), ({"peak_db": 900.0}, "levels lie in"),
+                         ({"events": [values["events"][0] | {"onset": 7.0}]}, "does not fit"),
+                         ({"events": [values["events"][0] | {"distance_m": 70.0}]}, "not inside of the room"),
+                         ({"events": [values["events"][0] | {"class_index": 14}]}, "a class beyond the 14")):  # fmt: skip
         file.write_text(json.dumps(values | change))
         assert cli.main(["simulate", str(tmp_path / "out"), "--specification", str(file)]) != 0
         message = capsys.readouterr().err

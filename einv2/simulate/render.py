@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import signal
 
 from .. import audio, labels
-from ..config import LABEL_FRAMES_PER_SECOND
+from ..config import LABEL_FRAMES_PER_SECOND, one_line
 from ..files import write_json
 from .disturbances import Disturbances, ambient_sound, steady_noise, through_channel
 from .microphone import Encoder, record
@@ -286,7 +286,12 @@ def rebuild_drawn(
 ) -> Scene:
     """Write the scene of a JSON of ``write_scenes`` again, the same bytes. ValueError if it was drawn from other sounds."""
     values = json.loads(text)
-    scene = scene_from_json(values)
+    try:
+        scene = scene_from_json(values)
+    except ValueError as error:
+        raise ValueError(one_line(f"{stem}.json is not a scene: {error}")) from error
+    if any(not 0 <= event.class_index < len(bank.classes) for event in scene.events):
+        raise ValueError(f"{stem}.json has an event of a class beyond the {len(bank.classes)} of the sounds")
     if values.get("sounds") != fingerprint(bank, unclassified):
         raise ValueError(
             f"{stem}.json was drawn from other sounds: give --sources, --part, --held-out-share, --procedural-share, "

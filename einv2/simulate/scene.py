@@ -19,6 +19,7 @@ from .disturbances import NO_CLASS, Ambience, Channel, DirectionalNoise, Disturb
 from .microphone import Microphone
 from .rooms import Walls
 
+MAX_SECONDS = 3600  # of a scene that is read
 WALL_MARGIN_M = 0.3  # sources keep this far from every wall
 Range = tuple[float, float]
 _LOWEST = {
@@ -225,13 +226,42 @@ def scene_from_json(values: dict) -> Scene:
         events = tuple(from_json(SceneEvent, event) for event in values["events"])
         disturbances = values.get("disturbances")
         flat = {key: value for key, value in values.items() if key not in ("sounds", "events", "disturbances")}
-        return replace(
+        scene = replace(
             from_json(Scene, flat | {"events": ()}),
             events=events,
             disturbances=None if disturbances is None else disturbances_from_json(disturbances),
         )
+        return _possible(scene)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"this is not a scene: {error}") from error
+
+
+def _possible(scene: Scene) -> Scene:
+    """The scene. ValueError, one sentence, if it cannot be rendered."""
+    found = scene.disturbances or Disturbances()
+    numbers = json.dumps(scene_to_json(replace(scene, snr_db=min(scene.snr_db, 1e3))))
+    if "NaN" in numbers or "Infinity" in numbers:
+        raise ValueError("a scene holds finite numbers only")
+    if not 1 <= scene.seconds <= MAX_SECONDS:
+        raise ValueError(f"a scene lasts from 1 to {MAX_SECONDS} s, not {scene.seconds} s")
+    if len(scene.room_m) != 3 or len(scene.receiver_m) != 3 or not 0 <= scene.rt60_s <= 30:
+        raise ValueError("a room has three sides, a receiver three coordinates, and up to 30 s of reverberation")
+    if not all(0 < at < side <= 100 for at, side in zip(scene.receiver_m, scene.room_m)):
+        raise ValueError(f"the receiver at {scene.receiver_m} is not inside of a room of {scene.room_m} m")
+    levels = [scene.peak_db, *(event.level_db for event in (*scene.events, *found.interferers))]
+    if max(map(abs, levels)) > 200:
+        raise ValueError("levels lie in -200 to 200 dB")
+    for event in (*scene.events, *found.interferers):
+        reach = free_path(
+            event.direction(waypoints(min(event.max_seconds, MAX_SECONDS))), scene.room_m, scene.receiver_m
+        )
+        if not (0 <= event.onset < scene.seconds and 0.1 <= event.max_seconds <= scene.seconds):
+            raise ValueError(
+                f"an event at {event.onset} s of {event.max_seconds} s does not fit into {scene.seconds} s"
+            )
+        if not 0 < event.distance_m <= reach + WALL_MARGIN_M or event.seed < 0:
+            raise ValueError(f"an event at {event.distance_m} m is not inside of the room, or has a negative seed")
+    return scene
 
 
 def disturbances_from_json(values: dict) -> Disturbances:
