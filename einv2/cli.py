@@ -345,7 +345,7 @@ def _report(tally: dcase.Tally, classes: tuple[str, ...], with_intervals: bool) 
     return report
 
 
-_DECIMALS = {"LE": 1}
+_DECIMALS = {"LE": 1, "DE": 1}
 
 
 def _print_scores(report: dict, reports: dict[str, dict]) -> None:
@@ -357,7 +357,7 @@ def _print_scores(report: dict, reports: dict[str, dict]) -> None:
             line = (
                 f"  {entry['class']:20s} F {entry['F']:.3f}  LE {_figure('LE', entry['LE']):>5s}  LR {entry['LR']:.3f}"
             )
-            print(f"{line}  ({entry['n_reference']} {'frames' if measure == 'dcase2024' else 's'})")
+            print(f"{line}  ({entry['n_reference']} {'frames' if measure in dcase.OF_FRAMES else 's'})")
         if method := report.get("intervals_method"):
             bounds = scores["intervals"][method]
             print(f"95 % intervals over clips, {method}:")

@@ -23,6 +23,7 @@ from .class_lists import is_class_file
 from .config import LABEL_FRAME_MS
 from .dcase_csv import POLAR, USUAL, Reading
 from .files import below
+from .metrics.linking import linked
 from .metrics.matching import clip_of, keys
 
 NAMED = 3  # stems named in a note
@@ -123,12 +124,30 @@ def frames_beyond(clips: Clips, n_frames: Sequence[int | None]) -> list[str]:
 
 
 def tidied(clips: Clips) -> Clips:
-    """The clips with azimuths in [-180, 180), and track numbers that tell apart the rows of one frame and class."""
-    estimate, reference = (
-        labels.distinct_instances(t.assign(azimuth=geometry.wrap_azimuth(t["azimuth"].to_numpy())))
-        for t in (clips.estimate, clips.reference)
-    )
-    return replace(clips, estimate=estimate, reference=reference)
+    """The clips with azimuths in [-180, 180), and track numbers that tell apart the rows of one frame and class.
+
+    Where the numbers of a class in a clip do not, its rows are linked by their directions; single repeats get new numbers.
+    """
+    return replace(clips, estimate=_with_numbers(clips.estimate), reference=_with_numbers(clips.reference))
+
+
+def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    table = table.assign(azimuth=geometry.wrap_azimuth(table["azimuth"].to_numpy()))
+    if nameless := _without_numbers(table):
+        track, clip, index = (table[c].to_numpy(copy=True) for c in ("track", "clip", "class"))
+        for n, c in nameless:
+            rows = np.flatnonzero((clip == n) & (index == c))
+            track[rows] = linked(table.iloc[rows])
+        table = table.assign(track=track)
+    return labels.distinct_instances(table)
+
+
+def _without_numbers(table: pd.DataFrame) -> list[tuple[int, int]]:
+    """(clip, class) of which in most frames with several rows these share a track number."""
+    frame = table.groupby(["clip", "class", "frame"])["track"].agg(["size", "nunique"])
+    several = frame[frame["size"] > 1]
+    shared = (several["nunique"] < several["size"]).groupby(["clip", "class"]).mean()
+    return [*shared.index[shared > 0.5]]
 
 
 @dataclass(frozen=True)
@@ -381,15 +400,14 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
         if n := np.count_nonzero(repeated):
             where = named([stems[k] for k in np.unique(clip_of(table)[repeated])])
             notes.append(
-                f"{n} rows of the {side} repeat another of their frame, class and direction ({where}). Kept: the official code "
-                "up to 2023 counts each as an instance."
+                f"{n} rows of the {side} repeat another of their frame, class and direction ({where}). Kept: the official code from "
+                "2021 on counts each as an instance."
             )
-        shared = table.duplicated(["clip", "frame", "class", "track"], keep="last").to_numpy()
-        if n := np.count_nonzero(shared):
-            where = named([stems[k] for k in np.unique(clip_of(table)[shared])])
+        if nameless := _without_numbers(table):
+            where = named([stems[k] for k, _ in nameless])
             notes.append(
-                f"{n} rows of the {side} have the frame, class and track number of a later one, or no track number ({where}). Up to "
-                "2023 each counts; in 2024 only the last, as in the official code."
+                f"Track numbers of the {side} do not tell instances of a class apart ({where}). Each row counts as an instance; where "
+                "tracks are followed, rows are linked by their directions."
             )
         if n := np.count_nonzero(table["azimuth"].to_numpy() >= 180):
             notes.append(f"{n} rows of the {side} have an azimuth of 180 degrees or more. Read as the same minus 360.")

@@ -1,7 +1,8 @@
-"""The measures of 2020 to 2024, and their peculiarities by hand.
+"""The measures of 2020 to 2025, and their peculiarities by hand.
 
 The scores and jackknife intervals in official_scores.json were given, for the same clips, by the loops of each year's official code,
-transcribed, from the CSV files on: up to the reference's last frame, and where n_frames is given for so many frames of each clip.
+transcribed (for 2024 and 2025 in plain_measures.py), from the CSV files on: up to the reference's last frame, and where n_frames is
+given for so many frames of each clip.
 """
 
 import json
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import plain_measures
 import pytest
 
 from einv2.metrics import dcase, intervals
@@ -62,6 +64,38 @@ def test_scores_are_those_of_the_official_code(case):
         assert [v or 0 for v in found] == pytest.approx([v or 0 for v in values], abs=1e-6), key
 
 
+def repeated(pair, rng):
+    """A clip in which numbers of tracks repeat and clash, and a class has up to a dozen instances at once; a distance that is 0."""
+    sides = []
+    for side in pair:
+        crowd = [
+            [f, 2, rng.integers(0, 14), a, 0, 120]
+            for f in range(5, 12)
+            for a in rng.integers(-180, 180, rng.integers(2, 13))
+        ]
+        side = pd.concat([side, pd.DataFrame(crowd, columns=COLUMNS)]).astype(dict.fromkeys(COLUMNS, int))
+        track = np.where(rng.random(len(side)) < 0.5, rng.integers(-2, 3), side["track"])
+        sides.append(side.assign(track=track).sample(frac=1, random_state=2).sort_values("frame", kind="stable"))
+    estimate, reference = sides
+    return estimate.assign(distance=np.where(rng.random(len(estimate)) < 0.05, 0, estimate["distance"])), reference
+
+
+@pytest.mark.parametrize("measure", dcase.MEASURES)
+@pytest.mark.parametrize("seed", [11, 12])
+def test_random_clips_are_scored_as_by_plain_loops(measure, seed):
+    rng = np.random.default_rng(seed)
+    pairs = [repeated(random_clip(rng), rng) for _ in range(3)]
+    plain, each = plain_measures.scores([[t.to_numpy().tolist() for t in pair] for pair in pairs], N_CLASSES, measure)
+    with_nan = [tuple(t.assign(distance=t["distance"].where(t["distance"] > 0)) for t in pair) for pair in pairs]
+    ours = dcase.evaluate(with_nan, N_CLASSES, measure)
+    assert {*plain} == {*ours} - {"per_class"} and 0 < ours["F"] < 1
+    assert [ours[k] for k in plain] == pytest.approx([*plain.values()], abs=1e-9)
+    for key, values in each.items():
+        assert [np.nan if c[key] is None else c[key] for c in ours["per_class"]] == pytest.approx(
+            values.tolist(), abs=1e-9, nan_ok=True
+        )
+
+
 def table(*events):
     """Events (class, azimuth, frames)."""
     rows = [(f, c, 0, azimuth, 0, np.nan) for c, azimuth, frames in events for f in frames]
@@ -109,16 +143,49 @@ def test_macro_mean_counts_absent_classes_until_2023_and_in_f_of_2024():
     assert of_2024["LE"] == pytest.approx(0.00081, abs=1e-5) and of_2024["per_class"][1]["LE"] is None
 
 
-def test_2024_knows_an_instance_by_its_track_number():
-    """Of rows that share clip, frame, class and track the last one counts; until 2023 each does."""
-    reference = table((0, 0, range(11)), (0, 90, range(11)))
-    estimate = table((0, 40, range(10)), (0, 90, range(10)))
-    two_tracks = estimate.assign(track=np.arange(20) // 10)
-    reference = reference.assign(track=np.arange(22) // 11)
-    assert counts(two_tracks, reference, "dcase2024")["system"] == 20
-    found = counts(estimate, reference, "dcase2024")
-    assert (found["system"], found["hits"], found["misses"]) == (10, 10, 10)
-    assert counts(estimate, reference, "dcase2021")["system"] == 2
+@pytest.mark.parametrize("measure", dcase.OF_FRAMES)
+def test_a_repeated_track_number_is_an_instance_of_its_own(measure):
+    """Two instances, both found, with one number for both: class F 1, macro F and LR 1 / 13."""
+    reference = table((0, 0, range(11)), (0, 90, range(11))).assign(track=np.arange(22) // 11)
+    estimate = table((0, 0, range(11)), (0, 90, range(11)))
+    found = dcase.evaluate([(estimate, reference)], 13, measure)
+    assert found["per_class"][0]["F"] == 1 and found["F"] == found["LR"] == pytest.approx(1 / 13)
+    for tracks in ([0, 0, 0], [-1, 0, 0], [0, -1, -1], [9, 9, 11]):
+        rows = table(*((0, 40 * n, [0]) for n in range(3))).assign(track=tracks)
+        assert counts(rows, pd.concat([rows, table((1, 0, [1]))]), measure)["hits"] == 3
+
+
+def test_2025_keeps_ten_instances():
+    rows = table(*((0, n, [0]) for n in range(12)))
+    reference = pd.concat([rows.head(1), table((1, 0, [1]))])
+    assert counts(rows, reference, "dcase2025")["false_alarms"] == 9
+    assert counts(rows, reference, "dcase2024")["false_alarms"] == 11
+
+
+@pytest.mark.parametrize(
+    "azimuth, error", [(30, 0), (150, 0), (-150, 60), (130, 20), (129, 21), (180, 30), (-180, 30), (90, 60)]
+)
+def test_2025_folds_the_back_onto_the_front_and_ignores_elevation(azimuth, error):
+    reference, estimate = table((0, 30, range(11))), table((0, azimuth, range(11))).assign(elevation=60)
+    found = dcase.evaluate([(estimate, reference)], 1, "dcase2025")
+    assert found["LE"] == error and found["F"] == (error <= 20)
+
+
+def test_2025_wants_the_distance_right_where_both_sides_have_one():
+    reference = table((0, 0, range(11))).assign(distance=100.0)
+    for distance, hits in ((200.0, 10), (201.0, 0), (np.nan, 10)):
+        estimate = table((0, 0, range(11))).assign(distance=distance)
+        found = dcase.evaluate([(estimate, reference)], 1, "dcase2025")
+        assert found["F"] == hits / 10 and found.get("DE", distance - 100) == pytest.approx(distance - 100, nan_ok=True)
+    assert dcase.evaluate([(estimate, reference)], 1, "dcase2025")["SELD"] == 0
+
+
+def test_an_estimated_distance_of_0_is_0_where_the_clip_has_distances():
+    reference = table((0, 0, range(11))).assign(distance=100.0)
+    estimate = table((0, 0, range(11))).assign(distance=[np.nan, *[100.0] * 10])
+    for measure in dcase.OF_FRAMES:
+        found = dcase.evaluate([(estimate, reference)], 1, measure)
+        assert found["F"] == 1 and found["RDE"] == pytest.approx(0.1) and found["DE"] == pytest.approx(10)
 
 
 def test_exactly_20_degrees_as_the_official_code_rounds_them():
@@ -173,7 +240,7 @@ def test_empty_sides(measure):
     full = table((0, 0, range(15)))
     nothing_found = dcase.evaluate([(table(), full)], 2, measure)
     assert (nothing_found["ER"], nothing_found["F"], nothing_found["LR"]) == (1, 0, 0)
-    assert nothing_found["LE"] == (None if measure == "dcase2024" else 180)
+    assert nothing_found["LE"] == (None if measure in dcase.OF_FRAMES else 180)
     assert dcase.evaluate([(full, table())], 2, measure)["ER"] == 0
     assert dcase.evaluate([], 2, measure)["ER"] == 0
 

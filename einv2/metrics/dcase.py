@@ -1,4 +1,4 @@
-"""The DCASE challenge's joint measures of detection and localisation, of 2020 to 2024, as the official code computes them.
+"""The DCASE challenge's joint measures of detection and localisation, of 2020 to 2025, as the official code computes them.
 
 Mesaros et al., "Joint Measurement of Localization and Detection of Sound Events", WASPAA 2019; Politis et al., "Overview and
 Evaluation of Sound Event Localization and Detection in DCASE 2019", TASLP 2020; and the code that came with each challenge.
@@ -16,17 +16,20 @@ Every measure counts per clip and class (``tally``), adds up over clips, and tak
     dcase2022  the same counts, far ones weighing twice as much in F as in 2021; macro average: F, LE, LR and SELD are means over
     dcase2023  classes, absent ones with F and LR 0 and LE 180; ER stays micro.
     dcase2024  frames take the place of segments. A class never matched has no LE, and is left out of its mean and that of SELD.
-               Where both sides carry distances: a hit also needs a relative distance error of at most 1, RDE is the mean of
-               that error, and SELD is the mean of 1 - F, LE / 180 and RDE.
+               Where both sides carry distances: a hit also needs a relative distance error of at most 1, DE and RDE are the
+               means of the error and of the relative error, and SELD is the mean of 1 - F, LE / 180 and RDE.
+    dcase2025  the same for stereo: of a direction only the azimuth counts, folded into [-90, 90], the back onto the front. Official
+               are F, LE (the error of the folded azimuth), DE and RDE, of sound alone; ER, LR and SELD are as in 2024.
 
 Peculiarities of the official code that are kept, so that scores compare with published ones: what lies after the reference's last
 frame is not looked at, nor is that frame itself where it opens a segment (2024: ever). So the scripts from 2022 on; those of 2020 and
 2021, and of the EINV2 paper, look at 60 s of every clip, which n_frames = 600 does: false alarms after the last event count there.
 Where a class is in a segment on both
 sides but never in the same frame, the misses of 2021 to 2023 are as many as the *system's* instances; an instance is known by its
-place among the rows of its frame, so that a row written twice is two instances, but in 2024 by its track number, and of rows that
-share frame, class and track number the last one counts; in 2024 unit vectors are shortened a little, so that equal directions are
-0.0008 degrees apart.
+place among the rows of its frame, so that a row written twice is two instances. In 2024 and 2025 it is known by its track number,
+where one that is repeated in a frame and class is an instance of its own (in the official code of 2024 since 2024-06-18), too;
+of more than ten instances of a class 2025 keeps ten. In 2024 unit vectors are shortened a little, so that equal directions are
+0.0008 degrees apart. A distance of 0 is unknown on the side of the reference; in an estimate it is 0, unless its clip has no others.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -40,11 +43,13 @@ from .. import labels
 from ..config import LABEL_FRAMES_PER_SECOND
 from . import matching
 
-MEASURES = ("dcase2020", "dcase2021", "dcase2022", "dcase2023", "dcase2024")
+MEASURES = ("dcase2020", "dcase2021", "dcase2022", "dcase2023", "dcase2024", "dcase2025")
 THRESHOLD_DEGREES = 20.0
-RELATIVE_DISTANCE = 1.0  # error of distance / true distance, up to which an estimate is a hit in 2024
+RELATIVE_DISTANCE = 1.0  # error of distance / true distance, up to which an estimate is a hit from 2024 on
 NO_MATCH_DEGREES = 180.0  # the localisation error, up to 2023, of a class that was never found
-_MACRO = ("dcase2022", "dcase2023", "dcase2024")
+OF_FRAMES = ("dcase2024", "dcase2025")  # measures that count frames, not segments
+MOST_INSTANCES = 10  # of a class in a frame, in 2025
+_MACRO = ("dcase2022", "dcase2023", *OF_FRAMES)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Tally:
 
     hits: found within the threshold; far: found beyond it; misses and false_alarms: on one side only; reference and system:
     what each side has; matched: found at all, with the sum of their ``degrees`` of error; ranged: of these, pairs with a distance
-    on both sides, with the sum of their relative error; errors: the sum over segments of max(false alarms, misses).
+    on both sides, with the sums of their error (cm) and relative error; errors: the sum over segments of max(false alarms, misses).
     A segment's false alarms (2021 on: with the far ones) and misses (2020: with the far ones), over all classes, are paired
     as ``substitutions``; what is left are ``deletions`` and ``insertions``.
     """
@@ -69,6 +74,7 @@ class Tally:
     degrees: np.ndarray
     ranged: np.ndarray
     relative_distance: np.ndarray
+    distance: np.ndarray
     errors: np.ndarray
     substitutions: np.ndarray
     deletions: np.ndarray
@@ -92,7 +98,8 @@ class Tally:
         return Tally(self.measure, *(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]))
 
     def scores(self) -> dict[str, np.ndarray]:
-        """ER, F, LE (degrees), LR, SELD and, in 2024 where there are distances, RDE: each (...), with K summed or averaged."""
+        """ER, F, LE (degrees), LR, SELD and, from 2024 on where there are distances, RDE and DE (cm): each (...), with K summed or
+        averaged."""
         wrong = self.substitutions + self.deletions + self.insertions
         error_rate = wrong / np.maximum(self.reference.sum(-1), 1)
         if self.measure not in _MACRO:
@@ -104,7 +111,7 @@ class Tally:
 
     def class_scores(self) -> dict[str, np.ndarray]:
         """F, LE, LR and SELD of each class, (..., K), and ER: in 2020 and 2021 that of the class; later, as in the official code,
-        there is one for all, which SELD contains. NaN where a class was never matched in 2024."""
+        there is one for all, which SELD contains. NaN where a class was never matched, from 2024 on."""
         if self.measure not in _MACRO:
             error_rate = self.errors / np.maximum(self.reference, 1)
             return {"ER": error_rate, **self._rates(error_rate)}
@@ -112,21 +119,23 @@ class Tally:
         return {"ER": error_rate, **self._rates(error_rate)}
 
     def _rates(self, error_rate: np.ndarray) -> dict[str, np.ndarray]:
-        """F, LE, LR, SELD and RDE of counts."""
+        """F, LE, LR, SELD, RDE and DE of counts."""
         if self.measure == "dcase2020":
             f, lr = (_ratio(2 * n, self.system + self.reference) for n in (self.hits, self.matched))
         else:
             weight = 0.5 if self.measure == "dcase2021" else 1.0
             f = _ratio(self.hits, self.hits + weight * self.far + (self.false_alarms + self.misses) / 2)
             lr = _ratio(self.matched, self.matched + self.misses)
-        never = np.nan if self.measure == "dcase2024" else NO_MATCH_DEGREES
+        never = np.nan if self.measure in OF_FRAMES else NO_MATCH_DEGREES
         le = _ratio(self.degrees, self.matched, never)
         parts = [error_rate, 1 - f, le / 180, 1 - lr]
         rates = {"F": f, "LE": le, "LR": lr}
-        if self.measure == "dcase2024" and self.ranged.any():
+        ranged = self.measure in OF_FRAMES and self.ranged.any()
+        if ranged:
             rates["RDE"] = _ratio(self.relative_distance, self.ranged, np.nan)
             parts = [1 - f, le / 180, rates["RDE"]]
-        return rates | {"SELD": _mean_of_known(np.stack(np.broadcast_arrays(*parts), -1))}
+        rates["SELD"] = _mean_of_known(np.stack(np.broadcast_arrays(*parts), -1))
+        return rates | ({"DE": _ratio(self.distance, self.ranged, np.nan)} if ranged else {})
 
 
 def tally(
@@ -164,11 +173,12 @@ def tallies(
     if highest >= n_classes:
         raise ValueError(f"class {highest} in the table, but n_classes is {n_classes}")
     found: dict[str, Tally] = {}
-    for length, distance, counts in _COUNTED:
+    for length, distance, instances, counts in _COUNTED:
         if wanted := [m for m in measures if m in counts]:
-            scored = _scored(estimate, reference, length, n_clips or 1, n_frames)
+            found_there, there = _scored(estimate, reference, length, n_clips or 1, n_frames)
             if length == 1:
-                scored = _last_of_each_track(scored[0]), _last_of_each_track(scored[1])
+                found_there = _with_distances(found_there)
+            scored = instances(found_there), instances(there)
             cells = _Cells.of(*scored, length)
             matches = _match(cells, *scored, distance)
             for way in {counts[m] for m in wanted}:
@@ -188,7 +198,7 @@ def evaluate(
     """Scores over clips, each a pair (estimate, reference) of frame tables: ER, F, LE, LR, SELD and ``per_class``.
 
     ``per_class`` is a list of K dictionaries with the same keys and ``n_reference``: the reference's counts of the class, in
-    class-seconds (2020), instance-seconds (2021 to 2023) or instance-frames (2024). None where a score has no value.
+    class-seconds (2020), instance-seconds (2021 to 2023) or instance-frames (from 2024 on). None where a score has no value.
     """
     return report(tally_pairs(pairs, n_classes, measure, threshold).sum())
 
@@ -228,6 +238,17 @@ def shortened_distance(reference: pd.DataFrame, estimate: pd.DataFrame, i: np.nd
     return _degrees(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
+def folded_distance(reference: pd.DataFrame, estimate: pd.DataFrame, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Degrees between the azimuths of rows i and j, the back folded onto the front, as in the official code of 2025."""
+    a, b = (_folded(table["azimuth"].to_numpy(float)) for table in (reference, estimate))
+    return np.abs(a[i] - b[j])
+
+
+def _folded(azimuth: np.ndarray) -> np.ndarray:
+    azimuth = (azimuth + 180) % 360 - 180
+    return np.where(azimuth < -90, -180 - azimuth, np.where(azimuth > 90, 180 - azimuth, azimuth))
+
+
 def _shortened_vectors(table: pd.DataFrame) -> np.ndarray:
     azimuth, elevation = _radians(table)
     level = np.cos(elevation)
@@ -255,13 +276,40 @@ def _scored(estimate, reference, length: int, n_clips: int, n_frames: int | None
     return tuple(t[t["frame"].to_numpy() < end[matching.clip_of(t)]] for t in (estimate, reference))
 
 
-def _last_of_each_track(table: pd.DataFrame) -> pd.DataFrame:
-    """Of rows of one clip, frame, class and track the last, in the place of the first: the official code of 2024 keeps instances in
-    a dictionary by their track number."""
-    key = [c for c in ("clip", "frame", "class", "track") if c in table]
-    if not table.duplicated(key).any():
+def _with_distances(estimate: pd.DataFrame) -> pd.DataFrame:
+    """An estimate in which the distances that are 0, which frame tables have as NaN, are 0 in clips that have distances at all."""
+    distance = estimate["distance"].to_numpy(float)
+    known = np.isin(matching.clip_of(estimate), matching.clip_of(estimate)[~np.isnan(distance)])
+    return estimate.assign(distance=np.where(known, np.nan_to_num(distance), distance)) if known.any() else estimate
+
+
+def _every_row(table: pd.DataFrame) -> pd.DataFrame:
+    return table
+
+
+def _ten_instances(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows without those that are lost where a class has more than ten instances in a frame.
+
+    A row takes the place of its track number, or if that is taken the first free one of ten; without any, it replaces the row in
+    place 0.
+    """
+    key = [c for c in ("clip", "frame", "class") if c in table]
+    within = table.groupby(key).cumcount().to_numpy()
+    if within.max(initial=0) < MOST_INSTANCES:
         return table
-    return table.drop_duplicates(key)[key].merge(table.drop_duplicates(key, keep="last"), how="left", on=key)
+    order, lost = np.arange(len(table)), np.zeros(len(table), bool)
+    for rows in table.groupby(key).indices.values():
+        if len(rows) <= MOST_INSTANCES:
+            continue
+        places: dict[int, int] = {}
+        for row, track in zip(rows, table["track"].to_numpy()[rows]):
+            free = track if track not in places and track < MOST_INSTANCES else None
+            places[next((n for n in range(MOST_INSTANCES) if n not in places), 0) if free is None else free] = row
+        kept = [*places.values()]
+        lost[rows] = True
+        lost[rows[: len(kept)]] = False
+        order[rows[: len(kept)]] = kept
+    return table.iloc[order[~lost]]
 
 
 @dataclass(frozen=True)
@@ -354,7 +402,7 @@ def _count_instances(cells: _Cells, estimate, reference, matches, threshold: flo
 def _count_ranged(cells: _Cells, estimate, reference, matches, threshold: float) -> dict[str, np.ndarray]:
     """Counts of instances, (N,), in cells of one frame, where a relative distance error above the limit makes a match far."""
     i, j, degrees = matches
-    cell, relative = cells.of_reference[i], _relative_distance(reference, estimate, i, j)
+    cell, (error, relative) = cells.of_reference[i], _distance_errors(reference, estimate, i, j)
     counted = _count_instances(cells, estimate, reference, matches, threshold)
     hits = np.bincount(cell, (degrees <= threshold) & ~(relative > RELATIVE_DISTANCE), len(cells.clip))
     return counted | {
@@ -362,19 +410,23 @@ def _count_ranged(cells: _Cells, estimate, reference, matches, threshold: float)
         "far": counted["matched"] - hits,
         "ranged": np.bincount(cell, ~np.isnan(relative), len(cells.clip)),
         "relative_distance": np.bincount(cell, np.nan_to_num(relative), len(cells.clip)),
+        "distance": np.bincount(cell, np.nan_to_num(error), len(cells.clip)),
     }
 
 
-def _relative_distance(reference, estimate, i, j) -> np.ndarray:
+def _distance_errors(reference, estimate, i, j) -> tuple[np.ndarray, np.ndarray]:
+    """(cm, relative) of rows i and j, NaN where one side has no distance."""
     true, found = reference["distance"].to_numpy(float)[i], estimate["distance"].to_numpy(float)[j]
-    return np.abs(true - found) / (true + np.finfo(float).eps)
+    error = np.abs(true - found)
+    return error, error / (true + np.finfo(float).eps)
 
 
 _INSTANCES = (_count_instances, "false_alarms")
-_COUNTED = (  # frames in a segment, distance, and how each measure counts, with what far ones are to ER
+_COUNTED = (  # frames in a segment, distance, which rows are instances, and how each measure counts, with what far ones are to ER
     (
         LABEL_FRAMES_PER_SECOND,
         spherical_distance,
+        _every_row,
         {
             "dcase2020": (_count_classes, "misses"),
             "dcase2021": _INSTANCES,
@@ -382,7 +434,8 @@ _COUNTED = (  # frames in a segment, distance, and how each measure counts, with
             "dcase2023": _INSTANCES,
         },
     ),
-    (1, shortened_distance, {"dcase2024": (_count_ranged, "false_alarms")}),
+    (1, shortened_distance, _every_row, {"dcase2024": (_count_ranged, "false_alarms")}),
+    (1, folded_distance, _ten_instances, {"dcase2025": (_count_ranged, "false_alarms")}),
 )
 
 
@@ -391,7 +444,7 @@ def _add_up(cells: _Cells, counted: dict[str, np.ndarray], far_as: str, n_clips:
     shape, place = (n_clips, n_classes), cells.clip * n_classes + cells.class_index
     missed, alarmed = (counted[k] + counted["far"] * (k == far_as) for k in ("misses", "false_alarms"))
     counted = counted | {"errors": np.maximum(missed, alarmed)}
-    names = [f.name for f in fields(Tally)[1:12]]
+    names = [f.name for f in fields(Tally)[1:13]]
     arrays = {k: np.bincount(place, counted[k], n_clips * n_classes) if k in counted else 0.0 for k in names}
     segments, first, segment = np.unique(cells.segment, return_index=True, return_inverse=True)
     missed, alarmed = (np.bincount(segment, counts, len(segments)) for counts in (missed, alarmed))
