@@ -18,6 +18,7 @@ EXPORT_LAYOUTS = {
     "DCASE 2020 to 2022: frame, class, track, azimuth, elevation": "dcase2020",
     "DCASE 2020, system output: frame, class, azimuth, elevation": "dcase2020_output",
     "DCASE 2023, 2024: frame, class, track, azimuth, elevation, distance": "dcase2024",
+    "DCASE 2025, stereo: frame, class, source, azimuth, distance, onscreen": "dcase2025",
     "Cartesian system output: frame, class, x, y, z": "cartesian",
     "DCASE 2019: class name, start, end, elevation, azimuth, distance": "dcase2019",
 }

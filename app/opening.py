@@ -32,7 +32,7 @@ def choose() -> Source | None:
         key=_key("truth_upload"),
         on_change=take_truth,
         max_upload_size=widgets.upload_limit(),
-        help="DCASE metadata CSV of 2019 to 2024.",
+        help="DCASE metadata CSV of 2019 to 2025.",
     )
     if root := folders.data_root():
         choose_in_root(root)

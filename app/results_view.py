@@ -12,7 +12,7 @@ from app.plots import measures
 from app.scoring import Results
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.evaluation import Evaluation
-from einv2.metrics.dcase import MEASURES
+from einv2.metrics.dcase import MEASURES, OF_FRAMES
 from einv2.metrics.errors import KINDS
 from einv2.metrics.intervals import METHODS
 from einv2.metrics.tracks import OVERLAPS
@@ -177,7 +177,8 @@ def show_classes(results: Results, name: str) -> None:
     st.markdown("**By the measures of each year**")
     measure = st.selectbox("Measure", list(YEARS), format_func=YEARS.get, key="evaluate_measure")
     per_class = pd.DataFrame(results.systems[name].scores[measure]["per_class"])
-    counted = {"dcase2020": "reference (s)", "dcase2024": "reference (frames)"}.get(measure, "reference (s, instances)")
+    counted = "reference (s)" if measure == "dcase2020" else "reference (s, instances)"
+    counted = "reference (frames)" if measure in OF_FRAMES else counted
     config = number_columns(per_class) | {"n_reference": counted}
     clickable_table(in_units(per_class), per_class["class"], "class", "evaluate_years_of_classes", config)
 

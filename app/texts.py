@@ -4,6 +4,7 @@ import math
 
 PERCENT = frozenset({"F", "LR", "recall", "precision", "coverage", "purity", "duplicate_share"})
 DEGREES = frozenset({"LE"})
+CENTIMETRES = frozenset({"DE"})
 
 
 def scale(name: str) -> float:
@@ -12,8 +13,8 @@ def scale(name: str) -> float:
 
 
 def unit(name: str) -> str:
-    """ "%", "°" or, of a plain number, ""."""
-    return "%" if name in PERCENT else "°" if name in DEGREES else ""
+    """ "%", "°", "cm" or, of a plain number, ""."""
+    return "%" if name in PERCENT else "°" if name in DEGREES else "cm" if name in CENTIMETRES else ""
 
 
 def number(name: str, value: float | None) -> str:
@@ -29,7 +30,7 @@ def number(name: str, value: float | None) -> str:
 def value(name: str, value: float | None) -> str:
     """The same with its unit: "77.8 %", "6.6°", "0.19"."""
     text, mark = number(name, value), unit(name)
-    return text if text == "–" else f"{text} %" if mark == "%" else text + mark
+    return text if text == "–" else f"{text} {mark}" if mark in ("%", "cm") else text + mark
 
 
 def title(name: str) -> str:
@@ -62,6 +63,8 @@ MEASURES = {
     "dcase2023": "2023: the same as 2022.",
     "dcase2024": "2024: each instance counts in each frame of 0.1 s instead of each second; a class that is never found is left out of "
     "the mean LE; distances, where both sides give them, must be right too.",
+    "dcase2025": "2025 (stereo): counts as in 2024, but of a direction only the azimuth counts, with the back folded onto the front; "
+    "elevations are ignored. Of these scores the official code gives F, LE, DE and RDE.",
 }
 INTERVALS = "95 % intervals say how far a score, or the difference of two systems, would move with other clips of the same sort."
 METHODS = {
@@ -79,9 +82,11 @@ SCORES = {
     "however far off. 0° is best.",
     "LR": "Localisation recall, in %: what is found with the right class, however far off (2020: as an F-score; later: of the "
     "reference). 100 % is best.",
-    "SELD": "The mean of ER, 1 − F, LE / 180° and 1 − LR; in 2024, where there are distances, of 1 − F, LE / 180° and RDE. 0 is best.",
-    "RDE": "Relative distance error, only in 2024 and where both sides give distances: the mean of |error of the distance| / distance. "
+    "SELD": "The mean of ER, 1 − F, LE / 180° and 1 − LR; from 2024 on, where there are distances, of 1 − F, LE / 180° and RDE. "
     "0 is best.",
+    "RDE": "Relative distance error, only from 2024 on and where both sides give distances: the mean of |error of the distance| / "
+    "distance. 0 is best.",
+    "DE": "Distance error in cm, only from 2024 on and where both sides give distances. 0 is best.",
 }
 FRAMES = {
     "precision": "correct frames / frames of the system, in %.",

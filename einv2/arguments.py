@@ -118,7 +118,12 @@ def _add_predict(sub) -> None:
         help="bfloat16: several times faster on processors that multiply it (AMX), at the cost of some hundredths in the "
         "probabilities' logits",
     )
-    sub.add_argument("--format", choices=labels.WRITE_FORMATS, default="dcase2020", help="layout of the CSV")
+    sub.add_argument(
+        "--format",
+        choices=labels.WRITE_FORMATS,
+        default="dcase2020",
+        help="layout of the CSV; dcase2025 (stereo) has no elevations",
+    )
     sub.add_argument("--arrays", action="store_true", help="also CLIP.npz: sed (T, M, K), doa (T, M, 3), classes")
     _add_json(sub)
 
@@ -127,7 +132,9 @@ def _add_evaluate(sub) -> None:
     sub.add_argument("predictions", metavar="PRED_DIR", help="folder of CSVs")
     sub.add_argument("references", metavar="REF_DIR", help="folder of CSVs with the same stems")
     sub.add_argument(
-        "--metric", choices=[*MEASURES, "all"], help=f"which year's measure, or all (default: {MEASURES[0]})"
+        "--metric",
+        choices=[*MEASURES, "all"],
+        help=f"which year's measure, or all; dcase2025 (stereo) takes the back for the front (default: {MEASURES[0]})",
     )
     sub.add_argument(
         "--classes",

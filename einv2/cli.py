@@ -31,6 +31,11 @@ from .files import below, replacing, write_json, write_text
 from .losses import MAX_TRACKS
 from .metrics import dcase, intervals, tracks
 
+STEREO_LOSES = (
+    "dcase2025 is the format of the stereo task: elevations are not written, azimuths are (the measure takes the back for the front), "
+    "onscreen is 0, and so is a distance that the network does not know."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status."""
@@ -58,6 +63,8 @@ def predict(options) -> int:
     _require_unique_stems(options.clips)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
+    if options.format == "dcase2025":
+        print(f"note: {STEREO_LOSES}", file=sys.stderr)
     report = {
         "model": " + ".join(options.model),
         "rotations": options.rotations,

@@ -526,8 +526,8 @@ def _stereo_or_not(evidence: _Evidence) -> _Columns:
     """Of a last column of zeros and ones: the on-screen flags of 2025, unless all may be distances that are not known."""
     beyond = evidence.largest(4) > 90
     if evidence.largest(5) > 0 or beyond:
-        notes = (f"Read as DCASE 2025: {', '.join(STEREO)}.", NO_ELEVATION)
-        return _Columns(STEREO, notes, None if beyond else POLAR[6])
+        said = f"Read as DCASE 2025: {', '.join(STEREO)}."
+        return _Columns(STEREO, (said, NO_ELEVATION) if beyond else (NO_ELEVATION,), None if beyond else POLAR[6])
     return _Columns(
         POLAR[6], evidence.odd_tracks(), STEREO if (evidence.of(4) > 0).all() and len(evidence.values) else None
     )

@@ -156,7 +156,7 @@ def evaluate_clips(
     the share that is done and what is being done; it may raise to stop. n_frames: see ``metrics.dcase.tally``.
     """
     estimate, reference, n_classes = clips.estimate, clips.reference, len(clips.classes)
-    progress(0.0, "The measures of DCASE 2020 to 2024")
+    progress(0.0, "The measures of DCASE 2020 to 2025")
     tallies = dcase.tallies(estimate, reference, n_classes, n_clips=len(clips.stems), n_frames=n_frames)
     lengths = [None if levels is None else len(levels) for levels in frame_levels or ()]
     clips = metadata.tidied(replace(clips, notes=(*clips.notes, *metadata.frames_beyond(clips, lengths))))

@@ -395,6 +395,10 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
     notes = []
     last = np.full(len(stems), -1)
     np.maximum.at(last, clip_of(reference), reference["frame"].to_numpy())
+    has = [table["distance"].notna().any() for table in (estimate, reference)]
+    if any(has) and not all(has):
+        side = "predictions have" if has[0] else "ground truth has"
+        notes.append(f"Only the {side} distances: the measures of 2024 and 2025 look at directions alone.")
     for side, table in (("predictions", estimate), ("ground truth", reference)):
         repeated = table.duplicated(["clip", "frame", "class", "azimuth", "elevation"]).to_numpy()
         if n := np.count_nonzero(repeated):

@@ -90,7 +90,7 @@ def test_one_system_has_a_row_for_each_year():
     app = score(FIRST, FIRST)
     assert len(results(app).systems) == 1
     table = app.dataframe[0].value
-    assert table["measure"].tolist() == [f"DCASE {year}" for year in range(2020, 2025)]
+    assert table["measure"].tolist() == [f"DCASE {year}" for year in range(2020, 2026)]
     assert table["F"][0].startswith("100.0 %")
 
 

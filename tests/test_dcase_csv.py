@@ -188,7 +188,7 @@ def test_columns_of_2025_without_their_header():
     for text in ("0,3,0,30,45,1\n1,3,0,30,45,0\n", "0,3,0,30,145,0\n", "0,3,0,30,45,True\n1,3,0,30,45,False\n"):
         found = read(text)
         assert rows(found)[0] == [0, 3, 0, 30, 0] and found.frames["distance"][0] in (45, 145)
-        assert "DCASE 2025" in found.notes[0]
+        assert any("DCASE 2025" in note for note in found.notes)
     for text in ("0,3,0,30,-45,1\n", "0,3,0,30,45,2\n1,3,0,30,45,100\n", "0,3,0,30,0,0\n"):
         assert rows(read(text))[0][4] != 0 or text.endswith(",0,0\n")
     assert "would fit" in read("0,3,0,30,45,0\n").notes[0]

@@ -383,3 +383,12 @@ def test_ties_go_in_table_order_and_moving_sources_move():
 def test_to_tracks_refuses_unknown_classes():
     with pytest.raises(ValueError, match="class 3 in the table, but n_classes is 3"):
         labels.to_tracks(table((0, 3, 0, 0, 0)), 5, 2, 3)
+
+
+def test_the_format_of_2025_has_a_header_and_no_elevation():
+    frames = table((0, 3, 1, -150, 20, 120), (1, 3, 1, 179.6, 20))
+    text = written(frames, "dcase2025")
+    assert text == "frame,class,source,azimuth,distance,onscreen\n0,3,1,-150,120,0\n1,3,1,-180,0,0\n"
+    assert labels.detect_format(text) == "dcase2025"
+    assert_same(read(text), frames.assign(azimuth=[-150.0, -180.0], elevation=0.0))
+    assert_same(read(written(labels.empty_table(), "dcase2025")), labels.empty_table())

@@ -141,6 +141,16 @@ def test_what_one_file_leaves_open_is_told_by_the_others_or_the_other_side():
     assert any("would fit" in note for note in clips({"a": open_}, {"a": open_}).notes)
 
 
+def test_distances_on_one_side_are_said():
+    for with_distance, without in (("predictions have", "reference"), ("ground truth has", "estimate")):
+        sides = {"estimate": {"a": "1,1,0,0,-9,120\n"}, "reference": {"a": "1,1,0,0,-9,120\n"}} | {
+            without: {"a": "1,1,0,0,-9\n"}
+        }
+        assert (
+            clips(**{f"{k}s": v for k, v in sides.items()}).notes[0].startswith(f"Only the {with_distance} distances")
+        )
+
+
 def test_small_distances_are_cm_where_the_other_side_has_such():
     assert clips({"a": "1,1,0,0,0,12\n"}, {"a": "1,1,0,0,-1,21\n"}).estimate["distance"].tolist() == [12]
 

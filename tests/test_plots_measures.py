@@ -307,7 +307,7 @@ def test_f_over_threshold_marks_the_best():
 def test_years_with_their_intervals(one, other):
     systems = {"A": one.scores, "B": other.scores}
     figure = measures.years(systems, "F")
-    assert list(figure.layout.xaxis.ticktext) == ["2020", "2021", "2022", "2023", "2024"]
+    assert list(figure.layout.xaxis.ticktext) == ["2020", "2021", "2022", "2023", "2024", "2025"]
     for name, scores in systems.items():
         dots, lines = named(figure, name), named(figure, f"{name}, 95 % intervals")
         np.testing.assert_allclose(dots.y, [100 * scores[m]["F"] for m in dots.customdata])

@@ -111,7 +111,7 @@ def page(text):
 
 def test_the_scores_of_all_years_with_their_intervals(page, one):
     table = page.table("year", "system", "ER", "F (%)", "LE (°)", "LR (%)", "SELD")
-    assert [row[:2] for row in table[:2]] == [["2020", SCRIPT], ["2020", "other"]] and len(table) == 10
+    assert [row[:2] for row in table[:2]] == [["2020", SCRIPT], ["2020", "other"]] and len(table) == 12
     for row, found in zip(table[::2], one.scores.values()):
         low, high = found["intervals"]["bootstrap"]["F"]
         expected = f"{texts.number('F', found['F'])} | {texts.number('F', low)} to {texts.number('F', high)}"
@@ -285,7 +285,7 @@ def test_one_clip_has_no_intervals():
 )
 def test_empty_tables(estimate, truth):
     page = Page(report.html({"A": evaluate({"a": estimate, "b": ""}, truth=truth)}))
-    assert len(page.table("year", "system")) == 5 and "What the words mean" in page.text
+    assert len(page.table("year", "system")) == 6 and "What the words mean" in page.text
     if not estimate and not truth:
         assert "A: 0 error events." in page.text
 

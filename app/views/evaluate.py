@@ -94,7 +94,12 @@ def contents(files: dict) -> dict[str, bytes]:
 
 
 def choose_tables() -> Job | None:
-    truths = uploads("Ground truth", ["csv"], "evaluate_truths", "DCASE metadata CSVs of 2019 to 2024, one a clip.")
+    truths = uploads(
+        "Ground truth",
+        ["csv"],
+        "evaluate_truths",
+        "DCASE metadata CSVs of 2019 to 2025, or others with a header, one a clip.",
+    )
     tables = {}
     for n, letter in enumerate("ABCD"):  # the next one is offered when the one before is there
         if len(tables) < n and letter > "B":

@@ -86,7 +86,7 @@ def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...],
         accept_multiple_files=True,
         key="tracks_csv",
         max_upload_size=widgets.upload_limit(),
-        help="For this clip, in the CSV format of any DCASE year, 2019 to 2024. Ground truth can stand here, too.",
+        help="For this clip, in the CSV format of any DCASE year, 2019 to 2025. Ground truth can stand here, too.",
     )
     return networks, files or [], choose_classes(source, usable, files or [])
 
