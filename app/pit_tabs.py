@@ -99,10 +99,12 @@ def show_microscope(lab: Lab) -> None:
         )
     ]
     chunks = left.toggle("Chunk borders", key="pit_chunks", help=pit_texts.MICROSCOPE["chunks"])
-    if right.toggle("Reference tracks in reverse", key="pit_reverse", help=pit_texts.MICROSCOPE["reverse"]):
+    is_reversed = right.toggle("Reference tracks in reverse", key="pit_reverse", help=pit_texts.MICROSCOPE["reverse"])
+    if is_reversed:
         lab = reversed_tracks(lab)
     chunk_frames = prediction.chunk_seconds * LABEL_FRAMES_PER_SECOND
     found = microscope.look(prediction.sed, prediction.doa, lab.reference_sed, lab.reference_doa, chunk_frames)
+    st.markdown(in_one_sentence(found, is_reversed))
     play(lab, detections(lab))
     chart(microscope_figure(lab, prediction, found, part, rule, chunks))
     permutation_legend(found)
@@ -114,6 +116,21 @@ def show_microscope(lab: Lab) -> None:
 
 def chart(figure, key: str = FIGURE_KEY) -> None:
     widgets.plot(figure, key)
+
+
+def in_one_sentence(found: microscope.Microscope, is_reversed: bool) -> str:
+    """What the figure shows of this clip: whether the rules differ, and by how much."""
+    wrong = {pit.RULE_NAMES[rule]: int(found.pulled(rule).sum()) for rule in found.chosen}
+    if any(wrong.values()):
+        n = int(found.active.sum())
+        shares = (
+            f"{name} in {100 * frames / n:.1f} %" if frames else f"{name} in none" for name, frames in wrong.items()
+        )
+        return f"Pulled the wrong way, of the frames in which something sounds: {', '.join(shares)}."
+    hint = "" if is_reversed else " In the other order no PIT would: switch on “Reference tracks in reverse”."
+    return (
+        f"In this clip no rule pulls the tracks the wrong way: the reference tracks stand in the network's order.{hint}"
+    )
 
 
 def reversed_tracks(lab: Lab) -> Lab:

@@ -105,7 +105,9 @@ def test_the_microscope_shows_costs_choices_and_pulls():
 def test_the_microscope_obeys_its_controls():
     app = fine(start("Microscope", "two_of_a_kind"))
     before = app.table[0].value["pulled the wrong way (%)"].astype(float)
+    assert any("In the other order no PIT would" in m.value for m in app.markdown)
     app.toggle(key="pit_reverse").set_value(True).run()
+    assert any("tPIT in none, cPIT in none, no PIT in " in m.value for m in app.markdown)
     after = fine(app).table[0].value["pulled the wrong way (%)"].astype(float)
     assert after["no PIT"] == pytest.approx(100 - before["no PIT"], abs=0.11) and after["cPIT"] == before["cPIT"]
     summed = figures(app)[0]

@@ -264,7 +264,9 @@ def choose_field(column, f: dataclasses.Field, help: str):
     if isinstance(f.default, bool):
         return column.toggle(label, key=key, help=help, **KEEP)
     least = 1 if f.name == "chunk_seconds" else type(f.default)(0)
-    return column.number_input(label, least, 1.0 if f.name in AT_MOST_ONE else None, key=key, help=help, **KEEP)
+    digits = "%g" if isinstance(f.default, float) else None  # all of them: 0.999 is not 1.00
+    most = 1.0 if f.name in AT_MOST_ONE else None
+    return column.number_input(label, least, most, key=key, help=help, format=digits, **KEEP)
 
 
 def said(text: str) -> str:
