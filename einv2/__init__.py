@@ -13,10 +13,11 @@ from .config import VERSION as __version__
 
 if TYPE_CHECKING:
     from .evaluation import evaluate
-    from .inference import Model, Prediction, load
+    from .inference import Model, load
+    from .prediction import Prediction
 
 __all__ = ["Model", "Prediction", "__version__", "evaluate", "load"]
-_MODULES = {"evaluate": "evaluation", "Model": "inference", "Prediction": "inference", "load": "inference"}
+_MODULES = {"evaluate": "evaluation", "Model": "inference", "Prediction": "prediction", "load": "inference"}
 
 
 def __getattr__(name: str):

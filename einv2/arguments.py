@@ -85,7 +85,8 @@ def _add_predict(sub) -> None:
         action="append",
         required=True,
         metavar="NAME_OR_FILE",
-        help="a name in pretrained/, or a file; given several times: an ensemble",
+        help="a name in pretrained/, or a file; given several times: an ensemble. A+B: a detection network and a direction network "
+        "(of the tasks sed and doa) as one system",
     )
     sub.add_argument(
         "--out", required=True, metavar="DIR", help="folder for CLIP.csv: frame (100 ms), class, track, degrees"

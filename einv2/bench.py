@@ -16,7 +16,7 @@ import pandas as pd
 import soundfile
 import torch
 
-from . import audio, evaluation, fast, geometry, inference, inputcheck, labels, models
+from . import audio, checkpoint, evaluation, fast, geometry, inference, inputcheck, labels, models
 from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig
 from .decode import decode
 from .features import LogMelIntensity
@@ -128,7 +128,7 @@ def simulation() -> dict[str, float]:
 def run(model: str | Path = "einv2", paper_size: bool = True) -> dict[str, float]:
     """Name, with its unit, to figure; paper_size: a network of the paper's size, too. ValueError if there is no such model."""
     path = inference.resolve(model)
-    loaded = inference.load(path)
+    loaded = inference.Model(checkpoint.load(path), name=path.name)
     signal = clip(sample_rate=loaded.sample_rate)
     extract = LogMelIntensity(loaded.checkpoint.features)
     prediction = loaded.predict_audio(signal)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import audio, checkpoint, datasets, evaluation, headers, inference, inputcheck, labels, metadata
+from . import audio, checkpoint, datasets, evaluation, geometry, headers, inference, inputcheck, labels, metadata
 from .arguments import parse, reading_of
 from .class_lists import ClassList
 from .config import (
@@ -30,6 +30,7 @@ from .ensemble import Ensemble, in_rotations
 from .files import below, replacing, write_json, write_text
 from .losses import MAX_TRACKS
 from .metrics import dcase, intervals, tracks
+from .prediction import BranchPrediction
 
 STEREO_LOSES = (
     "dcase2025 is the format of the stereo task: elevations are not written, azimuths are (the measure takes the back for the front), "
@@ -60,6 +61,8 @@ def predict(options) -> int:
         options.rotations,
     )
     model = Ensemble(loaded) if len(loaded) > 1 else loaded[0]
+    if isinstance(model, inference.BranchModel):
+        _say_columns(model, options)
     _require_unique_stems(options.clips)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -83,6 +86,25 @@ def predict(options) -> int:
     if fabric is None or fabric.is_global_zero:
         _write_json(options.json, report)
     return 1 if any("error" in entry for entry in report["clips"]) else 0
+
+
+_BRANCH_COLUMNS = {  # of a network of one task, by task and class-wise; CSVs of these have a header
+    ("sed", False): ("frame", "class", "track"),
+    ("sed", True): ("frame", "class", "track"),
+    ("doa", False): ("frame", "track", "azimuth", "elevation"),
+    ("doa", True): ("frame", "class", "azimuth", "elevation"),
+}
+
+
+def _say_columns(model: inference.BranchModel, options) -> None:
+    """What the CSVs of a network of one task hold. ValueError if a format is asked for that they cannot have."""
+    what = inference.ESTIMATES[model.task]
+    if options.format != "dcase2020":
+        raise ValueError(f"{model.name} estimates {what} only, too little for --format {options.format}: leave it out.")
+    columns = ",".join(_BRANCH_COLUMNS[model.task, model.class_wise])
+    print(
+        f"note: {model.name} estimates {what} only; the CSVs have a header and the columns {columns}.", file=sys.stderr
+    )
 
 
 def _one_or_all(values: list):
@@ -112,20 +134,33 @@ def _write_prediction(model, clip: Path, out: Path, options) -> dict:
     began = time.monotonic()
     with _seconds_bar(clip.name, audio.probe(clip).seconds) as progress:
         prediction = model.predict(clip, progress=progress)
-    table = prediction.frames(options.threshold)
     csv = out / f"{clip.stem}.csv"
     if options.arrays:
         _write_arrays(out / f"{clip.stem}.npz", prediction)
-    labels.write_csv(table, csv, options.format, classes=prediction.classes)
-    seconds = len(prediction.sed) * prediction.frame_seconds
-    events = len(prediction.events(options.threshold))
+    if isinstance(prediction, BranchPrediction):
+        _write_branch(csv, prediction, model, options.threshold)
+        n_frames, events = len(prediction), len(prediction.events(options.threshold)) if prediction.has_events else None
+    else:
+        labels.write_csv(prediction.frames(options.threshold), csv, options.format, classes=prediction.classes)
+        n_frames, events = len(prediction.sed), len(prediction.events(options.threshold))
+    seconds = n_frames * prediction.frame_seconds
     elapsed = time.monotonic() - began
     return {"clip": str(clip), "csv": str(csv), "seconds": seconds, "events": events, "elapsed_seconds": elapsed}
 
 
-def _write_arrays(path: Path, prediction: inference.Prediction) -> None:
+def _write_branch(path: Path, prediction: BranchPrediction, model: inference.BranchModel, threshold: float) -> None:
+    """What a network of one task knows, with a header that names the columns."""
+    table = prediction.frames(threshold)[list(_BRANCH_COLUMNS[model.task, model.class_wise])].round().astype(int)
+    if "azimuth" in table:
+        table["azimuth"] = geometry.wrap_azimuth(table["azimuth"])
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _write_arrays(path: Path, prediction: inference.Prediction | BranchPrediction) -> None:
+    """sed, doa and classes; of a network of one task without the other's array."""
+    arrays = {name: array for name in ("sed", "doa") if (array := getattr(prediction, name)) is not None}
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, sed=prediction.sed, doa=prediction.doa, classes=np.array(prediction.classes))
+        np.savez_compressed(file, **arrays, classes=np.array(prediction.classes))
 
 
 def _require_unique_stems(clips: list[str]) -> None:

@@ -15,26 +15,36 @@ import torch
 from . import audio
 from .alignment import EPSILON, agreement, best_order
 from .augment import N_PATTERNS, pattern_matrix, rotate_features
-from .inference import Model, Prediction
+from .inference import ESTIMATES, BranchModel, Model, Pair, Prediction, Runner
 
 _PATTERNS = (0, 6, 3, 5, 8, 14, 11, 13, 1, 7, 2, 4, 9, 15, 10, 12)  # as ``augment.pattern_matrix`` numbers them
 
 
 class Ensemble:
-    """Models that answer together; stands in for an ``inference.Model``. ValueError unless their classes are the same."""
+    """Models that answer together, pairs of one-task networks among them; stands in for an ``inference.Model``.
 
-    def __init__(self, models: Sequence[Model]):
+    ValueError unless their classes are the same, and each tells activities and directions.
+    """
+
+    def __init__(self, models: Sequence[Model | Pair | BranchModel]):
         _require_same_classes([model.classes for model in models])
-        self.models = tuple(models)
+        self.models = tuple(_of_both_tasks(model) for model in models)
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.models[0].classes
 
     @property
+    def _single(self) -> list[Model]:
+        """The models, where none is a pair. ValueError otherwise."""
+        if any(isinstance(model, Pair) for model in self.models):
+            raise ValueError("a pair of networks in an ensemble runs over files only: give a file instead")
+        return [model for model in self.models if isinstance(model, Model)]
+
+    @property
     def sample_rate(self) -> int:
         """Of the audio that all models hear, Hz. ValueError if they hear different rates; ``predict`` serves those, too."""
-        rates = sorted({model.sample_rate for model in self.models})
+        rates = sorted({model.sample_rate for model in self._single})
         if len(rates) > 1:
             raise ValueError(
                 f"the models of this ensemble hear {' and '.join(map(str, rates))} Hz: give a file instead"
@@ -61,12 +71,21 @@ class Ensemble:
         The result is that of ``predict``. ValueError if the models hear different rates, or run on chunks of different lengths.
         """
         self.sample_rate  # noqa: B018 - raises before the first block is taken
-        if len(lengths := sorted({model.chunk_seconds for model in self.models})) > 1:
+        if len(lengths := sorted({model.chunk_seconds for model in self._single})) > 1:
             raise ValueError(
                 f"the models of this ensemble run on chunks of {' and '.join(map(str, lengths))} s: give a file instead"
             )
-        together = _SideBySide(self.models)
+        together = _SideBySide(self._single)
         return combine(together.split(together.predict_blocks(blocks, progress)))
+
+
+def _of_both_tasks(model: Model | Pair | BranchModel) -> Model | Pair:
+    if isinstance(model, BranchModel):
+        raise ValueError(
+            f"{model.name} estimates {ESTIMATES[model.task]} only, and what is averaged must tell both: pair it with another "
+            "network, as in `predict --model DETECTION+DIRECTIONS`."
+        )
+    return model
 
 
 def _part(progress: Callable[[float], None] | None, before: float, n_models: int) -> Callable[[float], None] | None:
@@ -101,10 +120,10 @@ class _SideBySide(Model):
         return [replace(prediction, sed=s, doa=d, class_wise=not free) for s, d, free in zip(*parts, trackwise)]
 
 
-class Turned(Model):
+class _Turning(Runner):
     """A model that hears the scene turned or mirrored by one of the 16 patterns of FOA and tells directions turned back."""
 
-    def __init__(self, model: Model, pattern: int):
+    def __init__(self, model: Runner, pattern: int):
         vars(self).update(vars(model))  # the same network, not a copy of it
         self.matrix = torch.from_numpy(pattern_matrix(pattern)).float().to(model.device)
 
@@ -115,14 +134,29 @@ class Turned(Model):
         return doa @ self.matrix  # the inverse of an orthogonal matrix is its transpose
 
 
-def in_rotations(models: Sequence[Model], n: int) -> list[Model]:
+class Turned(_Turning, Model):
+    """Of a network of both tasks."""
+
+
+class TurnedBranch(_Turning, BranchModel):
+    """Of a network of one task."""
+
+
+def turned(model: Model | Pair | BranchModel, pattern: int) -> Model | Pair | BranchModel:
+    """A model, or both of a pair, in a scene that is turned; the model itself for the pattern that changes nothing."""
+    if isinstance(model, Pair):
+        return Pair(*(TurnedBranch(one, pattern) if pattern else one for one in (model.detection, model.directions)))
+    return (Turned if isinstance(model, Model) else TurnedBranch)(model, pattern) if pattern else model
+
+
+def in_rotations(models: Sequence[Model | Pair | BranchModel], n: int) -> list[Model | Pair | BranchModel]:
     """Each model as it is, and turned in n - 1 ways: what one network makes of n views of a scene averages out its errors.
 
     n: 1 to 16; half turns come before quarter turns and mirrors. ValueError otherwise.
     """
     if not 1 <= n <= N_PATTERNS:
         raise ValueError(f"a scene can be turned in 1 to {N_PATTERNS} ways, not {n}.")
-    return [Turned(model, pattern) if pattern else model for model in models for pattern in _PATTERNS[:n]]
+    return [turned(model, pattern) for model in models for pattern in _PATTERNS[:n]]
 
 
 def combine(predictions: Sequence[Prediction]) -> Prediction:

@@ -3,22 +3,22 @@ does not grow with the clip's samples."""
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 
-from . import audio, checkpoint, fast, labels
+from . import audio, checkpoint, fast
 from .alignment import Joined
 from .background import ahead
 from .checkpoint import Checkpoint
-from .config import CHUNK_SECONDS, LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
-from .decode import Decoding, as_tracks, decode
+from .config import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND
+from .decode import as_tracks
 from .features import LogMelIntensity
 from .headers import available_models
 from .models import Output
+from .prediction import BranchPrediction, Prediction, activities, paired
 
 BATCH_CHUNKS = 8  # of 4 s at a time, of a network so wide that
 BATCH_BYTES = 2**19  # its first maps, of this many bytes a frame, stay near the processor; a wider one takes fewer
@@ -27,41 +27,19 @@ OVERLAP_SECONDS = (
 )
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Trackwise output for a clip: sed (T, M, K) probabilities, doa (T, M, 3) vectors (x front, y left, z up).
-
-    A network of a class-wise format gives one track a class; see ``einv2.decode``. chunk_seconds: of the chunks that it ran on.
-    """
-
-    sed: np.ndarray
-    doa: np.ndarray
-    classes: tuple[str, ...]
-    frame_seconds: float = LABEL_FRAME_SECONDS
-    class_wise: bool = False
-    chunk_seconds: int = CHUNK_SECONDS
-
-    @property
-    def track_names(self) -> tuple[str, ...]:
-        """What the tracks are called where they are shown: track 1, track 2.. or, class-wise, the classes."""
-        return self.classes if self.class_wise else tuple(f"track {m + 1}" for m in range(self.sed.shape[1]))
-
-    def frames(self, threshold: float = 0.5, decoding: Decoding | None = None) -> pd.DataFrame:
-        """Detections as a frame table with a column ``confidence``; see ``einv2.decode``. ``decoding`` replaces ``threshold``."""
-        return decode(self.sed, self.doa, threshold, decoding)
-
-    def events(self, threshold: float = 0.5, decoding: Decoding | None = None) -> pd.DataFrame:
-        """Detections as an event table: class, track, onset, offset (s), azimuth, elevation (degrees), confidence."""
-        return labels.frames_to_events(self.frames(threshold, decoding), self.classes)
+Said = TypeVar("Said", Prediction, BranchPrediction)
+ESTIMATES = {"seld": "activities and directions", "sed": "activities", "doa": "directions"}  # by task
 
 
-class Model:
+class Runner(Generic[Said]):
     """A checkpoint ready to run on the CPU or a GPU, by the network that ``fast.for_inference`` makes of its own.
 
     Chunks are as long as in training (``Checkpoint.chunk_seconds``). They overlap by ``overlap_seconds``, at most half of one, by
-    default ``OVERLAP_SECONDS``, where their outputs are joined (``alignment.Joined``). ValueError if the network has one branch
-    only (Table 2 of the paper), on a precision that ``fast.PRECISIONS`` lacks, or on an impossible overlap.
+    default ``OVERLAP_SECONDS``, where their outputs are joined (``alignment.Joined``). ValueError if the task of the network is not
+    one of ``tasks``, on a precision that ``fast.PRECISIONS`` lacks, or on an impossible overlap.
     """
+
+    tasks: tuple[str, ...]
 
     def __init__(
         self,
@@ -71,12 +49,10 @@ class Model:
         precision: str = "float32",
         overlap_seconds: float | None = None,
     ):
-        if loaded.model.task != "seld":
-            what = {"sed": "activities", "doa": "directions"}[loaded.model.task]
-            raise ValueError(
-                f"{name} estimates {what} only: give a network with both branches, trained with the task seld."
-            )
+        if loaded.model.task not in self.tasks:
+            raise ValueError(_other_task(name, loaded.model.task))
         self.checkpoint = loaded
+        self.name = name
         self.device = torch.device(device)
         self.precision = precision
         self.chunk_seconds = loaded.chunk_seconds
@@ -94,10 +70,14 @@ class Model:
         return self.checkpoint.features.sample_rate
 
     @property
+    def class_wise(self) -> bool:
+        """Is there a track for each class?"""
+        return self.checkpoint.model.output_format != "trackwise"
+
+    @property
     def groups(self) -> tuple[tuple[int, bool], ...]:
         """((number of tracks, is their order arbitrary),), as ``alignment.Joined`` takes it."""
-        trackwise = self.checkpoint.model.output_format == "trackwise"
-        return ((self.checkpoint.model.n_tracks if trackwise else len(self.classes), trackwise),)
+        return ((len(self.classes) if self.class_wise else self.checkpoint.model.n_tracks, not self.class_wise),)
 
     @property
     def batch_chunks(self) -> int:
@@ -107,13 +87,16 @@ class Model:
 
     @torch.inference_mode()
     def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Audio chunks (B, 4, S) float32 -> probabilities (B, T, M, K) and directions (B, T, M, 3)."""
+        """Audio chunks (B, 4, S) float32 -> probabilities (B, T, M, K) and directions (B, T, M, 3).
+
+        Where one of both is not known: directions of 0, or the one activity (B, T, M, 1) that vectors tell.
+        """
         x = self.extract(torch.from_numpy(chunks).to(self.device))
         x = ((self.turn(x) - self.mean) / self.std).to(getattr(torch, self.precision))
         output = Output(*(None if y is None else y.float() for y in self.network(x)))
         sed, doa = as_tracks(output, self.checkpoint.model)
-        assert sed is not None  # the task is seld
-        return sed.cpu().numpy(), self.turn_back(doa).cpu().numpy()
+        vectors = self.turn_back(doa).cpu().numpy()
+        return activities(vectors, self.class_wise) if sed is None else sed.cpu().numpy(), vectors
 
     def turn(self, x: torch.Tensor) -> torch.Tensor:
         """What the network hears of the features: they themselves. ``ensemble.Turned`` turns the scene."""
@@ -125,21 +108,19 @@ class Model:
 
     def predict(
         self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
-    ) -> Prediction:
+    ) -> Said:
         """Run over a file of any length and rate. ``progress`` is called with the seconds done; it may raise to stop.
 
         audio.AudioError, in one sentence with ``name`` (default the file's), if the file cannot be used.
         """
         return self.predict_blocks(audio.stream(clip, self.sample_rate, CHUNK_SECONDS, name=name), progress)
 
-    def predict_audio(self, signal: np.ndarray) -> Prediction:
+    def predict_audio(self, signal: np.ndarray) -> Said:
         """Run over a signal (4, S) float32 at the model's sample rate."""
         size = self.chunk_seconds * self.sample_rate
         return self.predict_blocks(signal[:, i : i + size] for i in range(0, signal.shape[1], size))
 
-    def predict_blocks(
-        self, blocks: Iterator[np.ndarray], progress: Callable[[float], None] | None = None
-    ) -> Prediction:
+    def predict_blocks(self, blocks: Iterator[np.ndarray], progress: Callable[[float], None] | None = None) -> Said:
         """Run over blocks (4, S), of any lengths, at the model's sample rate."""
         joined, n_samples = Joined(self.overlap_frames, self.groups), 0
         size = self.chunk_seconds * self.sample_rate
@@ -153,13 +134,89 @@ class Model:
         n_frames = audio.label_frames(n_samples, self.sample_rate)
         if not n_samples:
             raise ValueError("there is no audio to run over: the signal has 0 samples")
-        return Prediction(
-            joined.sed[:n_frames],
-            joined.doa[:n_frames],
+        return self._said(joined.sed[:n_frames], joined.doa[:n_frames])
+
+    def _said(self, sed: np.ndarray, doa: np.ndarray) -> Said:
+        """The prediction for a clip, of what ``run`` gave for its chunks."""
+        raise NotImplementedError
+
+
+class Model(Runner[Prediction]):
+    """A network of both tasks: clips -> ``Prediction``."""
+
+    tasks = ("seld",)
+
+    def _said(self, sed: np.ndarray, doa: np.ndarray) -> Prediction:
+        return Prediction(sed, doa, self.classes, class_wise=self.class_wise, chunk_seconds=self.chunk_seconds)
+
+
+class BranchModel(Runner[BranchPrediction]):
+    """A network of one task, as in Table 2 of the paper: clips -> ``BranchPrediction``."""
+
+    tasks = ("sed", "doa")
+
+    @property
+    def task(self) -> str:
+        return self.checkpoint.model.task
+
+    def _said(self, sed: np.ndarray, doa: np.ndarray) -> BranchPrediction:
+        return BranchPrediction(
+            sed if self.task == "sed" else None,
+            doa if self.task == "doa" else None,
             self.classes,
-            class_wise=self.checkpoint.model.output_format != "trackwise",
+            class_wise=self.class_wise,
             chunk_seconds=self.chunk_seconds,
         )
+
+
+class Pair:
+    """A detection network and a direction network as one system: clips -> ``Prediction``, see ``prediction.paired``.
+
+    Each runs at its own rate and on chunks of its own length. ValueError unless there is one of each, with the same classes.
+    """
+
+    def __init__(self, first: BranchModel, second: BranchModel):
+        if {first.task, second.task} != {"sed", "doa"}:
+            raise ValueError(
+                f"{first.name} and {second.name} both estimate {ESTIMATES[first.task]}: a pair is a detection network and a "
+                "direction network, trained with the tasks sed and doa."
+            )
+        self.detection, self.directions = (first, second) if first.task == "sed" else (second, first)
+        self.classes = first.classes
+        if second.classes != first.classes:
+            raise ValueError(
+                f"{first.name} and {second.name} have other classes: a pair needs the same, in the same order."
+            )
+
+    @property
+    def overlap_frames(self) -> int:
+        return max(self.detection.overlap_frames, self.directions.overlap_frames)
+
+    def predict(
+        self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
+    ) -> Prediction:
+        """Run both over a file, one after the other; see ``Runner.predict``. ``progress`` is told the seconds done of both."""
+        seconds = audio.probe(clip, name).seconds
+        first = self.detection.predict(clip, name, progress and (lambda done: progress(done / 2)))
+        second = self.directions.predict(clip, name, progress and (lambda done: progress((seconds + done) / 2)))
+        return paired(first, second)
+
+    def predict_audio(self, signal: np.ndarray) -> Prediction:
+        """Run both over a signal (4, S) float32. ValueError if they hear different rates."""
+        rates = self.detection.sample_rate, self.directions.sample_rate
+        if rates[0] != rates[1]:
+            raise ValueError(f"the networks of this pair hear {rates[0]} and {rates[1]} Hz: give a file instead")
+        return paired(self.detection.predict_audio(signal), self.directions.predict_audio(signal))
+
+
+def _other_task(name: str, task: str) -> str:
+    if task == "seld":
+        return f"{name} estimates activities and directions: a pair is made of networks of one task each."
+    other = {"sed": "doa", "doa": "sed"}[task]
+    return (
+        f"{name} estimates {ESTIMATES[task]} only: give a network with both branches, or pair it with one of the task {other}, "
+        f"as in `predict --model {name}+OTHER`."
+    )
 
 
 def batch_chunks(n_channels: int, n_mels: int, precision: str = "float32", chunk_seconds: int = CHUNK_SECONDS) -> int:
@@ -223,7 +280,32 @@ def load(
     device: str | torch.device = "cpu",
     precision: str = "float32",
     overlap_seconds: float | None = None,
-) -> Model:
-    """The model of a name in pretrained/ or of a checkpoint file; the rest as in ``Model``."""
-    path = resolve(name_or_file)
-    return Model(checkpoint.load(path), device, path.name, precision, overlap_seconds)
+) -> Model | BranchModel | Pair:
+    """The model of a name in pretrained/ or of a checkpoint file; the rest as in ``Runner``.
+
+    A network of one task is a ``BranchModel``; "A+B", of two of these, a ``Pair``.
+    """
+    options = device, precision, overlap_seconds
+    if (both := _two(str(name_or_file))) is None:
+        return _load(resolve(name_or_file), *options)
+    first, second = (_load(resolve(part), *options) for part in both)
+    for one in (first, second):
+        if not isinstance(one, BranchModel):
+            raise ValueError(_other_task(one.name, "seld"))
+    assert isinstance(first, BranchModel) and isinstance(second, BranchModel)
+    return Pair(first, second)
+
+
+def _two(text: str) -> tuple[str, str] | None:
+    """The names or files on either side of the plus of a pair. One that is in a path is none."""
+    if text in (known := available_models()) or Path(text).is_file():
+        return None
+    parts = [(text[:i], text[i + 1 :]) for i, sign in enumerate(text) if sign == "+"]
+    found = [both for both in parts if all(part in known or Path(part).is_file() for part in both)]
+    return next(iter(found or parts), None)
+
+
+def _load(path: Path, device: str | torch.device, precision: str, overlap_seconds: float | None) -> Model | BranchModel:
+    loaded = checkpoint.load(path)
+    of = Model if loaded.model.task == "seld" else BranchModel
+    return of(loaded, device, path.name, precision, overlap_seconds)

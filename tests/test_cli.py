@@ -563,8 +563,6 @@ def test_train_on_another_class_list(tmp_path, scenes, capsys):
     arguments = ("train", "--data", scenes, "--out", tmp_path / "run", "--epochs", 1, *TINY)
     assert main(*arguments, "--n-classes", 3) == 1
     one_error_line(capsys.readouterr(), "n_classes is 3, but the class list has 14")
-    assert main(*arguments, "--n-tracks", 5) == 1
-    one_error_line(capsys.readouterr(), "at most 4 tracks")
     assert not (tmp_path / "run").exists()
     table = labels.empty_table()
     for folder in ("foa_dev", "metadata_dev"):

@@ -13,7 +13,7 @@ LAYERS = {
     "metrics": 2, "simulate": 2, "systems": 2,
     "augment": 3, "distributed": 3, "fast": 3, "features": 3, "losses": 3, "models": 3,
     "alignment": 4, "checkpoint": 4, "data": 4, "datasets": 4, "microscope": 4, "official": 4, "toy": 4,
-    "decode": 5, "ensemble": 5, "evaluation": 5, "inference": 5, "introspect": 5, "train": 5,
+    "decode": 5, "ensemble": 5, "evaluation": 5, "inference": 5, "introspect": 5, "prediction": 5, "train": 5,
     "bench": 6, "reproduce": 6, "scaling": 6, "arguments": 6, "cli": 6, "__main__": 6, "__init__": 6,
 }  # fmt: skip
 FILES = sorted(ROOT.rglob("*.py"))
@@ -68,6 +68,6 @@ def test_modules_do_not_import_each_other_in_a_circle():
 
 def test_imports_are_seen():
     """The reader of imports above does find relative, late and nested ones."""
-    assert {"config", "evaluation", "inference"} == inside(ROOT / "__init__.py")
+    assert {"config", "evaluation", "inference", "prediction"} == inside(ROOT / "__init__.py")
     assert {"config", "files", "metrics", "train", "simulate", "official"} <= inside(ROOT / "cli.py")
     assert {"audio", "labels", "config", "files"} == inside(ROOT / "simulate" / "render.py")

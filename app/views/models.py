@@ -214,7 +214,10 @@ def show_summary(entry: Entry, card: Card) -> None:
     kind = cards.kind_text(card.model)
     st.markdown(f"{kind[0].upper() + kind[1:]}. {origin(entry)}")
     if card.model.task != "seld":
-        st.info("One branch alone, as in the paper's Table 2: it is not offered on the pages that need both.")
+        st.info(
+            "One task alone, as in the paper's Table 2: it is not offered on the pages that need both. `predict` writes what it "
+            "knows, and runs a detection and a direction network as one system: `--model DETECTION+DIRECTIONS`."
+        )
 
 
 def origin(entry: Entry) -> str:
