@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -26,7 +27,7 @@ from test_reproduce import TINY
 
 from app import folders, userdata
 from app.bench import serving
-from einv2 import bench, checkpoint, cli, headers, reproduce
+from einv2 import bench, checkpoint, cli, headers, models, reproduce
 from einv2.arguments import parser
 from einv2.simulate import specification
 
@@ -80,6 +81,11 @@ def here(tmp_path, monkeypatch, scenes, tiny_checkpoint):
     write(tmp_path / "STARSS", {f"foa_dev/{clip}": f"metadata_dev/{clip}" for clip in parts.values()}, seconds=4.0)
     for name in ("A", "B", "last.safetensors"):
         checkpoint.save(tiny_checkpoint, name)
+    for task in ("sed", "doa"):
+        model = replace(tiny_checkpoint.model, task=task)
+        checkpoint.save(
+            replace(tiny_checkpoint, model=model, network=models.build(model)), f"{task.upper()}.safetensors"
+        )
     room = specification.SpecifiedRoom((5.0, 4.0, 3.0), 0.2)
     Path("SCENE.json").write_text(specification.to_text(specification.draw(1, 5, 2, 1, room)))
     torch.save(their_checkpoint(their_state_dict((4, 4, 8, 16), feedforward=8)), "THEIRS.pth")
