@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent / "einv2"
 LAYERS = {
     "background": 1, "config": 1, "files": 1, "geometry": 1, "pickles": 1,
-    "annotations": 2, "audio": 2, "foa": 2, "headers": 2, "inputcheck": 2, "labels": 2, "listening": 2, "metadata": 2,
+    "annotations": 2, "audio": 2, "class_lists": 2, "dcase_csv": 2, "foa": 2, "headers": 2, "inputcheck": 2,
+    "labels": 2, "listening": 2, "metadata": 2,
     "metrics": 2, "simulate": 2, "systems": 2,
     "augment": 3, "distributed": 3, "fast": 3, "features": 3, "losses": 3, "models": 3,
     "alignment": 4, "checkpoint": 4, "data": 4, "datasets": 4, "microscope": 4, "official": 4, "toy": 4,
