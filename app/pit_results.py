@@ -11,7 +11,7 @@ n_clips (of the test) and epochs, which are told only, augmented (default true, 
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from einv2 import headers
@@ -35,14 +35,15 @@ class Shipped:
 
 @dataclass(frozen=True)
 class Compared:
-    """A row of a table: the paper's figures and ours by measure, None where there is none; ``other``: measured of a network that
-    was trained otherwise than the row says (``note`` says how)."""
+    """A row of a table: the paper's figures and ours by measure, None where there is none; note: how the network that was measured
+    was trained otherwise than the row says; spread: what stands behind the paper's sign +-. No systems: the paper only quotes it."""
 
     title: str
     systems: tuple[str, ...]
     paper: dict[str, float]
     ours: dict[str, float | None]
     note: str = ""
+    spread: dict[str, float] = field(default_factory=dict)
 
 
 def shipped(folder: Path | None = None) -> tuple[list[Shipped], list[str]]:
@@ -106,15 +107,15 @@ def table3(networks: list[Shipped], tables: dict[str, list[dict]]) -> list[Compa
     A network that was trained with augmentation stands in the row of its system with augmentation, or in that without one where
     the paper has no other, with a note.
     """
-    augmented = {row.systems[0] for row in TABLE3 if row.augmented}
+    augmented = {name for row in TABLE3 if row.augmented for name in row.systems}
     measured = [e for n in networks if (e := _as_entry(n)) is not None] + tables.get("table3", [])
     rows = []
     for row in TABLE3:
-        name = row.systems[0]
-        fitting = [e for e in measured if e["system"] == name and e.get("augmented", True) == row.augmented]
+        of_row = [e for e in measured if e["system"] in row.systems]
+        fitting = [e for e in of_row if e.get("augmented", True) == row.augmented]
         note = ""
-        if not fitting and name not in augmented:
-            fitting = [e for e in measured if e["system"] == name]
+        if not fitting and not augmented.intersection(row.systems):
+            fitting = of_row
             note = "here with augmentation" if fitting else ""
         rows.append(_row(row, "table3", fitting, note))
     return rows
@@ -134,7 +135,7 @@ def _row(row: Row, table: str, entries: list[dict], note: str = "") -> Compared:
     for entry in entries:
         if entry["system"] in row.systems:
             ours |= {m: entry[m.lower()] for m in MEASURES[table] if entry.get(m.lower()) is not None}
-    return Compared(row.title, row.systems, row.paper, ours, note)
+    return Compared(row.title, row.systems, row.paper, ours, note, row.spread)
 
 
 def conditions(networks: list[Shipped], entries: list[dict]) -> str:
@@ -151,5 +152,5 @@ def _span(counts: list[int | None]) -> str:
 
 
 def missing(rows: list[Compared]) -> list[str]:
-    """The titles of the rows of which nothing was measured here."""
-    return [row.title for row in rows if all(value is None for value in row.ours.values())]
+    """The titles of the rows of which nothing was measured here, those that the paper only quotes left out."""
+    return [row.title for row in rows if row.systems and all(value is None for value in row.ours.values())]

@@ -8,7 +8,7 @@ from app import figure_texts, pit_results, pit_texts, state, texts, toy_run, wid
 from app.pit_results import Compared, Shipped
 from app.plots import pit
 from einv2 import toy
-from einv2.systems import SYSTEMS, TABLE2, TABLE3
+from einv2.systems import QUOTED, SYSTEMS, TABLE2, TABLE3
 
 CURVES = {
     "LE (°)": ("LE", 1),
@@ -17,7 +17,7 @@ CURVES = {
     "LR (%)": ("LR", 100),
     "swaps (% of steps)": ("swap_rate", 100),
 }
-FIG3 = ("einv2-tpit", "einv2-cpit", "einv2-nopit")
+BY_PIT = ("einv2-tpit", "einv2-cpit", "einv2-nopit")
 TITLES = {"einv2-tpit": "EINV2, tPIT", "einv2-cpit": "EINV2, cPIT", "einv2-nopit": "EINV2, no PIT"}
 EVERY_SECONDS = 1
 LONGEST = 90  # s that the training may take
@@ -37,19 +37,21 @@ def show_results() -> None:
 def show_curves(networks: list[Shipped]) -> None:
     st.markdown("##### Learning curves of the shipped networks")
     with_curve = {network.name: network for network in networks if network.curve}
-    if absent := [name for name in FIG3 if name not in with_curve]:
+    if absent := [name for name in BY_PIT if name not in with_curve]:
         st.info(f"Not in pretrained/: {', '.join(absent)}. Their curves are not shown.")
     if not with_curve:
         return
     left, right = st.columns(2)
     measure = left.selectbox("Measure", list(CURVES), key="pit_curve")
-    default = [name for name in FIG3 if name in with_curve] or list(with_curve)
+    default = [name for name in BY_PIT if name in with_curve] or list(with_curve)
     chosen = right.multiselect("Networks", list(with_curve), default, key="pit_curve_networks")
     lines = {TITLES.get(name, SYSTEMS[name].title): curve_of(with_curve[name], *CURVES[measure]) for name in chosen}
     widgets.plot(pit.curves(lines, "epoch", measure), "pit_curves")
     st.caption(
-        "DCASE 2020 measures on the validation scenes after each epoch, from the curve inside each checkpoint; the localisation error "
-        "over epochs is what the paper's Fig. 3 shows. There, without PIT the error stays highest to the end. "
+        "DCASE 2020 measures on the validation scenes after each epoch, from the curve inside each checkpoint. These networks learn "
+        "detection and directions together, and LE is of what they detect. The paper's Fig. 3 shows the localisation error of networks "
+        "for directions alone, SELDnet format among them: there, without PIT the error stays highest to the end. "
+        "`python -m einv2 reproduce fig3` trains those. "
         f"LE: {texts.SCORES['LE']} Swaps: steps of 0.1 s within an event on which it goes on on another track."
     )
 
@@ -92,7 +94,8 @@ def show_table2(networks: list[Shipped], tables: dict) -> None:
         "Paper: networks with one task only, 100 epochs, evaluation set of TAU-NIGENS 2020. Here: simulated scenes"
         f"{_told(networks, tables, 'table2')}. "
         "“Both tasks”: the shipped networks, which learnt detection and directions together. The order compares, not the figures. LE: "
-        f"{pit_texts.ALONE['le']}. F: detection alone, whatever the direction, over segments of 1 s."
+        f"{pit_texts.ALONE['le']}; the paper does not say in which order, and `reproduce table2` puts them without PIT as they were "
+        "labelled, which gives a larger error. F: detection alone, whatever the direction, over segments of 1 s."
     )
 
 
@@ -104,9 +107,9 @@ def show_table3(networks: list[Shipped], tables: dict) -> None:
             {
                 "system": row.title + (f", {row.note}" if row.note else ""),
                 **{
-                    f"{texts.title(m)}: {whose}": texts.number(m, values.get(m))
+                    f"{texts.title(m)}: {whose}": texts.number(m, values.get(m)) + plus_minus(m, spread.get(m))
                     for m in ("ER", "F", "LE", "LR")
-                    for whose, values in (("paper", row.paper), ("here", row.ours))
+                    for whose, values, spread in (("paper", row.paper, row.spread), ("here", row.ours, {}))
                 },
             }
             for row in rows
@@ -116,12 +119,20 @@ def show_table3(networks: list[Shipped], tables: dict) -> None:
     say_missing(rows, "")
     st.caption(
         "DCASE 2020 measures. Paper: evaluation set of TAU-NIGENS 2020, 100 epochs. Here: simulated scenes with recordings never "
-        f"trained on{_told(networks, tables, 'table3')}; augmented: rotation and SpecAugment. The order compares, not the figures."
+        f"trained on{_told(networks, tables, 'table3')}; augmented: rotation and SpecAugment, here with a random level, too. The order "
+        f"compares, not the figures. {QUOTED}"
     )
 
 
+def plus_minus(measure: str, spread: float | None) -> str:
+    return "" if spread is None else f" ± {texts.number(measure, spread)}"
+
+
 def _told(networks: list[Shipped], tables: dict, table: str) -> str:
-    compared = {name for row in (TABLE2 if table == "table2" else TABLE3) for name in row.systems} | {*FIG3, "seldnet"}
+    compared = {name for row in (TABLE2 if table == "table2" else TABLE3) for name in row.systems} | {
+        *BY_PIT,
+        "seldnet",
+    }
     told = pit_results.conditions([n for n in networks if n.name in compared], tables.get(table, []))
     return f" ({told})" if told else ""
 

@@ -31,7 +31,7 @@ from app import folders, userdata
 from einv2 import checkpoint, data, datasets
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
 from einv2.files import write_json
-from einv2.systems import SYSTEMS
+from einv2.systems import SYSTEMS, without_effect
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "einv2", "train")
@@ -102,12 +102,17 @@ class Order:
         """Of ``python -m einv2 train``, the folder of the run left out."""
         lists = {"--train-part": self.train_part, "--validation-part": self.validation_part}
         given = SYSTEMS[self.system].model | SYSTEMS[self.system].train
+        model, features, train = self.configs
+        idle = {
+            *without_effect(model, train),
+            *(["validation_share"] if self.validation or self.validation_part else []),
+        }
         sets = [("--data", s) for s in self.data] + [("--validation", s) for s in self.validation]
         parts = [
             *(text for flag, one in sets for text in (flag, one.path)),
             *(text for flag, names in lists.items() if names for text in (flag, ",".join(names))),
             *("--system", self.system),
-            *(text for config in self.configs for text in _flags(config, given)),
+            *(text for config in (model, features, train) for text in _flags(config, given, idle)),
         ]
         return parts + (["--cache", str(self.cache)] if self.cache else [])
 
@@ -141,11 +146,11 @@ class Order:
         )
 
 
-def _flags(config, given: dict) -> Iterator[str]:
-    """A configuration as flags: what differs from the defaults, and from what ``--system`` sets."""
+def _flags(config, given: dict, idle: set[str]) -> Iterator[str]:
+    """A configuration as flags: what differs from the defaults, and from what ``--system`` sets, but for ``idle`` fields."""
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
-        if value == given.get(f.name, f.default):
+        if f.name in idle or value == given.get(f.name, f.default):
             continue
         flag = f.name.replace("_", "-")
         if isinstance(value, bool):

@@ -81,7 +81,7 @@ def measure(order: dict, out: Path) -> Speed:
     model, features, config = configs
     _say(out, 0.0, "Reading the lists of clips")
     clips = datasets.split_clips(*order["folders"], *order["parts"], config.validation_share, config.seed)
-    chunks = [_chunks(part, config.chunk_seconds) for part in clips]
+    chunks = [_chunks(part, config.chunk_seconds, config.chunk_offset) for part in clips]
     rng = np.random.default_rng(config.seed)
     wanted = STEPS * config.batch_size, config.batch_size
     samples = [_sample(*args, rng) for args in zip(clips, chunks, wanted)]
@@ -97,10 +97,12 @@ def measure(order: dict, out: Path) -> Speed:
     return Speed(round(n), steps, 1 / training, epoch, clip_seconds * sum(map(len, clips)))
 
 
-def _chunks(clips: list[datasets.Clip], chunk_seconds: int) -> np.ndarray:
+def _chunks(clips: list[datasets.Clip], chunk_seconds: int, offset: bool = True) -> np.ndarray:
     """How many chunks of each clip an epoch has, on average over where the first begins; see ``data.ChunkSet.plan``."""
     frames = np.array([int(audio.probe(clip.audio).seconds * LABEL_FRAMES_PER_SECOND) for clip in clips])
     length = chunk_seconds * LABEL_FRAMES_PER_SECOND
+    if not offset:
+        return np.ceil(frames / length)
     slack = np.clip(frames - length, 0, length - 1)
     return np.maximum((frames - length - slack / 2) / length + 0.5, 1.0)
 

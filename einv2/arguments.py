@@ -17,12 +17,31 @@ from .metrics.intervals import METHODS
 from .systems import SCALE_NAMES, SYSTEMS, TABLES
 
 
+class _Given(argparse.Action):
+    """Keeps a value, and in ``given`` that it was given: the name of the field."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given |= {self.dest}
+
+
+class _GivenSwitch(argparse.BooleanOptionalAction):
+    """The same for --flag and --no-flag."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        super().__call__(parser, namespace, values, option_string)
+        namespace.given |= {self.dest}
+
+
 class _SetSystem(argparse.Action):
-    """--system NAME stands for the flags of that system."""
+    """--system NAME stands for the flags of that system. Flags that are given, before it or after it, have the last word."""
 
     def __call__(self, parser, namespace, value, option_string=None) -> None:
+        if namespace.system not in (None, value):
+            parser.error(f"--system {namespace.system} and --system {value}: a network is of one system")
         for field, setting in (SYSTEMS[value].model | SYSTEMS[value].train).items():
-            setattr(namespace, field, setting)
+            if field not in namespace.given:
+                setattr(namespace, field, setting)
         namespace.system = value
 
 
@@ -61,7 +80,7 @@ def parser(functions: Mapping[str, Callable]) -> argparse.ArgumentParser:
     for name, function in functions.items():
         summary = (function.__doc__ or name).splitlines()[0]
         sub = commands.add_parser(name, help=summary, description=summary, formatter_class=_HelpWithDefaults)
-        sub.set_defaults(command=function)
+        sub.set_defaults(command=function, given=frozenset())
         _ADDERS[name](sub)
     return main
 
@@ -309,11 +328,14 @@ def _add_train(sub) -> None:
         action=_SetSystem,
         choices=SYSTEMS,
         metavar="NAME",
-        help=f"sets the flags of a system that the paper compares; flags after it change it again: {', '.join(SYSTEMS)}",
+        help=f"sets the flags of a system that the paper compares; flags beside it change it again: {', '.join(SYSTEMS)}",
     )
     sub.add_argument("--out", required=True, metavar="RUN_DIR", help="folder of the run")
     sub.add_argument(
-        "--resume", action="store_true", help="go on with the run in RUN_DIR, from its last finished epoch"
+        "--resume",
+        action="store_true",
+        help="go on with the run in RUN_DIR, from its last finished epoch, with its settings where no flag says otherwise; "
+        "--epochs may change while the learning rates so far stay the same",
     )
     sub.add_argument(
         "--classes",
@@ -358,7 +380,12 @@ def _add_reproduce(sub) -> None:
         )
     sub.add_argument("--systems", metavar="A,B,..", help="only the rows of these systems (see train --system)")
     sub.add_argument("--epochs", type=_count, metavar="N", help="passes over the data, instead of the scale's")
-    sub.add_argument("--seeds", type=_count, default=1, metavar="N", help="runs of each system, averaged")
+    sub.add_argument(
+        "--seeds",
+        type=_count,
+        metavar="N",
+        help="runs of each system, of which mean and standard deviation are written (default: small 1, paper 5)",
+    )
     sub.add_argument("--workers", type=_count, default=1, metavar="N", help="processes that simulate")
 
 
@@ -420,9 +447,11 @@ def _add_config(sub, cls) -> None:
     for name, kind in kinds.items():
         flag, default = f"--{name.replace('_', '-')}", cls.__dataclass_fields__[name].default
         if kind is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=texts[name])
+            group.add_argument(flag, action=_GivenSwitch, default=default, help=texts[name])
         else:
-            group.add_argument(flag, type=_converter(kind), default=default, metavar=_metavar(kind), help=texts[name])
+            group.add_argument(
+                flag, action=_Given, type=_converter(kind), default=default, metavar=_metavar(kind), help=texts[name]
+            )
 
 
 def _converter(kind):

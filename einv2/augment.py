@@ -96,6 +96,11 @@ def sample_stretches(n: int, length: int, widest: int, rng: np.random.Generator)
     return stretches
 
 
+def mask_width(widest: float, size: int) -> int:
+    """The widest mask over ``size`` frames or bins: ``widest`` of them, or below 1 that share of them."""
+    return min(round(widest * size if widest < 1 else widest), size)
+
+
 def mask(
     x: torch.Tensor, axis: int, widest: int, rng: np.random.Generator, n: int | None = None, share: slice = ALL
 ) -> torch.Tensor:
@@ -124,8 +129,11 @@ def augment_features(
 def augment_standardised(
     x: torch.Tensor, config: TrainConfig, rng: np.random.Generator, n: int | None = None, share: slice = ALL
 ) -> torch.Tensor:
-    """Masks, on standardised features, where 0 is the mean."""
+    """Masks, on standardised features, where 0 is the mean.
+
+    By default as wide as those of SpecAugment (Park et al., Interspeech 2019): 27 of 80 bands, and 1 s of a chunk of 4 s.
+    """
     for axis, widest in ((2, config.time_mask_frames), (3, config.frequency_mask_bins)):
-        if widest:
-            x = mask(x, axis, min(widest, x.shape[axis]), rng, n, share)
+        if width := mask_width(widest, x.shape[axis]):
+            x = mask(x, axis, width, rng, n, share)
     return x

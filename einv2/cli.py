@@ -23,6 +23,7 @@ from .config import (
     FeatureConfig,
     ModelConfig,
     TrainConfig,
+    counted,
     from_json,
     require_compatible,
 )
@@ -31,6 +32,7 @@ from .files import below, replacing, write_json, write_text
 from .losses import MAX_TRACKS
 from .metrics import dcase, intervals, tracks
 from .prediction import BranchPrediction
+from .systems import SYSTEMS, without_effect
 
 STEREO_LOSES = (
     "dcase2025 is the format of the stereo task: elevations are not written, azimuths are (the measure takes the back for the front), "
@@ -245,7 +247,8 @@ def models(options) -> int:
         figures = "  ".join(f"{key} {scores[key]:.3g}" for key in ("ER", "F", "LE", "LR") if key in scores)
         figures = f"validation: {figures}" if figures else ""
         size = path.stat().st_size / 1e6
-        print(f"{name:16s} {size:6.1f} MB  {model.n_tracks} tracks, {len(header['classes'])} classes  {figures}")
+        sizes = f"{counted(model.n_tracks, 'track')}, {counted(len(header['classes']), 'class', 'classes')}"
+        print(f"{name:16s} {size:6.1f} MB  {sizes}  {figures}")
     if not report and not status:
         status = _fail(f"there is no model in {headers.PRETRAINED}.")
     _write_json(options.json, report)
@@ -392,7 +395,7 @@ _DECIMALS = {"LE": 1, "DE": 1}
 
 def _print_scores(report: dict, reports: dict[str, dict]) -> None:
     for measure, scores in reports.items():
-        print(f"{report['n_clips']} clips, {measure}, within 20 degrees; {report['class_list']}")
+        print(f"{counted(report['n_clips'], 'clip')}, {measure}, within 20 degrees; {report['class_list']}")
         figures = (f"{k} {_figure(k, v)}" for k, v in scores.items() if k not in ("per_class", "intervals"))
         print("  ".join(figures).replace("  LR", " degrees  LR"))
         for entry in scores["per_class"]:
@@ -408,7 +411,7 @@ def _print_scores(report: dict, reports: dict[str, dict]) -> None:
         print("frames in which all events are found, right class and within 20 degrees, of those with")
     for kind, entry in report.get("overlap", {}).items():
         found = "-" if entry["found"] is None else f"{entry['found']:.1%}"
-        print(f"  {tracks.OVERLAPS[kind]:35s} {found:>6s}  ({entry['frames']} frames)")
+        print(f"  {tracks.OVERLAPS[kind]:35s} {found:>6s}  ({counted(entry['frames'], 'frame')})")
 
 
 def _print_breakdown(found: evaluation.Evaluation) -> None:
@@ -455,7 +458,7 @@ def simulate(options) -> int:
     stems = write_scenes(options.out, options.scenes, config, bank, options.seed, options.workers, unclassified)
     for _ in _bar(stems, "scenes", options.scenes):
         pass
-    print(f"{options.scenes} scenes of {config.seconds} s in {options.out}")
+    print(f"{counted(options.scenes, 'scene')} of {config.seconds} s in {options.out}")
     return 0
 
 
@@ -482,12 +485,12 @@ def _simulate_specified(options) -> int:
         text = file.read_bytes()
         if is_drawn(text):
             scene = rebuild_drawn(Path(options.out), file.stem, text, *_sounds(options))
-            print(f"{file.stem}: {len(scene.events)} events in {scene.seconds} s, in {options.out}")
+            print(f"{file.stem}: {counted(len(scene.events), 'event')} in {scene.seconds} s, in {options.out}")
             continue
         specified = specification.from_text(text, file.name)
         sounds = specification.find_sounds(specified, options.sources)
         specification.write(specified, sounds, Path(options.out), file.stem)
-        print(f"{file.stem}: {len(specified.sources)} sources in {specified.seconds} s, in {options.out}")
+        print(f"{file.stem}: {counted(len(specified.sources), 'source')} in {specified.seconds} s, in {options.out}")
     return 0
 
 
@@ -501,6 +504,7 @@ def train(options) -> int:
         "validation_parts": options.validation_part,
         "cache": None if options.cache is None else Path(options.cache),
     }
+    _with_settings_of_run(options)
     model, features, config, told = _fitted_to_data(options, chosen)
     provenance = {
         "code": f"EINV2 Studio {VERSION}",
@@ -538,6 +542,7 @@ def _fitted_to_data(options, chosen: dict) -> tuple[ModelConfig, FeatureConfig, 
     """The configurations and the class list, where they were not given told by the training clips."""
     model, features, config = (_config_from(cls, options) for cls in (ModelConfig, FeatureConfig, TrainConfig))
     require_compatible(model, features)
+    _require_effect(options, model, config)
     split = dict(chosen, share=config.validation_share, seed=config.seed)
     clips, _ = datasets.split_clips(options.data, options.validation, **split)
     told = datasets.class_list(clips, options.classes)
@@ -547,6 +552,40 @@ def _fitted_to_data(options, chosen: dict) -> tuple[ModelConfig, FeatureConfig, 
         events = datasets.largest_overlap(clips, told.names)
         model = dataclasses.replace(model, n_tracks=min(max(events, model.n_tracks), MAX_TRACKS))
     return model, features, config, told
+
+
+def _with_settings_of_run(options) -> None:
+    """With --resume the settings of the run, where no flag says otherwise; the class list is told by the data again."""
+    from . import train as training
+
+    if not options.resume or not (Path(options.out) / "config.json").exists():
+        return
+    kept = training.stored_settings(Path(options.out))
+    of_system = SYSTEMS[options.system].model | SYSTEMS[options.system].train if options.system else {}
+    for part, cls in training.SETTINGS.items():
+        run = from_json(cls, kept[part])
+        for field in dataclasses.fields(cls):
+            if field.name not in {*options.given, *of_system, "n_classes"}:
+                setattr(options, field.name, getattr(run, field.name))
+
+
+def _require_effect(options, model: ModelConfig, config: TrainConfig) -> None:
+    """Refuse flags that change nothing here, in a new run. A flag that changes the system is said."""
+    of_system = SYSTEMS[options.system].model | SYSTEMS[options.system].train if options.system else {}
+    for name in of_system.keys() & options.given:
+        if (value := getattr(options, name)) != of_system[name]:
+            print(
+                f"note: {_as_typed(name.replace('_', '-'), value)} changes the system {options.system}.",
+                file=sys.stderr,
+            )
+    idle = without_effect(model, config)
+    if options.validation or options.validation_part:
+        idle["validation_share"] = "the clips to validate on are named"
+    wrong = [name for name in idle if name in options.given]
+    if wrong and not (options.resume and (Path(options.out) / "config.json").exists()):
+        flags = [_as_typed(name.replace("_", "-"), getattr(options, name)) for name in wrong]
+        reasons = dict.fromkeys(idle[name] for name in wrong)
+        raise ValueError(f"{', '.join(flags)} would do nothing: {'; '.join(reasons)}. Leave it out.")
 
 
 def _without_paths(configs) -> list[str]:
@@ -578,6 +617,9 @@ def reproduce(options) -> int:
     from . import reproduce as comparison
 
     scale = comparison.SCALES[options.scale]
+    n_seeds = scale.n_seeds if options.seeds is None else options.seeds
+    if n_seeds < 1 or options.epochs == 0:
+        raise ValueError("--seeds and --epochs must be at least 1.")
     if options.epochs:
         scale = dataclasses.replace(scale, train=dataclasses.replace(scale.train, epochs=options.epochs))
     out = Path(options.out)
@@ -588,8 +630,9 @@ def reproduce(options) -> int:
         folders = comparison.Folders(*given)
     else:
         folders = comparison.simulate_data(out / "data", scale, options.sources, options.workers, _bar)
-    systems = options.systems.split(",") if options.systems else ()
-    comparison.reproduce(options.name, out, scale, folders, range(2020, 2020 + options.seeds), systems)
+    systems = [name for name in (options.systems or "").split(",") if name]
+    seeds = range(comparison.FIRST_SEED, comparison.FIRST_SEED + n_seeds)
+    comparison.reproduce(options.name, out, scale, folders, seeds, systems)
     print((out / f"{options.name}.md").read_text())
     return 0
 
@@ -630,7 +673,8 @@ def import_official(options) -> int:
     imported = official.import_checkpoint(options.checkpoint, options.scalar)
     checkpoint.save(imported, options.out)
     print(
-        f"{options.out}: {imported.n_parameters:,} parameters, {imported.model.n_tracks} tracks, {len(imported.classes)} classes"
+        f"{options.out}: {imported.n_parameters:,} parameters, {counted(imported.model.n_tracks, 'track')}, "
+        f"{counted(len(imported.classes), 'class', 'classes')}"
     )
     if not options.scalar:
         print(

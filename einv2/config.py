@@ -204,13 +204,26 @@ class TrainConfig:
     ] = "steps"
     warmup_share: Annotated[float, "one-cycle: share of all steps that rise to the peak, 0 to 1"] = 0.2
     weight_decay: Annotated[float, "of AdamW"] = 0.02
+    clip_norm: Annotated[float, "a step whose gradients have a larger norm is scaled down to this; 0: never"] = 5.0
     sed_weight: Annotated[float, "share of the SED loss in the total, 0 to 1; the DoA loss has the rest"] = 0.5
     overlap_weight: Annotated[
         float, "how often a frame with two or more events counts in the losses of trackwise output"
     ] = 1.0
+    masked_loss: Annotated[
+        str,
+        "DoA loss of the SELDnet format, over the active classes: mse (mean squared error) or root (root of the sum of squares, "
+        "over their number, as in the DCASE 2020 baseline)",
+    ] = "mse"
+    chunk_offset: Annotated[
+        bool, "cut the chunks of a clip from a random place on, another in each epoch; off: end to end from its start"
+    ] = True
     rotate: Annotated[bool, "turn and mirror the scenes: the 16 channel-swap and sign patterns of FOA"] = True
-    time_mask_frames: Annotated[int, "widest SpecAugment mask over time, feature frames; 0 for none"] = 24
-    frequency_mask_bins: Annotated[int, "widest SpecAugment mask over frequency, mel bands; 0 for none"] = 8
+    time_mask_frames: Annotated[
+        float, "widest SpecAugment mask over time: feature frames, or below 1 a share of the chunk; 0 for none"
+    ] = 0.25
+    frequency_mask_bins: Annotated[
+        float, "widest SpecAugment mask over frequency: mel bands, or below 1 a share of them; 0 for none"
+    ] = 0.3375  # 27 of 80 bands, as in SpecAugment
     gain_db: Annotated[float, "level of a chunk is changed by up to this, up or down, dB"] = 6.0
     filter_db: Annotated[
         float, "FilterAugment: random smooth filter over the mel bands, up or down, dB; 0 for none"
@@ -230,6 +243,7 @@ class TrainConfig:
         _require_one_of(self, "pit", ("none", "tpit", "cpit"))
         _require_one_of(self, "schedule", ("steps", "one-cycle"))
         _require_one_of(self, "precision", ("auto", "fp32", "bf16"))
+        _require_one_of(self, "masked_loss", ("mse", "root"))
         for name in ("warmup_share", "sed_weight", "validation_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} must lie in [0, 1]")
@@ -238,6 +252,7 @@ class TrainConfig:
         for name in (
             "patience",
             "weight_decay",
+            "clip_norm",
             "time_mask_frames",
             "frequency_mask_bins",
             "gain_db",
@@ -247,6 +262,9 @@ class TrainConfig:
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+        for name in ("time_mask_frames", "frequency_mask_bins"):
+            if getattr(self, name) > 1 and getattr(self, name) % 1:
+                raise ValueError(f"{name} must be a whole number, or a share below 1, not {getattr(self, name)}")
 
 
 def require_compatible(model: ModelConfig, features: FeatureConfig) -> None:
@@ -267,6 +285,11 @@ def require_compatible(model: ModelConfig, features: FeatureConfig) -> None:
 def field_help(cls) -> dict[str, str]:
     """What each field of a configuration means, with its unit."""
     return {name: hint.__metadata__[0] for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
+
+
+def counted(n: int, what: str, plural: str = "") -> str:
+    """ "1 track", "2 tracks": a number with its noun."""
+    return f"{n} {what if n == 1 else plural or what + 's'}"
 
 
 def one_line(text: str, most: int = LONGEST_SENTENCE) -> str:

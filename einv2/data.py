@@ -1,11 +1,14 @@
 """Training data: the features of clips, cached on disk, and batches of chunks."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from . import audio, labels
@@ -82,9 +85,20 @@ def compute_features(path: Path, config: FeatureConfig) -> np.ndarray:
     return extract(signal[None])[0].numpy().astype(np.float16)
 
 
+class Reference(NamedTuple):
+    """The whole ground truth of a clip: the frame table as written, and as R tracks, of which the first are the network's.
+
+    sed (T, R, K) of 0 and 1, doa (T, R, 3), zero where a track is silent; R is so large that no event is left out.
+    """
+
+    table: pd.DataFrame
+    sed: np.ndarray
+    doa: np.ndarray
+
+
 class ChunkSet:
-    """Chunks of equal length cut from clips. In order they cover every label frame once; shuffled, they start anywhere and
-    leave out less than a chunk at either end of a clip.
+    """Chunks of equal length cut from clips. In order they cover every label frame once; shuffled, they may start anywhere
+    and leave out less than a chunk at either end of a clip.
 
     ``dropped`` counts the reference frames that found no free track, of ``total`` reference frames within the clips, and
     ``overlap`` is the largest number of simultaneous events.
@@ -94,9 +108,10 @@ class ChunkSet:
         self.ratio = feature_config.frames_per_label_frame
         self.label_frames = chunk_seconds * LABEL_FRAMES_PER_SECOND
         self.feature_frames = self.label_frames * self.ratio + 1
+        self.clips, self.classes, self.n_tracks = list(clips), classes, n_tracks
         self.items = []
         self.dropped = self.total = self.overlap = 0
-        for clip in progress(clips):
+        for clip in progress(self.clips):
             x = cached_features(clip, feature_config)
             n_frames = (x.shape[1] - 1) // self.ratio
             table = labels.read_csv(clip.metadata, classes)
@@ -120,12 +135,24 @@ class ChunkSet:
         mean, std = (torch.from_numpy(s[None, :, None]).float() for s in (mean, std))
         return mean, std
 
-    def plan(self, rng: np.random.Generator | None) -> list[tuple[int, int]]:
-        """(clip, first label frame) of every chunk: shuffled and shifted by a random start, or in order without ``rng``."""
+    @functools.cached_property
+    def references(self) -> list[Reference]:
+        """Of each clip, for scores, which count also the events that found no free track."""
+        n_tracks, n_classes = max(self.overlap, self.n_tracks), len(self.classes)
+        found = []
+        for clip, (_, sed, _) in zip(self.clips, self.items):
+            table = labels.read_csv(clip.metadata, self.classes)
+            tracks = labels.to_tracks(table, len(sed), n_tracks, n_classes)[:2]
+            found.append(Reference(labels.read_csv(clip.metadata, self.classes, as_written=True), *tracks))
+        return found
+
+    def plan(self, rng: np.random.Generator | None, offset: bool = True) -> list[tuple[int, int]]:
+        """(clip, first label frame) of every chunk: in order without ``rng``; with it shuffled, and by ``offset`` from a random
+        start on."""
         plan = []
         for index, (_, sed, _) in enumerate(self.items):
             length = len(sed)
-            if rng is None or length <= self.label_frames:
+            if rng is None or not offset or length <= self.label_frames:
                 starts = range(0, length, self.label_frames)
             else:
                 slack = min(length - self.label_frames, self.label_frames - 1)

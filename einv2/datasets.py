@@ -32,6 +32,7 @@ import numpy as np
 
 from . import class_lists, labels, metadata
 from .class_lists import ClassList, is_class_file
+from .config import counted
 from .dcase_csv import USUAL, Reading
 from .files import below
 
@@ -113,7 +114,7 @@ def split_clips(
     both = set(held_out).intersection(clips)
     if parts and both:
         raise ValueError(
-            f"{len(both)} clips would be trained on and validated on, first {min(c.audio.name for c in both)}: "
+            f"{counted(len(both), 'clip')} would be trained on and validated on, first {min(c.audio.name for c in both)}: "
             "choose parts for training and for validation that have no clip in common."
         )
     clips = [c for c in clips if c not in both]
@@ -445,7 +446,9 @@ def _require_whole(name: str, out: Path, parts: list[str], missing: dict, damage
     for what, by_clip in (("missing", missing.get("clips", {})), ("damaged", damaged.get("clips", {}))):
         files = [f for clip, files in by_clip.items() if "mic" not in clip.split("/")[0] for f in files]
         if files:
-            raise ValueError(f"{len(files)} files of {name} in {out} are {what}, first {files[0]}: run fetch again.")
+            raise ValueError(
+                f"{counted(len(files), f'{what} file')} of {name} in {out}, first {files[0]}: run fetch again."
+            )
 
 
 @contextlib.contextmanager

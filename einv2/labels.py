@@ -493,7 +493,7 @@ def _csv_text(table: pd.DataFrame, format: str, classes) -> str:
         return out.to_csv(header=False, index=False, float_format="%.6f", lineterminator="\n")
     if format not in WRITE_FORMATS:
         raise ValueError(f"format must be one of {', '.join(WRITE_FORMATS)}, not {format!r}")
-    whole = _whole_degrees(table)
+    whole = whole_degrees(table)
     if format == "dcase2019":
         return _csv_text_2019(whole, classes)
     if format == "dcase2025":
@@ -502,7 +502,7 @@ def _csv_text(table: pd.DataFrame, format: str, classes) -> str:
     return whole[list(_WRITE_COLUMNS[format])].to_csv(header=False, index=False, lineterminator="\n")
 
 
-def _whole_degrees(table: pd.DataFrame) -> pd.DataFrame:
+def whole_degrees(table: pd.DataFrame) -> pd.DataFrame:
     """Angles and cm as integers. The azimuth is wrapped after rounding, so that 179.6 becomes -180 and not 180."""
     return table.assign(
         azimuth=geometry.wrap_azimuth(np.rint(table["azimuth"].to_numpy())).astype(int),

@@ -45,12 +45,13 @@ def seld_losses(
     pit: str = "tpit",
     sed_weight: float = 0.5,
     overlap_weight: float = 1.0,
+    masked_loss: str = "mse",
 ) -> Losses:
     """The losses of a network's output, in full precision, against a reference that is always trackwise.
 
     reference_sed (B, T, M, K) of 0 and 1; reference_doa (B, T, M, 3), zero where a track is silent. ``pit`` and
-    ``overlap_weight`` speak to the trackwise format only. total = sed_weight SED + (1 - sed_weight) DoA, or the one of the two
-    that there is.
+    ``overlap_weight`` speak to the trackwise format only, ``masked_loss`` ("mse" or "root") to the SELDnet format. total =
+    sed_weight SED + (1 - sed_weight) DoA, or the one of the two that there is.
     """
     sed, doa = (None if x is None else x.float() for x in output)
     if model.output_format == "trackwise":
@@ -59,8 +60,10 @@ def seld_losses(
     sed_loss = None if sed is None else F.binary_cross_entropy_with_logits(sed, activity)
     if doa is None:
         return _weighted(sed_loss, None, sed_weight)
-    accdoa = model.output_format == "accdoa"
-    doa_loss = F.mse_loss(doa, direction) if accdoa else masked_mse(doa, direction, activity)
+    if model.output_format == "accdoa":
+        doa_loss = F.mse_loss(doa, direction)
+    else:
+        doa_loss = {"mse": masked_mse, "root": masked_root}[masked_loss](doa, direction, activity)
     return _weighted(sed_loss, doa_loss, sed_weight)
 
 
@@ -79,11 +82,22 @@ def class_wise(reference_sed: torch.Tensor, reference_doa: torch.Tensor) -> tupl
 def masked_mse(doa: torch.Tensor, direction: torch.Tensor, activity: torch.Tensor) -> torch.Tensor:
     """Mean squared error over the active (frame, class) pairs and x, y, z; 0 if there are none. Silent classes are free.
 
-    doa, direction (B, T, K, 3), activity (B, T, K). The objective "masked_mse" of the DCASE 2020 baseline, without the root
-    that its code takes of the sum.
+    doa, direction (B, T, K, 3), activity (B, T, K).
     """
     error = (doa - direction).square().mean(-1)
     return (error * activity).sum() / activity.sum().clamp(min=1)
+
+
+def masked_root(doa: torch.Tensor, direction: torch.Tensor, activity: torch.Tensor) -> torch.Tensor:
+    """The root of the sum of squared errors over the active pairs and x, y, z, divided by their number; 0 if there are none.
+
+    Shapes as in ``masked_mse``. The objective "masked_mse" in the code of the DCASE 2020 baseline (seld-dcase2020,
+    keras_model.py), which weighs it 1000 times as much as detection: it falls with the root of the number of active pairs
+    in a batch.
+    """
+    squares = ((doa - direction).square().sum(-1) * activity).sum()
+    root = squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()  # the slope of the root at 0 is infinite
+    return torch.where(squares > 0, root, 0.0) / (3 * activity.sum()).clamp(min=1)
 
 
 def _weighted(sed: torch.Tensor | None, doa: torch.Tensor | None, sed_weight: float, permutation=None) -> Losses:

@@ -164,7 +164,7 @@ def _plain_rate(scenes: Path, model: ModelConfig, features: FeatureConfig, batch
             losses = seld_losses(network(x), batch.sed, batch.doa, model)
             optimizer.zero_grad()
             losses.total.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), train.CLIP_NORM)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
             optimizer.step()
         seconds = time.perf_counter() - began
     return len(plan) / seconds

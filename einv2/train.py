@@ -34,19 +34,19 @@ from tqdm import tqdm
 from . import augment, checkpoint, data, datasets, distributed, fast, labels, models
 from .background import ahead
 from .checkpoint import Checkpoint
-from .config import CRITERION, FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible, to_json
+from .config import CRITERION, FeatureConfig, ModelConfig, TrainConfig, counted, from_json, require_compatible, to_json
 from .decode import as_tracks, decode
 from .files import write_bytes, write_json, write_text
-from .losses import seld_losses
+from .losses import Losses, seld_losses
 from .metrics import dcase
 from .metrics.identity import SwapCounts, swap_rate
 from .metrics.tracks import DoaError, SedCounts, doa_alone, sed_alone
+from .systems import without_effect
 
 VALIDATION_THRESHOLD = 0.5
-CLIP_NORM = 5.0
 LOSSES = ("loss", "sed_loss", "doa_loss")
 SCORES = ("ER", "F", "LE", "LR", "SELD", "swap_rate")  # of an epoch; None where the task has no such score
-_SETTINGS = {"model": ModelConfig, "features": FeatureConfig, "train": TrainConfig}  # in a run's config.json
+SETTINGS = {"model": ModelConfig, "features": FeatureConfig, "train": TrainConfig}  # in a run's config.json
 
 
 @dataclass
@@ -151,7 +151,7 @@ def train(
             scores = validate(run, validation)
             _finish_epoch(run, losses | scores, time.monotonic() - began, log, events)
     if run.epoch < config.epochs:
-        log(f"stopped after {config.patience} epochs without a better validation {CRITERION[model.task]}")
+        log(f"stopped after {counted(config.patience, 'epoch')} without a better validation {CRITERION[model.task]}")
     return run
 
 
@@ -240,22 +240,47 @@ def _average(network: torch.nn.Module, decay: float) -> AveragedModel | None:
 
 
 def _stored(out: Path, settings: dict) -> dict | None:
-    """The state of the run in a folder, if an epoch of it was finished. ValueError if it is damaged or of other settings."""
+    """The state of the run in a folder, if an epoch of it was finished. ValueError if it is damaged or of other settings, the
+    number of epochs excepted where it changes nothing of what was trained."""
     if not (out / "config.json").exists():
         return None
-    kept = _kept_settings(out)
+    kept = stored_settings(out)
     changed = [
         f"{part}.{key}"
         for part, values in settings.items()
         for key, value in values.items()
         if kept.get(part, {}).get(key) != value
     ]
-    if changed:
+    longer = "train.epochs" in changed
+    if changed := [name for name in changed if name != "train.epochs"]:
         own = [name for name in changed if not name.startswith("data.")]  # which may be why the data differ: the seed
         what, changed = ("settings", own) if own else ("data", changed)
         raise ValueError(f"{out} was started with other {what} ({', '.join(changed)}); resume needs the same.")
     for leftover in out.glob(".*.tmp"):  # of a run killed while it wrote
         leftover.unlink()
+    state = _state(out)
+    if longer:
+        n_done = len(json.loads(state["curve"])) if state else 0
+        _require_same_so_far(
+            out, from_json(TrainConfig, kept["train"]), from_json(TrainConfig, settings["train"]), n_done
+        )
+        write_json(out / "config.json", kept | {"train": settings["train"]})
+    return state
+
+
+def stored_settings(out: Path) -> dict:
+    """The settings that a run was started with. What an older version did not write is what it did. ValueError if damaged."""
+    try:
+        kept = json.loads((out / "config.json").read_text())
+        return kept | {part: to_json(from_json(cls, kept[part])) for part, cls in SETTINGS.items() if part in kept}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{out / 'config.json'} is damaged ({error}): start the run again in another folder."
+        ) from error
+
+
+def _state(out: Path) -> dict | None:
+    """What state.pt holds, if it is there."""
     if not (out / "state.pt").exists():
         return None
     try:
@@ -264,10 +289,18 @@ def _stored(out: Path, settings: dict) -> dict | None:
         raise ValueError(f"{out / 'state.pt'} is damaged: start the run again in another folder.") from error
 
 
-def _kept_settings(out: Path) -> dict:
-    """The settings that a run was started with. What an older version did not write is what it did."""
-    kept = json.loads((out / "config.json").read_text())
-    return kept | {part: to_json(from_json(cls, kept[part])) for part, cls in _SETTINGS.items() if part in kept}
+def _require_same_so_far(out: Path, kept: TrainConfig, now: TrainConfig, n_done: int) -> None:
+    """ValueError unless the epochs done had the learning rates that they would have in a run of the other length: with the
+    schedule "steps" those before the rate falls, with "one-cycle" none."""
+    fewest = min(kept.epochs, now.epochs)
+    if n_done > now.epochs:
+        raise ValueError(f"{out} has trained {counted(n_done, 'epoch')} already, more than --epochs {now.epochs}.")
+    if n_done and not (now.schedule == "steps" and 10 * n_done <= 9 * fewest):
+        raise ValueError(
+            f"{out} has trained {n_done} of {kept.epochs} epochs, at learning rates that a run of {now.epochs} epochs would not "
+            f"have had (schedule {now.schedule}): resume it with --epochs {kept.epochs}, or begin a new run with its weights by "
+            f"--init {out / 'last.safetensors'}."
+        )
 
 
 def _of_checkpoint(file: Path, model: ModelConfig, features: FeatureConfig, classes) -> dict:
@@ -308,11 +341,12 @@ def _fresh(out: Path, settings: dict, begin: dict) -> dict:
 def _describe(run: Run, training: data.ChunkSet, validation: data.ChunkSet, log) -> None:
     for what, chunks in (("training", training), ("validation", validation)):
         log(
-            f"{what}: {len(chunks.items)} clips, at most {chunks.overlap} events at a time; "
+            f"{what}: {counted(len(chunks.items), 'clip')}, at most {counted(chunks.overlap, 'event')} at a time; "
             f"{chunks.dropped} of {chunks.total} reference frames "
-            f"({chunks.dropped / max(chunks.total, 1):.1%}) had more simultaneous events than {run.model.n_tracks} tracks"
+            f"({chunks.dropped / max(chunks.total, 1):.1%}) had more simultaneous events than {counted(run.model.n_tracks, 'track')}"
         )
-    log(f"{run.model.n_tracks} tracks, {run.model.n_classes} classes: {', '.join(run.classes)}")
+    sizes = counted(run.model.n_tracks, "track"), counted(run.model.n_classes, "class", "classes")
+    log(f"{', '.join(sizes)}: {', '.join(run.classes)}")
     if "class_list" in run.provenance:
         log(run.provenance["class_list"])
     log(
@@ -326,7 +360,7 @@ def _train_epoch(run: Run, training: data.ChunkSet, should_stop) -> dict | None:
     config, fabric = run.train, run.fabric
     rng = np.random.default_rng([config.seed, run.epoch])
     torch.manual_seed((config.seed * 1000 + run.epoch) * fabric.world_size + fabric.global_rank)
-    plans = _batches(training.plan(rng), config.batch_size)
+    plans = _batches(training.plan(rng, config.chunk_offset), config.batch_size)
     mine = ahead(training.batch(plan[distributed.share(fabric, len(plan))]) for plan in plans)
     bar = _bar(fabric, f"epoch {run.epoch + 1}/{config.epochs}", len(plans))(mine)
     totals = np.zeros(3)
@@ -357,19 +391,24 @@ def train_step(run: Run, batch: augment.Sample, rng: np.random.Generator, n: int
     batch = augment.augment_features(batch, run.train, rng, n, share)
     x = augment.augment_standardised((batch.features - run.mean) / run.std, run.train, rng, n, share)
     output = run.forward(x.contiguous(memory_format=torch.channels_last))
-    losses = seld_losses(
-        output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight, run.train.overlap_weight
-    )
+    losses = _losses(run, output, batch, run.train.overlap_weight)
     weighted = torch.stack(losses[:3]) * distributed.weight(run.fabric, len(x), n)
     values = cast(torch.Tensor, run.fabric.all_reduce(weighted.detach(), reduce_op="mean")).tolist()
     _require_finite(run, values[0])
     run.optimizer.zero_grad(set_to_none=True)
     run.fabric.backward(weighted[0])
-    torch.nn.utils.clip_grad_norm_(run.network.parameters(), CLIP_NORM)
+    if run.train.clip_norm:
+        torch.nn.utils.clip_grad_norm_(run.network.parameters(), run.train.clip_norm)
     run.optimizer.step()
     if run.average is not None:
         run.average.update_parameters(run.network)
     return values
+
+
+def _losses(run: Run, output: models.Output, batch: augment.Sample, overlap_weight: float = 1.0) -> Losses:
+    config = run.train
+    options = config.pit, config.sed_weight, overlap_weight, config.masked_loss
+    return seld_losses(output, batch.sed, batch.doa, run.model, *options)
 
 
 def _require_finite(run: Run, loss: float) -> None:
@@ -407,39 +446,42 @@ def validate(run: Run, chunks: data.ChunkSet) -> dict:
     _require_finite(run, loss := float(np.mean(losses)))
     sed = None if run.model.task == "doa" else np.concatenate(sed)
     clips = list(_by_clip(chunks, sed, np.concatenate(doa)))
-    return {"validation_loss": loss} | dict.fromkeys(SCORES) | _scores(clips, run.model)
+    return {"validation_loss": loss} | dict.fromkeys(SCORES) | _scores(clips, run.model, run.train.pit)
 
 
 def _predict(run: Run, batch: augment.Sample) -> tuple[float, np.ndarray | None, np.ndarray]:
     """Loss, probabilities (B, T, M, K) and directions (B, T, M, 3) of a batch."""
     batch = run.fabric.to_device(batch)
     output = run.kept(((batch.features - run.mean) / run.std).contiguous(memory_format=torch.channels_last))
-    loss = seld_losses(output, batch.sed, batch.doa, run.model, run.train.pit, run.train.sed_weight).total.item()
+    loss = _losses(run, output, batch).total.item()
     sed, doa = as_tracks(output, run.model)
     return loss, None if sed is None else sed.cpu().numpy(), doa.cpu().numpy()
 
 
 def _by_clip(chunks: data.ChunkSet, sed: np.ndarray | None, doa: np.ndarray) -> Iterator[tuple]:
-    """(sed, doa, reference_sed, reference_doa) of each clip, from its chunks in order."""
+    """(sed, doa, ``data.Reference``) of each clip, from its chunks in order."""
     start = 0
-    for _, *reference in chunks.items:
-        n = len(reference[0])
+    for reference in chunks.references:
+        n = len(reference.sed)
         stop = start - (-n // chunks.label_frames)
         estimate = (None if x is None else x[start:stop].reshape(-1, *x.shape[2:])[:n] for x in (sed, doa))
-        yield *estimate, *(x.astype(np.float32) for x in reference)
+        yield *estimate, reference
         start = stop
 
 
-def _scores(clips: list[tuple], model: ModelConfig) -> dict:
-    """The scores of a task. Directions alone, and activities alone, are judged as in the paper's Table 2."""
+def _scores(clips: list[tuple], model: ModelConfig, pit: str) -> dict:
+    """The scores of a task, against the whole ground truth. One task alone is judged as in the paper's Table 2."""
     if model.task == "sed":
-        return {"F": sum((sed_alone(c[0], c[2], VALIDATION_THRESHOLD) for c in clips), SedCounts()).f}
+        return {"F": sum((sed_alone(sed, ref.sed, VALIDATION_THRESHOLD) for sed, _, ref in clips), SedCounts()).f}
     if model.task == "doa":
-        return {"LE": sum((doa_alone(c[1], c[2], c[3], model.output_format) for c in clips), DoaError()).le}
-    # The reference is what the tracks hold, as the network learns it.
-    tables = [(decode(c[0], c[1], VALIDATION_THRESHOLD), decode(c[2], c[3], 0.5)) for c in clips]
-    scores = dcase.evaluate(tables, model.n_classes)
-    swaps = sum((swap_rate(c[0], c[1], c[2], c[3], VALIDATION_THRESHOLD) for c in clips), SwapCounts()).rate
+        options = model.output_format, pit == "none"
+        return {"LE": sum((doa_alone(doa, ref.sed, ref.doa, *options) for _, doa, ref in clips), DoaError()).le}
+    scores = dcase.evaluate(
+        [(decode(sed, doa, VALIDATION_THRESHOLD), ref.table) for sed, doa, ref in clips], model.n_classes
+    )
+    swaps = sum(
+        (swap_rate(sed, doa, ref.sed, ref.doa, VALIDATION_THRESHOLD) for sed, doa, ref in clips), SwapCounts()
+    ).rate
     return {name: scores[name] for name in SCORES[:-1]} | {"swap_rate": swaps}
 
 
@@ -478,7 +520,9 @@ def _rounded(value: float | int | None) -> float | int | None:
 
 def to_checkpoint(run: Run) -> Checkpoint:
     """The run's network as it stands."""
-    provenance = run.provenance | {"train": to_json(run.train), "epochs_done": run.epoch}
+    idle = without_effect(run.model, run.train)
+    settings = {name: value for name, value in to_json(run.train).items() if name not in idle}
+    provenance = run.provenance | {"train": settings, "epochs_done": run.epoch}
     scores = {"validation": run.curve[-1]} if run.curve else {}
     statistics = (run.mean.cpu(), run.std.cpu())
     return Checkpoint(run.kept, run.model, run.features, run.classes, *statistics, provenance, scores, list(run.curve))

@@ -99,6 +99,21 @@ def test_masks(axis, widest):
     assert line.any(0).all()  # anywhere, ends included
 
 
+@pytest.mark.parametrize(
+    "widest, size, width", [(8, 64, 8), (27 / 80, 80, 27), (0.3375, 256, 86), (0.25, 161, 40), (0, 9, 0), (9, 4, 4)]
+)
+def test_masks_are_as_wide_as_a_number_or_a_share(widest, size, width):
+    assert augment.mask_width(widest, size) == width
+
+
+def test_masks_cover_the_share_of_specaugment_of_any_number_of_bands():
+    for n_mels in (64, 256):
+        x = torch.ones(400, 1, 40, n_mels)
+        config = TrainConfig(time_mask_frames=0)
+        hidden = 1 - augment.augment_standardised(x, config, np.random.default_rng(0)).mean()
+        assert hidden == pytest.approx(27 / 80 / 2, rel=0.1)
+
+
 def test_masks_wider_than_the_chunk_fit():
     config = TrainConfig(time_mask_frames=1000, frequency_mask_bins=1000)
     x = augment.augment_standardised(torch.ones(20, 7, 40, 16), config, np.random.default_rng(0))

@@ -15,6 +15,7 @@ import torch
 from test_official import their_checkpoint, their_state_dict
 
 from einv2 import audio, bench, checkpoint, cli, ensemble, headers, inference, labels
+from einv2.arguments import parser
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
 from einv2.metrics import dcase
 from einv2.simulate import SceneConfig
@@ -551,12 +552,55 @@ def test_train_then_resume_then_predict(tmp_path, scenes, clip, capsys):
     assert main(*arguments) == 1
     one_error_line(capsys.readouterr(), "add --resume")
     assert main(*arguments, "--resume") == 0
+    assert main("train", "--data", scenes, "--out", out, "--resume") == 0  # with the settings of the run
     assert main(*arguments, "--resume", "--seed", 3) == 1
     assert "other settings (train.seed)" in capsys.readouterr().err
     assert main("predict", clip, "--model", out / "best.safetensors", "--out", tmp_path / "out") == 0
     loaded = checkpoint.load(out / "best.safetensors")
     assert loaded.provenance["data"] == "six scenes" and not loaded.provenance["train"]["rotate"]
     assert "--channels 4,4,8,8" in loaded.provenance["arguments"] and str(scenes) not in json.dumps(loaded.provenance)
+
+
+@pytest.mark.parametrize(
+    "flags, said",
+    [
+        ("--system seldnet --pit cpit", "--pit cpit would do nothing: it acts on output tracks"),
+        ("--pit none --system accdoa", "--pit none would do nothing"),
+        ("--system crnn --n-heads 4", "--n-heads 4 would do nothing: the network crnn has no such part"),
+        (
+            "--sharing hard --stitch-order sequential",
+            "--stitch-order sequential would do nothing: cross-stitches belong",
+        ),
+        ("--system sed-tpit --no-stitch-tracks", "--no-stitch-tracks would do nothing: this network has one branch"),
+        ("--feedforward 64", "--feedforward 64 would do nothing: it belongs to transformer layers"),
+        ("--track-layer transformer --attention-bias", "--attention-bias would do nothing"),
+        ("--no-positional-encoding --positional-scale 1", "--positional-scale 1.0 would do nothing"),
+        ("--warmup-share 0.1", "--warmup-share 0.1 would do nothing: it belongs to the schedule one-cycle"),
+        ("--system seldnet --overlap-weight 2", "--overlap-weight 2.0 would do nothing"),
+        ("--n-tracks 1 --pit cpit", "--pit cpit would do nothing: it acts on several tracks"),
+        ("--system accdoa --sed-weight 0.3", "--sed-weight 0.3 would do nothing: this network has one loss"),
+        (
+            "--masked-loss root",
+            "--masked-loss root would do nothing: it is the loss of directions in the format seldnet",
+        ),
+        ("--validation x --validation-share 0.2", "--validation-share 0.2 would do nothing"),
+        ("--system seldnet --pit none --overlap-weight 3", "--pit none, --overlap-weight 3.0 would do nothing"),
+    ],
+)
+def test_flags_that_do_nothing_are_refused_before_anything_is_read(tmp_path, capsys, flags, said):
+    assert main("train", "--data", tmp_path / "nothing", "--out", tmp_path / "run", *flags.split()) == 1
+    one_error_line(capsys.readouterr(), said)
+
+
+def test_flags_beside_a_system_have_the_last_word_in_any_order(capsys):
+    for flags in ("--pit cpit --system einv2-tpit", "--system einv2-tpit --pit cpit"):
+        options = parser(cli.COMMANDS).parse_args(["train", "--data", "d", "--out", "o", *flags.split()])
+        assert options.pit == "cpit"
+    assert main("train", "--data", "nowhere", "--out", "o", "--pit", "cpit", "--system", "einv2-tpit") == 1
+    assert "note: --pit cpit changes the system einv2-tpit." in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main("train", "--data", "d", "--out", "o", "--system", "crnn", "--system", "accdoa")
+    assert "of one system" in capsys.readouterr().err
 
 
 def test_train_on_another_class_list(tmp_path, scenes, capsys):

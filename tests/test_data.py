@@ -190,6 +190,12 @@ def test_shuffled_chunks_leave_out_less_than_a_chunk_at_either_end(tmp_path):
     assert {len(chunks.plan(np.random.default_rng(s))) for s in range(60)} == {4, 5}
 
 
+def test_without_an_offset_shuffled_chunks_stand_end_to_end(tmp_path):
+    write_clip(tmp_path, "a", 5.5)
+    chunks = chunk_set(tmp_path)
+    assert sorted(chunks.plan(np.random.default_rng(3), offset=False)) == chunks.plan(None)
+
+
 def test_statistics_are_those_of_numpy(scenes):
     chunks = chunk_set(scenes)
     mean, std = chunks.statistics()

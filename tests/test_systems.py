@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from einv2 import checkpoint, inference, models
-from einv2.config import FeatureConfig, ModelConfig, require_compatible
+from einv2 import checkpoint, inference, models, systems
+from einv2.config import FeatureConfig, ModelConfig, TrainConfig, require_compatible
 from einv2.decode import as_tracks, decode
-from einv2.losses import class_wise, masked_mse, seld_losses
+from einv2.losses import class_wise, masked_mse, masked_root, seld_losses
 from einv2.models import Output
 
 K, M, FRAMES = 3, 2, 10
@@ -125,6 +125,52 @@ def test_masked_mse_by_hand():
     doa = torch.tensor([[[[0.3, 0, 0], [9, 9, 9], [0, 0.6, 0]]]])
     torch.testing.assert_close(masked_mse(doa, direction, activity), torch.tensor((0.09 + 0.36) / 6))
     assert masked_mse(doa, direction, torch.zeros(1, 1, 3)) == 0
+
+
+def test_masked_root_is_the_loss_of_the_baseline_s_code():
+    activity, direction = torch.tensor([[[1.0, 0, 1]]]), torch.zeros(1, 1, 3, 3)
+    doa = torch.tensor([[[[0.3, 0, 0], [9, 9, 9], [0, 0.4, 0]]]], requires_grad=True)
+    loss = masked_root(doa, direction, activity)
+    torch.testing.assert_close(loss, torch.tensor((0.09 + 0.16) ** 0.5 / 6))
+    for mask, found in ((torch.zeros(1, 1, 3), doa), (activity, torch.zeros(1, 1, 3, 3, requires_grad=True))):
+        loss = masked_root(found, direction, mask)
+        (gradient,) = torch.autograd.grad(loss, found)
+        assert loss == 0 and torch.isfinite(gradient).all()
+
+
+def test_the_crnn_weighs_its_losses_as_the_baseline():
+    model, config = systems.SYSTEMS["crnn"].apply(ModelConfig(), TrainConfig())
+    assert (1 - config.sed_weight) / config.sed_weight == pytest.approx(1000) and config.masked_loss == "root"
+    output = Output(torch.randn(1, 2, K), torch.randn(1, 2, K, 3))
+    sed = torch.zeros(1, 2, M, K)
+    sed[0, :, 0, 1] = 1
+    reference = sed, torch.randn(1, 2, M, 3)
+    losses = seld_losses(output, *reference, model, sed_weight=config.sed_weight, masked_loss=config.masked_loss)
+    activity, direction = class_wise(*reference)
+    torch.testing.assert_close(losses.doa, masked_root(output.doa, direction, activity))
+    torch.testing.assert_close(losses.total * 1001, losses.sed + 1000 * losses.doa)
+
+
+@pytest.mark.parametrize("name", systems.SYSTEMS)
+def test_fields_without_effect_change_neither_the_network_nor_its_loss(name):
+    """What is idle may have any value; what is not, is not said to be."""
+    model, config = systems.SYSTEMS[name].apply(ModelConfig(), TrainConfig())
+    idle = systems.without_effect(model, config)
+    other = {"sharing": "none", "stitch_blocks": (1,), "stitch_order": "sequential", "stitch_tracks": False}
+    other |= {"feedforward": 77, "positions_in": "sequence"}
+    changed = replace(model, **{name: value for name, value in other.items() if name in idle})
+    shapes = [
+        {k: v.shape for k, v in models.build(replace(m, channels=tuple(8 for _ in m.channels))).state_dict().items()}
+        for m in (model, changed)
+    ]
+    assert shapes[0] == shapes[1]
+    assert ("pit" in idle) == (model.output_format != "trackwise")
+    assert ("sed_weight" in idle) == (model.task != "seld" or model.output_format == "accdoa")
+    assert ("stitch_order" in idle) == (name not in ("einv2-tpit", "einv2-cpit", "einv2-nopit", "seldnet"))
+    assert not idle.keys() & {"channels", "n_layers", "dropout", "task", "output_format", "epochs", "weight_decay"}
+    assert "warmup_share" in idle and "warmup_share" not in systems.without_effect(
+        model, replace(config, schedule="one-cycle")
+    )
 
 
 def test_accdoa_is_punished_for_length_where_a_class_is_silent():

@@ -74,6 +74,15 @@ def test_doa_errors_add_up():
     assert total == DoaError(30, 5, 4, 1) and total.le == 6 and total.le_single == pytest.approx(6.5)
 
 
+def test_without_pit_events_stand_on_the_tracks_of_the_labels():
+    reference = arrays([(0, 1, 0, 0)], [(0, 1, 1, 100)], n_frames=1)
+    crossed = directions(100, 10, n_frames=1)
+    assert doa_alone(crossed, *reference).total_degrees == pytest.approx(10)
+    assert doa_alone(crossed, *reference, as_labelled=True).total_degrees == pytest.approx(190)
+    one = doa_alone(directions(10, n_frames=1), *reference, as_labelled=True)  # the second event has no track
+    assert (one.total_degrees, one.n) == (pytest.approx(10), 1)
+
+
 def test_doa_alone_refuses():
     reference = arrays([], [], n_frames=2)
     with pytest.raises(ValueError, match=r"doa must be \(2, 3, 3\), not \(2, 2, 3\)"):

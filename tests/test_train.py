@@ -81,6 +81,30 @@ def finished(scenes, tmp_path_factory):
     return run(scenes, tmp_path_factory.mktemp("runs") / "finished", provenance={"data": "six scenes"})
 
 
+def test_a_run_is_made_longer_while_its_learning_rates_so_far_stay_the_same(scenes, tmp_path, finished):
+    out = tmp_path / "run"
+    shorter = dataclasses.replace(CONFIG, epochs=2)
+    run(scenes, out, shorter, should_stop=lambda: bool(lines(out)))
+    assert len(lines(out)) == 1
+    longer = run(scenes, out, CONFIG, resume=True)
+    assert without_seconds(longer.curve) == without_seconds(finished.curve)
+    assert json.loads((out / "config.json").read_text())["train"]["epochs"] == 3
+    with pytest.raises(ValueError, match=r"has trained 3 of 3 epochs, at learning rates that a run of 6 .*--init"):
+        run(scenes, out, dataclasses.replace(CONFIG, epochs=6), resume=True)
+    with pytest.raises(ValueError, match="3 epochs already"):
+        run(scenes, out, dataclasses.replace(CONFIG, epochs=2), resume=True)
+
+
+def test_a_run_begun_before_fields_were_there_goes_on(scenes, tmp_path, finished):
+    out = tmp_path / "run"
+    shutil.copytree(finished.out, out)
+    settings = json.loads((out / "config.json").read_text())
+    for name in ("clip_norm", "masked_loss", "chunk_offset"):
+        del settings["train"][name]
+    (out / "config.json").write_text(json.dumps(settings))
+    assert run(scenes, out, resume=True).epoch == 3
+
+
 def test_training_reduces_the_loss(scenes, tmp_path):
     config = TrainConfig(**(vars(CONFIG) | dict(epochs=6, rotate=False, gain_db=0.0)))
     losses = [record["loss"] for record in run(scenes, tmp_path / "run", config).curve]
@@ -103,7 +127,7 @@ def test_files_of_a_run(finished):
     for record in records:
         assert record["loss"] == pytest.approx((record["sed_loss"] + record["doa_loss"]) / 2, abs=2e-5)
     log = (finished.out / "log.txt").read_text()
-    assert "epoch 3/3" in log and "training: 5 clips" in log and "validation: 1 clips" in log
+    assert "epoch 3/3" in log and "training: 5 clips" in log and "validation: 1 clip," in log
 
 
 def test_checkpoints_of_a_run(finished):
@@ -111,7 +135,9 @@ def test_checkpoints_of_a_run(finished):
     state = finished.network.state_dict()
     assert all(torch.equal(t, state[k]) for k, t in last.network.state_dict().items())
     assert last.curve == finished.curve and last.scores["validation"] == finished.curve[-1]
-    assert last.provenance == {"data": "six scenes", "train": to_json(CONFIG), "epochs_done": 3}
+    idle = {"warmup_share", "masked_loss"}  # of the schedule one-cycle and of the SELDnet format
+    settings = {name: value for name, value in to_json(CONFIG).items() if name not in idle}
+    assert last.provenance == {"data": "six scenes", "train": settings, "epochs_done": 3}
     lowest = min(range(3), key=lambda i: finished.curve[i]["SELD"])
     assert best.provenance["epochs_done"] == lowest + 1
     assert finished.best == finished.curve[lowest] == best.curve[-1]

@@ -16,7 +16,7 @@ from app import training, training_speed, userdata
 from app.training import FAILED, FINISHED, RUNNING, STOPPED, DataSet, Order
 from einv2 import arguments, cli, data, datasets, labels
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
-from einv2.systems import SYSTEMS
+from einv2.systems import SYSTEMS, without_effect
 
 TRAIN = TrainConfig(epochs=3, batch_size=4, chunk_seconds=2, seed=1)
 # In the place of `python -m einv2 train`: writes two epochs of three, or what is left of them, and does what it is told.
@@ -105,9 +105,12 @@ def test_the_command_builds_what_the_page_says(system, released):
     for size in training.SIZES:
         asked = dataclasses.replace(order(system=system, released=released), size=size)
         options = arguments.parser(cli.COMMANDS).parse_args(["train", *asked.arguments, "--out", "x"])
+        model, _, train = asked.configs
+        idle = without_effect(model, train)
+        assert not options.given & idle.keys()
         for config in asked.configs:
             for f in dataclasses.fields(config):
-                if f.name not in ("n_tracks", "n_classes"):
+                if f.name not in ("n_tracks", "n_classes", *idle):
                     assert getattr(options, f.name) == getattr(config, f.name), (size, f.name)
 
 

@@ -53,15 +53,18 @@ LABELS = {
     "chunk_seconds": "Chunk (s)",
     "patience": "Patience (epochs)",
     "sed_weight": "Share of SED loss",
-    "time_mask_frames": "Time mask (frames)",
-    "frequency_mask_bins": "Mel mask (bands)",
+    "time_mask_frames": "Time mask (frames, share)",
+    "frequency_mask_bins": "Mel mask (bands, share)",
+    "clip_norm": "Gradient norm, at most",
+    "masked_loss": "DoA loss, SELDnet format",
+    "chunk_offset": "Chunks from a random place",
     "gain_db": "Gain (± dB)",
     "filter_db": "Filter (± dB)",
     "shift_bins": "Shift (bands)",
     "average_decay": "Weight average (decay)",
 }
 AT_MOST_ONE = {"warmup_share", "sed_weight", "average_decay"}
-CHOICES = {"schedule": ("one-cycle", "steps"), "precision": ("auto", "fp32", "bf16")}
+CHOICES = {"schedule": ("one-cycle", "steps"), "precision": ("auto", "fp32", "bf16"), "masked_loss": ("mse", "root")}
 COLUMNS = ("loss", "validation_loss", *curves.SCORES)
 STATES = {
     training.RUNNING: (":material/model_training:", "blue"),

@@ -50,14 +50,19 @@ class DoaError(Counts):
 
 
 def doa_alone(
-    doa: np.ndarray, reference_sed: np.ndarray, reference_doa: np.ndarray, output_format: str = "trackwise"
+    doa: np.ndarray,
+    reference_sed: np.ndarray,
+    reference_doa: np.ndarray,
+    output_format: str = "trackwise",
+    as_labelled: bool = False,
 ) -> DoaError:
     """The error of one clip's directions where activity and class are taken from the ground truth.
 
     reference_sed (T, M, K), reference_doa (T, M, 3), zero where silent. "trackwise": doa (T, L, 3), and in each frame the
     active reference tracks are put on the estimated ones at least total distance; with fewer estimated tracks than events,
-    the surplus is left out. "seldnet", "accdoa": doa (T, K, 3), and each event gets the direction of its class, so that two
-    of one class share one.
+    the surplus is left out. ``as_labelled``: each reference track stands on the estimated one of its number instead, the order
+    that a network without PIT was trained for. "seldnet", "accdoa": doa (T, K, 3), and each event gets the direction of its
+    class, so that two of one class share one.
     """
     n_frames, n_tracks, n_classes = reference_sed.shape
     require_shape("reference_doa", reference_doa, (n_frames, n_tracks, 3))
@@ -67,7 +72,13 @@ def doa_alone(
     trackwise = output_format == "trackwise"
     require_shape("doa", doa, (n_frames, "L" if trackwise else n_classes, 3))
     distance = pairwise_distance(reference_doa, doa)
-    column = assign(np.where(active[:, :, None], distance, np.inf)) if trackwise else np.where(active, classes, -1)
+    if not trackwise:
+        column = np.where(active, classes, -1)
+    elif as_labelled:
+        tracks = np.arange(n_tracks)
+        column = np.where(active & (tracks < doa.shape[1]), tracks, -1)
+    else:
+        column = assign(np.where(active[:, :, None], distance, np.inf))
     counted = column >= 0
     error = np.take_along_axis(distance, column[..., None], -1)[..., 0]
     overlap = counted & (active.sum(1, keepdims=True) > 1)
