@@ -144,6 +144,13 @@ def _add_predict(sub) -> None:
         default="dcase2020",
         help="layout of the CSV; dcase2025 (stereo) has no elevations",
     )
+    sub.add_argument(
+        "--classes",
+        metavar="NAMES|FILE",
+        help="class list whose indices are written, mapped by the names of the network's classes, all of which it must have: "
+        + class_lists.HELP_NAMES
+        + " (default: the network's own)",
+    )
     sub.add_argument("--arrays", action="store_true", help="also CLIP.npz: sed (T, M, K), doa (T, M, 3), classes")
     _add_json(sub)
 
@@ -274,6 +281,13 @@ def _add_simulate(sub) -> None:
         f"stands for {_disturbed_flags()}",
     )
     sub.add_argument("--workers", type=_count, default=1, metavar="N", help="number of processes")
+    sub.add_argument(
+        "--classes",
+        metavar="NAMES|FILE",
+        default="auto",
+        help=f"class list of the scenes, which {class_lists.FILE_NAME} in OUT_DIR keeps: {class_lists.HELP_NAMES}; auto: of such a "
+        "file among the sources; else that of dcase2020, or the sub-folders of the sources where most are of other classes",
+    )
     _add_config(sub, SceneConfig)
 
 
@@ -433,6 +447,11 @@ def _add_check(sub) -> None:
         "--truth",
         metavar="CSV_OR_FOLDER",
         help="labels of the clip, or a folder with a CSV for each clip, to check the order and the signs of the channels with",
+    )
+    sub.add_argument(
+        "--classes",
+        metavar="NAMES|FILE|N",
+        help="class list of the labels (default: any; only directions are compared)",
     )
     _add_json(sub)
 

@@ -21,6 +21,14 @@ from .files import write_text
 FILE_NAME = "classes.txt"  # as it is written; ``file_in`` says which others are read
 SUFFIXES = (".txt", ".csv", ".tsv", ".json")
 MAX_BYTES = 1_000_000
+HELP_NAMES = (
+    f"a known list ({', '.join(sorted(labels.CLASS_LISTS))}); names with commas between them, in the order of their indices; or a "
+    "text, CSV or JSON file of names, one a line or index,name"
+)
+HELP = f"{HELP_NAMES}; or a number N, for N classes without names"
+_NAME = "classes.txt"  # as it is written; ``file_in`` says which others are read
+SUFFIXES = (".txt", ".csv", ".tsv", ".json")
+MAX_BYTES = 1_000_000
 HELP = (
     "a known list ("
     + ", ".join(sorted(labels.CLASS_LISTS))
@@ -274,10 +282,9 @@ def mapping(names: Sequence[str], others: Sequence[str], of: str = "the class li
         alike.setdefault(_key(name), []).append(k)
     places = [exact.get(name, alike[_key(name)][0] if len(alike.get(_key(name), ())) == 1 else -1) for name in names]
     if missing := [name for name, place in zip(names, places) if place < 0]:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise ValueError(
-            f"{of} has no {' and no '.join(map(repr, missing[:3]))}"
-            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}: give a list that has all {len(names)} classes, "
-            f"{_shown(names)}."
+            f"{of} has no {' and no '.join(map(repr, missing[:3]))}{more}: give one with all of the {_shown(names)}."
         )
     return places
 
@@ -294,4 +301,4 @@ def _key(name: str) -> str:
 
 def _shown(names: Sequence[str]) -> str:
     few = ", ".join(map(one_line, names[:4])) + (", .." if len(names) > 4 else "")
-    return f"{len(names)} classes: {few}"
+    return f"{len(names)} classes ({few})"

@@ -14,7 +14,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import audio, checkpoint, datasets, evaluation, geometry, headers, inference, inputcheck, labels, metadata
+from . import (
+    audio,
+    checkpoint,
+    class_lists,
+    datasets,
+    evaluation,
+    geometry,
+    headers,
+    inference,
+    inputcheck,
+    labels,
+    metadata,
+)
 from .arguments import parse, reading_of
 from .class_lists import ClassList
 from .config import (
@@ -31,7 +43,7 @@ from .ensemble import Ensemble, in_rotations
 from .files import below, replacing, write_json, write_text
 from .losses import MAX_TRACKS
 from .metrics import dcase, intervals, tracks
-from .prediction import BranchPrediction
+from .prediction import BranchPrediction, on_classes
 from .systems import SYSTEMS, without_effect
 
 STEREO_LOSES = (
@@ -66,6 +78,8 @@ def predict(options) -> int:
     if isinstance(model, inference.BranchModel):
         _say_columns(model, options)
     _require_unique_stems(options.clips)
+    if options.classes is not None:
+        class_lists.mapping(model.classes, class_lists.parse(options.classes))  # refused before anything is written
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     if options.format == "dcase2025":
@@ -136,6 +150,8 @@ def _write_prediction(model, clip: Path, out: Path, options) -> dict:
     began = time.monotonic()
     with _seconds_bar(clip.name, audio.probe(clip).seconds) as progress:
         prediction = model.predict(clip, progress=progress)
+    if options.classes is not None:
+        prediction = on_classes(prediction, class_lists.parse(options.classes))
     csv = out / f"{clip.stem}.csv"
     if options.arrays:
         _write_arrays(out / f"{clip.stem}.npz", prediction)
@@ -179,11 +195,12 @@ def check(options) -> int:
         raise ValueError(
             f"--truth {options.truth} is one file; for {len(options.clips)} clips give a folder of CSV files."
         )
+    classes = class_lists.parse(options.classes) if options.classes else None
     report: list[dict] = []
     status = 0
     for clip in options.clips:
         try:
-            entry, findings = _check_clip(Path(clip), options.truth)
+            entry, findings = _check_clip(Path(clip), options.truth, classes)
         except (ValueError, OSError) as error:
             status = _fail(error)
             report.append({"clip": str(clip), "error": str(error)})
@@ -194,18 +211,25 @@ def check(options) -> int:
     return status
 
 
-def _check_clip(clip: Path, truth: str | None) -> tuple[dict, list[inputcheck.Finding]]:
+def _check_clip(
+    clip: Path, truth: str | None, classes: tuple[str, ...] | None = None
+) -> tuple[dict, list[inputcheck.Finding]]:
     """What a clip is, and the findings on it, with a ground truth those against its labels too."""
     info = audio.probe(clip)
     signal = _first_seconds(clip, inputcheck.MAX_SECONDS)
     findings = inputcheck.check(signal, audio.SAMPLE_RATE)
     if truth is not None:
         path = truth if not Path(truth).is_dir() else _table_in(Path(truth), clip.stem)
-        names = dict.fromkeys(name for names in labels.CLASS_LISTS.values() for name in names)
-        reference = labels.read_csv(path, (*range(labels.MOST_CLASSES), *names))
+        reference = labels.read_csv(path, _any_classes(Path(path)) if classes is None else classes)
         findings = inputcheck.together(findings + inputcheck.check_against(signal, audio.SAMPLE_RATE, reference))
     entry = {"clip": str(clip), "seconds": info.seconds, "sample_rate": info.sample_rate, "format": info.format}
     return entry, findings
+
+
+def _any_classes(table: Path) -> tuple[str, ...]:
+    """A class list with which a table can be read, where classes do not matter."""
+    evidence = metadata.class_evidence({table.stem: table})
+    return tuple(sorted(*evidence.names.values())) if evidence.names else class_lists.numbered(labels.MOST_CLASSES)
 
 
 def _table_in(folder: Path, stem: str) -> Path:
@@ -458,7 +482,8 @@ def simulate(options) -> int:
     stems = write_scenes(options.out, options.scenes, config, bank, options.seed, options.workers, unclassified)
     for _ in _bar(stems, "scenes", options.scenes):
         pass
-    print(f"{counted(options.scenes, 'scene')} of {config.seconds} s in {options.out}")
+    what = f"{counted(options.scenes, 'scene')} of {config.seconds} s, {len(bank.classes)} classes"
+    print(f"{what}, in {options.out}")
     return 0
 
 
@@ -466,12 +491,38 @@ def _sounds(options):
     """The sounds of the classes and of no class that scenes draw from."""
     from .simulate import SoundFolder, SourceBank, UnclassifiedBank
 
-    classes = labels.DCASE2020_CLASSES
+    classes = _classes_of_sounds(options)
     folder = SoundFolder.scan(options.sources, classes) if options.sources else None
     if folder is not None and options.part != "all":
         folder = folder.split(options.held_out_share, seed=2020)[options.part == "held-out"]
     bank = SourceBank(classes, folder, options.procedural_share, options.strong_variation)
     return bank, UnclassifiedBank.scan(options.interferers) if options.interferers else UnclassifiedBank()
+
+
+def _classes_of_sounds(options) -> tuple[str, ...]:
+    """The class list of scenes: asked for, that of a file beside the sounds, that of a year, or the sub-folders of sounds."""
+    from .simulate import SoundFolder
+
+    if options.classes != "auto":
+        return class_lists.parse(options.classes)
+    if not options.sources or not Path(options.sources).is_dir():
+        return labels.DCASE2020_CLASSES
+    if kept := class_lists.of_folders(options.sources):
+        return kept.names
+    found = SoundFolder.class_names(options.sources)
+    others = [name for name in found if not class_lists.has(labels.DCASE2020_CLASSES, [name])]
+    if 2 * len(others) > len(found):
+        same = (
+            known for known in labels.CLASS_LISTS.values() if len(known) == len(found) and class_lists.has(known, found)
+        )
+        return next(same, found)
+    if others:
+        print(
+            f"note: {options.sources} holds sounds of {', '.join(others[:3])}, which are no classes of DCASE 2020; left out. To take "
+            f'them, give the list: --classes "{",".join(found)}"',
+            file=sys.stderr,
+        )
+    return labels.DCASE2020_CLASSES
 
 
 def _simulate_specified(options) -> int:

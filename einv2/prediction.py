@@ -1,7 +1,9 @@
 """What networks say of a clip: of both tasks (``Prediction``), of one (``BranchPrediction``), and of a pair of networks, one for each
 task, as one system (``paired``)."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from scipy.ndimage import convolve1d
 
 from . import labels
 from .alignment import best_order
+from .class_lists import mapping
 from .config import CHUNK_SECONDS, LABEL_FRAME_SECONDS
 from .decode import Decoding, decode
 
@@ -104,6 +107,23 @@ class BranchPrediction:
         if self.sed is None and self.class_wise:
             sed = np.repeat(np.eye(sed.shape[1], dtype=sed.dtype)[None], len(sed), axis=0)
         return decode(sed, doa, threshold, decoding)
+
+
+Said = TypeVar("Said", Prediction, BranchPrediction)
+
+
+def on_classes(prediction: Said, classes: Sequence[str]) -> Said:
+    """The same with the indices of another class list, by the names of the classes; its further classes have probability 0.
+
+    ValueError, one sentence, if it lacks one of the prediction's classes.
+    """
+    places = mapping(prediction.classes, classes)
+    arrays: dict[str, Any] = {"sed": prediction.sed, "doa": prediction.doa}
+    for name, axis in [("sed", 2), *((name, 1) for name in arrays if prediction.class_wise)]:
+        if (old := arrays[name]) is not None:
+            arrays[name] = np.zeros((*old.shape[:axis], len(classes), *old.shape[axis + 1 :]), old.dtype)
+            arrays[name][(slice(None),) * axis + (places,)] = old
+    return replace(prediction, **arrays, classes=tuple(classes))
 
 
 def activities(doa: np.ndarray, class_wise: bool) -> np.ndarray:

@@ -3,10 +3,12 @@
 import io
 import json
 
+import numpy as np
 import pytest
 
 import einv2
 from einv2 import class_lists, datasets, labels
+from einv2.prediction import BranchPrediction, Prediction, on_classes
 
 THREE = ("alarm", "walk, footsteps", "Türe zu")
 
@@ -118,8 +120,22 @@ def test_the_file_of_a_data_set(tmp_path):
 def test_lists_are_mapped_by_name():
     assert class_lists.mapping(("Knock", "crying_baby"), ("crying baby", "knock", "piano")) == [1, 0]
     assert class_lists.mapping(("c", "C"), ("C", "c")) == [1, 0]
-    with pytest.raises(ValueError, match="the file has no 'organ': give a list that has all 2 classes"):
+    with pytest.raises(ValueError, match="the file has no 'organ': give one with all of the 2 classes"):
         class_lists.mapping(("piano", "organ"), ("piano",), "the file")
+
+
+@pytest.mark.parametrize("class_wise", [False, True])
+def test_a_prediction_is_brought_to_another_list(class_wise):
+    """By name; class-wise, tracks are classes and move with them. Of a network of one task the other array stays unknown."""
+    rng = np.random.default_rng(0)
+    sed, doa = rng.random((5, 2, 2)), rng.random((5, 2, 3))
+    moved = on_classes(Prediction(sed, doa, ("a", "b"), class_wise=class_wise), ("b", "c", "a"))
+    assert moved.classes == ("b", "c", "a") and not moved.sed[:, :, 1].any()
+    tracks = [2, 0] if class_wise else [0, 1]
+    np.testing.assert_array_equal(moved.sed[:, tracks][:, :, [2, 0]], sed)
+    np.testing.assert_array_equal(moved.doa[:, tracks], doa)
+    alone = on_classes(BranchPrediction(sed, None, ("a", "b")), ("b", "a"))
+    assert alone.doa is None and (alone.sed[..., 1] == sed[..., 0]).all()
 
 
 # What files tell

@@ -746,3 +746,51 @@ def test_check_against_labels_that_cannot_be_used(tmp_path, clip, capsys):
     one_error_line(capsys.readouterr(), "bad.csv")
     assert main("check", clip, clip, "--truth", tmp_path / "bad.csv") == 1
     one_error_line(capsys.readouterr(), "give a folder")
+
+
+# Classes of one's own
+
+
+def test_twenty_classes_of_ones_own_from_sounds_to_scores(tmp_path, capsys):
+    """The sub-folders of sounds become the class list, which the set, the network and the scores carry."""
+    names = [f"bird {k:02d}" for k in range(20)]
+    rng = np.random.default_rng(0)
+    for name in names:
+        file = tmp_path / "sounds" / name.replace(" ", "_") / "take.wav"
+        file.parent.mkdir(parents=True)
+        soundfile.write(file, 0.3 * rng.standard_normal(4800), 24000)
+    data, out = tmp_path / "set", tmp_path / "out"
+    options = ("--scenes", 2, "--seconds", 4, "--seed", 1, "--anechoic", "--gap-seconds", 0.1)
+    assert main("simulate", data, *options, "--sources", tmp_path / "sounds") == 0
+    assert (data / "classes.txt").read_text().split("\n") == [*names, ""]
+    assert main("train", "--data", data, "--out", tmp_path / "run", "--epochs", 1, *TINY) == 0
+    network = tmp_path / "run" / "best.safetensors"
+    assert checkpoint.load(network).classes == tuple(names)
+    clips = sorted((data / "foa_dev").iterdir())
+    predict = ("predict", *clips, "--model", network, "--threshold", 0.01)
+    assert main(*predict, "--out", out / "own", "--arrays") == 0
+    (tmp_path / "other.txt").write_text("\n".join(["owl", *names[::-1]]))
+    assert main(*predict, "--out", out / "other", "--classes", tmp_path / "other.txt") == 0
+    tables = [labels.read_csv(out / kind / f"{clips[0].stem}.csv", range(21)) for kind in ("own", "other")]
+    own, other = (table.sort_values(["frame", "track"])["class"].to_numpy() for table in tables)
+    assert len(own) and (20 - own).tolist() == other.tolist()
+    capsys.readouterr()
+    assert main("evaluate", out / "own", data / "metadata_dev", "--metric", "dcase2024", "--breakdown") == 0
+    assert "class list: 20 classes (bird 00, bird 01" in capsys.readouterr().out
+    assert main(*predict, "--out", out / "none", "--classes", "dcase2024") == 1
+    one_error_line(capsys.readouterr(), "the class list has no 'bird 00' and no 'bird 01'", "and 17 more")
+    assert not (out / "none").exists()
+    assert main("check", clips[0], "--truth", data / "metadata_dev") == 0
+
+
+def test_sounds_of_other_classes_among_those_of_2020_are_said(tmp_path, capsys):
+    for name in ("alarm", "crash", "owl"):
+        (tmp_path / "sounds" / name).mkdir(parents=True)
+        write_clip(tmp_path / "sounds" / name / "a.wav", seconds=0.5)
+    options = ("--scenes", 1, "--seconds", 1, "--seed", 1, "--anechoic", "--sources", tmp_path / "sounds")
+    assert main("simulate", tmp_path / "set", *options) == 0
+    assert '--classes "alarm,crash,owl"' in capsys.readouterr().err
+    assert main("simulate", tmp_path / "set", *options, "--classes", "alarm,crash,owl") == 1
+    one_error_line(capsys.readouterr(), "holds a data set of other classes")
+    assert main("simulate", tmp_path / "own", *options, "--classes", "alarm,crash,owl") == 0
+    assert (tmp_path / "own" / "classes.txt").read_text() == "alarm\ncrash\nowl\n"

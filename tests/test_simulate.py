@@ -66,7 +66,7 @@ def test_bytes_depend_on_seed_and_number_only(tmp_path, bank):
     for name, n, seed, workers in (("one", 3, 1, 1), ("two", 3, 1, 2), ("fewer", 2, 1, 1), ("other", 3, 2, 1)):
         assert len(list(write_scenes(tmp_path / name, n, config, bank, seed, workers))) == n
     one, two, fewer, other = (folder_bytes(tmp_path / n) for n in ("one", "two", "fewer", "other"))
-    assert len(one) == 9 and {n.rsplit(".")[-1] for n in one} == {"flac", "csv", "json"}
+    assert len(one) == 10 and {n.rsplit(".")[-1] for n in one} == {"flac", "csv", "json", "txt"}
     assert one == two
     assert fewer == {name: data for name, data in one.items() if "mix0003" not in name}
     assert one.keys() == other.keys() and not any(one[n] == other[n] for n in one if n.endswith("flac"))

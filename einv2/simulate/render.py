@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import signal
 
-from .. import audio, labels
+from .. import audio, class_lists, labels
 from ..config import LABEL_FRAMES_PER_SECOND, one_line
 from ..files import write_json
 from .disturbances import Disturbances, ambient_sound, steady_noise, through_channel
@@ -215,11 +215,13 @@ def write_scenes(
     """Draw, render and write ``n_scenes``; yields each stem when it is written. Scenes that stand there already are kept;
     ValueError if one of them was drawn from another seed, configuration or set of sounds; OSError if a worker was killed.
 
-    Writes out/foa_dev/STEM.flac, out/metadata_dev/STEM.csv (DCASE 2020) and out/scenes/STEM.json (the drawn scene). A scene
+    Writes out/foa_dev/STEM.flac, out/metadata_dev/STEM.csv (DCASE 2020), out/scenes/STEM.json (the drawn scene) and out/classes.txt,
+    the class list. ValueError if another one stands there. A scene
     depends on the seed and its own number only: the order and the number of workers change nothing.
     """
     out = Path(out)
     _make_folders(out)
+    _write_classes(out, bank.classes)
     jobs = [Job(config, bank, seed, index, out, unclassified) for index in range(n_scenes)]
     if workers == 1:
         yield from map(_write_scene, jobs)
@@ -300,6 +302,13 @@ def rebuild_drawn(
     _make_folders(out)
     write_scene(out, stem, scene, bank, unclassified)
     return scene
+
+
+def _write_classes(out: Path, names: Sequence[str]) -> None:
+    if (kept := class_lists.of_folders(out)) is None:
+        class_lists.write(out, names)
+    elif kept.names != tuple(names):
+        raise ValueError(f"{out} holds a data set of other classes ({kept}): choose another folder.")
 
 
 def _make_folders(out: Path) -> None:

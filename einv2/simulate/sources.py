@@ -105,6 +105,13 @@ class SoundFolder:
             raise ValueError(f"{path} holds no sounds of a known class; sub-folders like {example}/*.wav were expected")
         return cls(path, found)
 
+    @staticmethod
+    def class_names(path: Path | str) -> tuple[str, ...]:
+        """The names of the sub-folders that hold sounds, sorted, with spaces for underscores. OSError if there is no such folder."""
+        folders = (f for f in sorted(Path(path).iterdir()) if f.is_dir() and not f.name.startswith((".", "__")))
+        holding = (f for f in folders if any(file.suffix.lower() in AUDIO_SUFFIXES for file in f.iterdir()))
+        return tuple(dict.fromkeys(" ".join(f.name.replace("_", " ").split()) for f in holding))
+
     def split(self, held_out_share: float, seed: int) -> tuple["SoundFolder", "SoundFolder"]:
         """(train, held out): no recording of a class, in the sense of ``recording_key``, is on both sides.
 
