@@ -108,7 +108,7 @@ _BRANCH_COLUMNS = {  # of a network of one task, by task and class-wise; CSVs of
     ("sed", False): ("frame", "class", "track"),
     ("sed", True): ("frame", "class", "track"),
     ("doa", False): ("frame", "track", "azimuth", "elevation"),
-    ("doa", True): ("frame", "class", "azimuth", "elevation"),
+    ("doa", True): ("frame", "if_class", "azimuth", "elevation"),
 }
 
 
@@ -168,7 +168,8 @@ def _write_prediction(model, clip: Path, out: Path, options) -> dict:
 
 def _write_branch(path: Path, prediction: BranchPrediction, model: inference.BranchModel, threshold: float) -> None:
     """What a network of one task knows, with a header that names the columns."""
-    table = prediction.frames(threshold)[list(_BRANCH_COLUMNS[model.task, model.class_wise])].round().astype(int)
+    table = prediction.frames(threshold).rename(columns={} if prediction.has_events else {"class": "if_class"})
+    table = table[list(_BRANCH_COLUMNS[model.task, model.class_wise])].round().astype(int)
     if "azimuth" in table:
         table["azimuth"] = geometry.wrap_azimuth(table["azimuth"])
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
@@ -383,6 +384,11 @@ def _arrays_of(clips: metadata.Clips, folder: Path) -> list[inference.Prediction
     found = []
     for stem in clips.stems:
         with np.load(files[stem]) as arrays:
+            if missing := {"sed", "doa", "classes"} - set(arrays):
+                raise ValueError(
+                    f"{files[stem]} has no array {' or '.join(sorted(missing))}, as of a network of one task: too little to break "
+                    "down; leave --breakdown, --errors and --against out, or predict again with a pair of networks."
+                )
             classes = tuple(arrays["classes"].tolist())
             if classes != clips.classes:
                 raise ValueError(

@@ -1,5 +1,6 @@
 """The Tracks page without a browser: every state of it, and its figures."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -10,10 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, live, noise, only_error, shown
 
-from app import state, theme, tracking
+from app import state, theme, tracking, userdata
 from app.plots import network, ribbons
 from app.plots.ribbons import Block, Ribbons
-from einv2 import introspect, labels
+from einv2 import checkpoint, introspect, labels, models
 from einv2.config import ModelConfig
 from einv2.metrics import following
 
@@ -123,6 +124,21 @@ def test_inside_networks_of_every_kind():
         assert any(why in i.value for i in app.info)
     view(app, "Inside the network", tracks_inside="accdoa", tracks_part="Class probabilities")
     assert len(figure(app, 1)["data"]) == 1
+
+
+def test_inside_a_network_of_longer_chunks_and_more_tracks(tiny_checkpoint):
+    """Its chunks are 8 s long; its attention is that of equation 5, without a root."""
+    model = dataclasses.replace(tiny_checkpoint.model, n_tracks=5)
+    path = userdata.path_of("models", "longer.safetensors")
+    path.parent.mkdir(parents=True)
+    changes = dict(model=model, network=models.build(model), provenance={"train": {"chunk_seconds": 8}})
+    checkpoint.save(dataclasses.replace(tiny_checkpoint, **changes), path)
+    app = view(example(networks=("longer",)), "Inside the network", tracks_part="Attention", tracks_chunk_8=8)
+    heads = figure(app, 1)["data"]
+    assert len(heads) == model.n_heads and heads[0]["x0"] == pytest.approx(8.05)
+    assert "sqrt" not in app.latex[0].value
+    view(app, "Inside the network", tracks_part="Cross-stitch")
+    assert any("Between 8 and 16 s" in m.value for m in app.markdown)
 
 
 def test_an_ensemble_and_a_table_of_another_system_stand_below():

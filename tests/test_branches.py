@@ -180,7 +180,7 @@ def test_pairs_in_ensembles_and_rotations(branches, tiny_checkpoint, clip):
     [
         ("sed", "frame,class,track"),
         ("doa", "frame,track,azimuth,elevation"),
-        ("doa-seldnet", "frame,class,azimuth,elevation"),
+        ("doa-seldnet", "frame,if_class,azimuth,elevation"),
     ],
 )
 def test_predict_writes_what_a_network_of_one_task_knows(name, header, branches, clip, tmp_path, capsys):
@@ -192,6 +192,10 @@ def test_predict_writes_what_a_network_of_one_task_knows(name, header, branches,
     assert first == header and rows and all(len(row.split(",")) == len(first.split(",")) for row in rows)
     with np.load(out / "clip.npz") as arrays:
         assert set(arrays) == {name[:3], "classes"}
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "clip.csv").write_text("0,1,0,10,20\n")
+    assert cli(["evaluate", str(out), str(tmp_path / "truth"), "--breakdown"]) == 1  # never scored as if it told all
+    assert "lacks" in capsys.readouterr().err
     assert cli([*map(str, arguments), "--format", "dcase2024"]) == 1
     assert "too little for --format dcase2024" in capsys.readouterr().err
 
