@@ -37,7 +37,7 @@ EXAMPLE = ROOT / "app" / "examples" / "moving_dog.flac"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # paragraphs of indented lines
 BLOCKS = [[line.strip() for line in block.splitlines()] for block in re.findall(r"(?:^ {4}.*\n)+", README, re.M)]
-NETWORK = "--channels 4,4,8,8 --n-heads 2 --n-layers 1 --feedforward 16 --n-mels 16 --precision fp32 --chunk-seconds 2"
+NETWORK = "--channels 4,4,8,8 --n-heads 2 --n-layers 1 --n-mels 16 --precision fp32 --chunk-seconds 2"
 SMALL = {
     "train": f"{NETWORK} --epochs 1 --batch-size 2",
     "simulate": "--scenes 2 --seconds 8",
