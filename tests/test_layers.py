@@ -71,4 +71,4 @@ def test_imports_are_seen():
     """The reader of imports above does find relative, late and nested ones."""
     assert {"config", "evaluation", "inference", "prediction"} == inside(ROOT / "__init__.py")
     assert {"config", "files", "metrics", "train", "simulate", "official"} <= inside(ROOT / "cli.py")
-    assert {"audio", "labels", "config", "files"} == inside(ROOT / "simulate" / "render.py")
+    assert {"audio", "class_lists", "labels", "config", "files"} == inside(ROOT / "simulate" / "render.py")
