@@ -215,7 +215,7 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
     st.plotly_chart(
         standing_figure(shown, panel, chunks),
         key=clip_tabs.FIGURE_KEY,
-        config={"displaylogo": False, "doubleClick": "reset"},
+        config=widgets.PLOTLY,
         alt=figure_texts.of(clip_tabs.FIGURE_KEY),
     )
     legend = (

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import figure_texts, report, scoring, state, texts, widgets
+from app import report, scoring, state, texts, widgets
 from app.plots import measures
 from app.scoring import Results
 from einv2.config import LABEL_FRAMES_PER_SECOND
@@ -90,7 +90,7 @@ def show_scores(results: Results, method: str) -> None:
         scores = {name: evaluation.scores for name, evaluation in results.systems.items()}
         for column, score in zip(st.columns(2), ("F", "LE")):
             with column:
-                plot(measures.years(scores, score, method), f"years_{score}")
+                widgets.plot(measures.years(scores, score, method), f"years_{score}")
     few = f"{n_clips} clips are few: the intervals say little. " if 1 < n_clips < FEW_CLIPS else ""
     st.caption(f"{few if n_clips > 1 else texts.ONE_CLIP + ' '}{texts.WHY_THE_YEARS_DIFFER}")
     with st.expander("What each year counts, and the command that gives the same"):
@@ -149,10 +149,6 @@ def details(results: Results, method: str) -> None:
         show_behind(results, name)
 
 
-def plot(figure, key: str, **options) -> None:
-    st.plotly_chart(figure, key=key, config={"displaylogo": False}, alt=figure_texts.of(key), **options)
-
-
 def show_errors(results: Results, name: str) -> None:
     st.markdown(
         "What becomes of every frame of the reference, and what the system adds. Click a bar to see what is behind it."
@@ -166,7 +162,7 @@ def show_errors(results: Results, name: str) -> None:
     spread = results.systems[name].distances
     half, most = texts.value("LE", spread.median), texts.value("LE", spread.percentile_90)
     st.markdown(f"**How far off**, where the class is right: half within {half}, 90 % within {most}")
-    plot(measures.distances({s: e.distances for s, e in results.systems.items()}), "distances")
+    widgets.plot(measures.distances({s: e.distances for s, e in results.systems.items()}), "distances")
     st.markdown(f"**Which class for which.** {texts.FIGURES['confusion']}")
     confusion(results.systems[name])
 
@@ -219,7 +215,7 @@ def show_tracks(results: Results, name: str) -> None:
     st.markdown(
         "Which output track an event is on costs nothing in any of the scores above. It matters to whoever follows a source."
     )
-    plot(measures.identity({s: e.identity_rates for s, e in results.systems.items()}), "identity")
+    widgets.plot(measures.identity({s: e.identity_rates for s, e in results.systems.items()}), "identity")
     with st.expander("What these figures are"):
         st.markdown("\n".join(f"- **{key}**: {text}" for key, text in texts.IDENTITY.items()))
     evaluation = results.systems[name]
@@ -243,13 +239,13 @@ def show_probabilities(results: Results, name: str) -> None:
         st.markdown(
             "**Can the probabilities be believed?** On the diagonal, 70 % of what has probability 0.7 is right."
         )
-        plot(measures.reliability(known), "reliability")
+        widgets.plot(measures.reliability(known), "reliability")
     counts, classes = results.systems[name].thresholds, results.systems[name].clips.classes
     if counts is None:
         return
     with right:
         st.markdown("**F of frames over the threshold**, and the best threshold of each class")
-        plot(measures.f_over_threshold(counts, classes), "f_over_threshold")
+        widgets.plot(measures.f_over_threshold(counts, classes), "f_over_threshold")
     found = counts.report()
     rows = pd.DataFrame(found["per_class"]).assign(**{"class": classes})[
         ["class", "threshold", "F", "F_default", "n_reference"]
@@ -339,7 +335,7 @@ def clickable(figure, grouping: str, key: str, systems: Sequence[str] = ()) -> N
             elif systems:
                 st.session_state["evaluate_system"] = systems[points[0]["curve_number"]]
 
-    plot(figure, key, on_select=clicked, selection_mode="points")
+    widgets.plot(figure, key, on_select=clicked, selection_mode="points")
 
 
 def confusion(evaluation: Evaluation) -> None:

@@ -107,14 +107,19 @@ PLOTLY = {  # of a figure that is zoomed: the tools that it needs, and no messag
     "doubleClick": "reset",
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
 }
-TOOLS_PIXELS = 40  # beside a figure, for its tools
+TOOLS_PIXELS = 32  # beside a figure, for its tools
 
 
-def plot(figure, key: str) -> None:
-    """A figure that is only looked at. Its tools stand in a column at its right, where they cover neither data nor titles."""
+def plot(figure, key: str, **options) -> None:
+    """A figure. Its tools stand in a column at its right, beyond all that it says there, so that they cover neither data nor text.
+
+    One with a scale of colours at its right has none. options: of ``st.plotly_chart``.
+    """
     figure = type(figure)(figure)  # a copy
-    figure.update_layout(modebar_orientation="v", margin_r=max(figure.layout.margin.r or 0, TOOLS_PIXELS))
-    st.plotly_chart(figure, key=key, config=PLOTLY, alt=figure_texts.of(key))
+    figure.update_layout(modebar_orientation="v", margin_r=(figure.layout.margin.r or 0) + TOOLS_PIXELS)
+    has_scale = any(trace.type == "heatmap" and trace.showscale is not False for trace in figure.data)
+    config = PLOTLY | ({"displayModeBar": False} if has_scale else {})
+    st.plotly_chart(figure, key=key, config=config, alt=figure_texts.of(key), **options)
 
 
 def ask_to_delete(question: str, delete: Callable[[], object], key: str, width="content", disabled=False) -> None:

@@ -200,7 +200,7 @@ def test_the_page_says_by_which_score_the_best_epoch_is_the_best(full, tiny_chec
     assert (row["best epoch"], row["SELD"], row["LR (%)"]) == ("7", "0.98", "0.0")
     chart = app.get("plotly_chart")[0].proto
     layout, config = json.loads(chart.spec)["layout"], json.loads(chart.config)
-    assert layout["modebar"]["orientation"] == "v" and layout["margin"]["r"] >= 40  # beside data and titles
+    assert layout["modebar"]["orientation"] == "v" and layout["margin"]["r"] >= 32  # beside data and titles
     assert config["showTips"] is False
 
 

@@ -37,6 +37,20 @@ def unnamed_figures(page):
     )
 
 
+def covered(page):
+    """Texts of figures that lie under Plotly's tools, which appear under the mouse."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.js-plotly-plot')].filter(c => c.offsetParent).flatMap(c => {
+            const tools = [...c.querySelectorAll('.modebar-group')].map(e => e.getBoundingClientRect());
+            return [...c.querySelectorAll('text')].filter(t => {
+                const b = t.getBoundingClientRect();
+                return b.width && tools.some(
+                    a => a.width && b.left < a.right - 1 && b.right > a.left + 1 && b.top < a.bottom - 1 && b.bottom > a.top + 1);
+            }).map(t => t.textContent);
+        })"""
+    )
+
+
 @pytest.mark.parametrize("width, scheme", [(1400, "light"), (800, "dark")])
 def test_no_page_breaks_a_rule(open_page, width, scheme):
     page = open_page(color_scheme=scheme)
@@ -50,7 +64,7 @@ def test_no_page_breaks_a_rule(open_page, width, scheme):
             page.get_by_role("button", name="Score the examples").click()
             page.get_by_text("Errors behind: all errors").wait_for()
         found[name] = broken(page, width)
-        assert unnamed_figures(page) == 0
+        assert unnamed_figures(page) == 0 and covered(page) == []
     assert {name: rules for name, rules in found.items() if rules} == {}
 
 

@@ -238,7 +238,7 @@ def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> No
     st.plotly_chart(
         standing_figure(shown, comparison, blocks),
         key=tracks_tabs.FIGURE_KEY,
-        config={"displaylogo": False, "doubleClick": "reset"},
+        config=widgets.PLOTLY,
         alt=figure_texts.of(tracks_tabs.FIGURE_KEY),
     )
     st.caption(caption(comparison.reference is not None))
