@@ -192,13 +192,12 @@ def show_conditions(results: Results, name: str) -> None:
     if "level" not in available:
         st.caption("With the recordings, scores are also broken down by level.")
     found = results.systems[name].overlap.recall()
-    rows = [{"frames with": OVERLAPS[k], "frames": v["frames"], "all found": v["found"]} for k, v in found.items()]
+    rows = [
+        {"frames with": OVERLAPS[k], "frames": v["frames"], "all found": texts.value("recall", v["found"])}
+        for k, v in found.items()
+    ]
     st.markdown("**Events that overlap**: frames in which all events are found, right class and within 20°")
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        column_config={"all found": st.column_config.NumberColumn(format="percent")},
-    )
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
 def show_directions(results: Results, name: str) -> None:
@@ -254,6 +253,7 @@ def show_probabilities(results: Results, name: str) -> None:
     st.dataframe(
         rows.assign(F=100 * rows["F"].astype(float), F_default=100 * rows["F_default"].astype(float)),
         hide_index=True,
+        placeholder="–",
         column_config={
             "threshold": number("best threshold", format="%.2f"),
             "F": number("F at the best (%)", format="%.1f"),
@@ -297,7 +297,8 @@ def clickable_table(table: pd.DataFrame, groups: pd.Series, grouping: str, key: 
             kind = column if column in KINDS else NOT_A_KIND
             st.session_state[state.BEHIND] = (grouping, groups.iloc[row], kind)
 
-    st.dataframe(table, hide_index=True, key=key, on_select=clicked, selection_mode="single-cell", column_config=config)
+    cells = dict(on_select=clicked, selection_mode="single-cell")
+    st.dataframe(table, hide_index=True, placeholder="–", key=key, column_config=config, **cells)
 
 
 def in_units(table: pd.DataFrame) -> pd.DataFrame:
@@ -379,6 +380,7 @@ def show_behind(results: Results, name: str) -> None:
             with_names(by_clip, evaluation),
             hide_index=True,
             key=f"evaluate_clips_behind_{abs(hash((name, grouping, group, kind)))}",  # another table, another selection
+            placeholder="–",
             on_select="rerun",
             selection_mode="single-row",
             column_config={"seconds": st.column_config.NumberColumn("seconds", format="%.1f")},
@@ -403,6 +405,13 @@ def with_names(events: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
     return events
 
 
+def as_written(events: pd.DataFrame) -> pd.DataFrame:
+    """Shares in %, and angles in whole degrees without a sign before 0."""
+    angles = [c for c in ("azimuth", "elevation", "error") if c in events]
+    events = events.assign(**{c: events[c].astype(float).round() + 0.0 for c in angles})
+    return events.assign(found=100 * events["found"].astype(float)) if "found" in events else events
+
+
 def event_table(results: Results, shown: pd.DataFrame, key: str) -> None:
     """Events of which one can be opened on the Inspect page."""
     number = st.column_config.NumberColumn
@@ -419,10 +428,11 @@ def event_table(results: Results, shown: pd.DataFrame, key: str) -> None:
         if c in shown
     }
     config |= {"class": st.column_config.TextColumn(width=130)}  # wide enough for every class of DCASE
-    config |= {"heard_as": "heard as", "found": number("found", format="percent"), "tracks": "on tracks"}
+    config |= {"heard_as": "heard as", "found": number("found (%)", format="%.1f"), "tracks": "on tracks"}
     chosen = st.dataframe(
-        shown,
+        as_written(shown),
         hide_index=True,
+        placeholder="–",
         key=key,
         on_select="rerun",
         selection_mode="single-row",

@@ -5,11 +5,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, noise, only_error, shown
 
-from app import folders, scoring, state
+from app import folders, results_view, scoring, state
 from einv2 import headers
 from einv2.metrics import dcase
 
@@ -336,3 +337,15 @@ def test_a_folder_that_has_gone(root):
 def test_data_root_is_that_of_the_start(root, tmp_path):
     assert folders.data_root(["--data-root", str(root)]) == root.resolve()
     assert folders.data_root([]) is None and folders.data_root(["--data-root", str(tmp_path / "no")]) is None
+
+
+def test_cells_have_no_sign_before_zero_and_shares_in_percent():
+    events = pd.DataFrame({"elevation": [-0.3, 12.6], "error": [None, 3.2], "found": [0.9565, 1.0]})
+    written = results_view.as_written(events)
+    assert [str(value) for value in written["elevation"]] == ["0.0", "13.0"] and written["found"].tolist() == [
+        95.65,
+        100.0,
+    ]
+    assert written["error"].isna().tolist() == [True, False] and "kind" in results_view.as_written(
+        events.assign(kind="x")
+    )
