@@ -96,6 +96,14 @@ class Reference(NamedTuple):
     doa: np.ndarray
 
 
+def reference(clip: Clip, classes: Sequence[str], n_frames: int, n_tracks: int) -> Reference:
+    """The whole ground truth of a clip, of ``n_frames`` frames, for a network of ``n_tracks`` tracks."""
+    table = labels.read_csv(clip.metadata, classes)
+    n_events = int(np.bincount(table["frame"]).max(initial=0))
+    sed, doa, _ = labels.to_tracks(table, n_frames, max(n_events, n_tracks), len(classes))
+    return Reference(labels.read_csv(clip.metadata, classes, as_written=True), sed, doa)
+
+
 class ChunkSet:
     """Chunks of equal length cut from clips. In order they cover every label frame once; shuffled, they may start anywhere
     and leave out less than a chunk at either end of a clip.
@@ -138,13 +146,9 @@ class ChunkSet:
     @functools.cached_property
     def references(self) -> list[Reference]:
         """Of each clip, for scores, which count also the events that found no free track."""
-        n_tracks, n_classes = max(self.overlap, self.n_tracks), len(self.classes)
-        found = []
-        for clip, (_, sed, _) in zip(self.clips, self.items):
-            table = labels.read_csv(clip.metadata, self.classes)
-            tracks = labels.to_tracks(table, len(sed), n_tracks, n_classes)[:2]
-            found.append(Reference(labels.read_csv(clip.metadata, self.classes, as_written=True), *tracks))
-        return found
+        return [
+            reference(clip, self.classes, len(sed), self.n_tracks) for clip, (_, sed, _) in zip(self.clips, self.items)
+        ]
 
     def plan(self, rng: np.random.Generator | None, offset: bool = True) -> list[tuple[int, int]]:
         """(clip, first label frame) of every chunk: in order without ``rng``; with it shuffled, and by ``offset`` from a random

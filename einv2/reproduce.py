@@ -22,7 +22,7 @@ import torch
 
 from . import checkpoint, data, datasets, inference, labels, train
 from .config import LABEL_FRAMES_PER_SECOND, VERSION, FeatureConfig, ModelConfig, TrainConfig, counted
-from .decode import as_tracks, decode
+from .decode import decode
 from .deviations import DEVIATIONS
 from .files import write_json, write_text
 from .losses import MAX_TRACKS
@@ -220,7 +220,6 @@ def _train(
     )
 
 
-@torch.inference_mode()
 def evaluate(
     file: Path, folders: Sequence[Path], overlap_seconds: float | None = None, n_frames: int | None = None
 ) -> dict:
@@ -231,26 +230,26 @@ def evaluate(
     LE_alone (degrees; activity and class from the ground truth), LE_alone_single and LE_alone_overlap (frames of one, and of
     more events). A network of one task has its figure as F or LE, too.
 
-    LE_alone puts events on tracks in the order that fits best; those of a network trained without PIT stand on the tracks that
-    it was trained for, and LE_best_order has the other figure. overlap_seconds, n_frames: as of a ``Scale``.
+    LE_alone puts events on tracks in the order that fits best. With a network of directions alone that was trained without PIT
+    they stand on the tracks that it was trained for, and LE_best_order has the other figure. overlap_seconds, n_frames: as of
+    a ``Scale``.
     """
     loaded = checkpoint.load(file)
     task, form = loaded.model.task, loaded.model.output_format
-    without_pit = form == "trackwise" and loaded.provenance.get("train", {}).get("pit") == "none"
+    without_pit = (task, form) == ("doa", "trackwise") and loaded.provenance.get("train", {}).get("pit") == "none"
     pairs, swaps, overlaps, sed_counts = [], SwapCounts(), OverlapCounts(), SedCounts()
     doa_error, best_order = DoaError(), DoaError()
     for sed, doa, reference in clip_outputs(loaded, folders, overlap_seconds):
-        n = min(len(reference.sed), len(doa))
-        truth = reference.sed[:n], reference.doa[:n]
+        truth = reference.sed, reference.doa
         if task != "doa":
-            sed_counts += sed_alone(sed[:n], truth[0], THRESHOLD)
+            sed_counts += sed_alone(sed, reference.sed, THRESHOLD)
         if task != "sed":
-            doa_error += doa_alone(doa[:n], *truth, form, without_pit)
-            best_order += doa_alone(doa[:n], *truth, form)
+            doa_error += doa_alone(doa, *truth, form, without_pit)
+            best_order += doa_alone(doa, *truth, form)
         if task == "seld":
             estimate = labels.whole_degrees(decode(sed, doa, THRESHOLD))
             pairs.append((estimate, reference.table))
-            swaps += swap_rate(sed[:n], doa[:n], *truth, THRESHOLD)
+            swaps += swap_rate(sed, doa, *truth, THRESHOLD)
             overlaps += overlap_recall(estimate, reference.table)
     result: dict[str, Any] = {}
     if task == "seld":
@@ -273,30 +272,21 @@ def evaluate(
 def clip_outputs(
     loaded: checkpoint.Checkpoint, folders: Sequence[Path], overlap_seconds: float | None = None
 ) -> Iterator[tuple]:
-    """For each clip: sed (T, L, K) probabilities or None, doa (T, L, 3), and the ``data.Reference``.
+    """For each clip: sed (T, L, K) probabilities, doa (T, L, 3), None where the network has no such branch, and the
+    ``data.Reference``, (T, R, ...).
 
     A network with both branches says what ``predict`` says; of one branch, chunks stand end to end.
     """
-    clips = datasets.find_clips(*folders)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = inference.Model(loaded, device, overlap_seconds=overlap_seconds) if loaded.model.task == "seld" else None
-    chunks = data.ChunkSet(clips, loaded.features, loaded.model.n_tracks, loaded.classes, loaded.chunk_seconds)
-    for index, (clip, reference) in enumerate(zip(clips, chunks.references)):
-        if model is not None:
-            prediction = model.predict(clip.audio)
-            estimate = prediction.sed, prediction.doa
-        else:
-            n = len(reference.sed)
-            estimate = (None if part is None else part[:n] for part in _chunk_outputs(loaded, chunks, index))
-        yield *estimate, reference
-
-
-def _chunk_outputs(loaded: checkpoint.Checkpoint, chunks: data.ChunkSet, index: int) -> Iterator[np.ndarray | None]:
-    """sed and doa of one clip, from chunks that do not overlap."""
-    batch = chunks.batch([chunk for chunk in chunks.plan(None) if chunk[0] == index])
-    x = (batch.features - loaded.feature_mean) / loaded.feature_std
-    output = as_tracks(loaded.network(x), loaded.model)
-    return (None if part is None else part.flatten(0, 1).numpy() for part in output)
+    model: inference.Model | inference.BranchModel
+    if loaded.model.task == "seld":
+        model = inference.Model(loaded, device, overlap_seconds=overlap_seconds)
+    else:
+        model = inference.BranchModel(loaded, device, overlap_seconds=0.0)
+    for clip in datasets.find_clips(*folders):
+        said = model.predict(clip.audio)
+        n_frames = len(next(part for part in (said.sed, said.doa) if part is not None))
+        yield said.sed, said.doa, data.reference(clip, loaded.classes, n_frames, loaded.model.n_tracks)
 
 
 COLUMNS = {"table2": ("F", "LE"), "table3": ("ER", "F", "LE", "LR"), "fig3": ("LE",)}
@@ -348,7 +338,7 @@ def settings(scale: Scale) -> dict[str, str]:
     joined = "end to end" if overlap == 0 else f"overlap by {overlap or inference.OVERLAP_SECONDS:g} s"
     return {
         "Network": f"{counted(scale.model.n_tracks, 'track')}, {counted(scale.model.n_classes, 'class', 'classes')}, channels "
-        f"{', '.join(map(str, scale.model.channels))}, {scale.features.n_mels} mel bands",
+        f"{', '.join(map(str, scale.model.channels))}, track layers {scale.model.track_layer}, {scale.features.n_mels} mel bands",
         "Training": f"{counted(config.epochs, 'epoch')}, batches of {config.batch_size} chunks of {config.chunk_seconds} s "
         f"{'from a random place on' if config.chunk_offset else 'end to end'}, AdamW at "
         f"{low if config.schedule == 'steps' else f'one cycle to {config.learning_rate:g}'}, weight decay {config.weight_decay:g}, "
@@ -365,12 +355,13 @@ def settings(scale: Scale) -> dict[str, str]:
 
 
 NOTES = {
-    "table2": "F: detection alone, micro average over segments of 1 s, directions ignored. LE: directions alone, activity and class "
-    "from the ground truth, whose events stand on the tracks in the order that fits best; without PIT on the tracks that the "
-    "labels gave them in training.",
-    "table3": "DCASE 2020 measure.",
-    "fig3": "LE as in Table 2, whose figures the paper's curves end at: directions alone, activity and class from the ground truth. "
-    "Table: test set, last epoch.",
+    "table2": "F, from 0 to 1: detection alone, micro average over segments of 1 s, directions ignored. LE: directions alone, "
+    "activity and class from the ground truth, whose events stand on the tracks in the order that fits best; without PIT on the "
+    "tracks that the labels gave them in training.",
+    "table3": "DCASE 2020 measure; F and LR from 0 to 1.",
+    "fig3": "LE of directions alone, as in Table 2, whose figures stand for the ends of the paper's curves: activity and class from "
+    "the ground truth, whose events stand on the tracks in the order that fits best, without PIT on the tracks that the labels "
+    "gave them. First table: test set, last epoch.",
 }
 
 
@@ -383,7 +374,7 @@ def markdown(name: str, report: dict) -> str:
     parts = [
         f"# {name}: the paper's figures and ours",
         f"Ours: {counted(report['epochs'], 'epoch')}{over} ({', '.join(map(str, seeds))}). The data are the paper's only if you "
-        f"gave them; on others the order of the rows compares, not the figures. F and LR from 0 to 1. {NOTES[name]}",
+        f"gave them; on others the order of the rows compares, not the figures. {NOTES[name]}",
         _table(
             [f"{UNITS[c]}: {whose}" for c in columns for whose, _ in sides],
             {
