@@ -38,6 +38,7 @@ def choose_window(seconds: float) -> None:
         0,
         last,
         key=state.WINDOW,
+        bind=widgets.LINK,
         help="A long clip is seen, heard and scored through a window; times on the page count from its start.",
     )
 

@@ -48,6 +48,16 @@ def recordings(root: Path) -> list[str]:
     return found[:MAX_FILES]
 
 
+def recording_at(root: Path, relative: str) -> Path:
+    """The recording at a relative path. ValueError, one sentence, if it leads out of the root or is not there."""
+    path = root / relative
+    if "\0" in relative or ".." in Path(relative).parts or not path.resolve().is_relative_to(root):
+        raise ValueError(f"{relative} leads out of the data root: choose a recording inside of it.")
+    if path.suffix.lower() not in KINDS["recordings"] or not path.is_file():
+        raise ValueError(f"{relative} is no recording in the data root (any more): choose another.")
+    return path
+
+
 def truth_of(root: Path, recording: str) -> Path | None:
     """The metadata of a recording: beside it, or in metadata_dev where it lies in foa_dev or mic_dev, and so with _eval."""
     beside = Path(recording).with_suffix(".csv")

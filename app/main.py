@@ -7,16 +7,33 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the library and the app are not installed
 
-from app import sessions
+from app import address, sessions, state
 
 HERE = Path(__file__).parent
 
-st.set_page_config(page_title="EINV2 Studio", page_icon=str(HERE / "icon.svg"), layout="wide")
+PAGES = [
+    st.Page("views/inspect.py", title="Inspect", icon=":material/graphic_eq:", url_path="inspect", default=True),
+    st.Page("views/tracks.py", title="Tracks", icon=":material/route:", url_path="tracks"),
+    st.Page("views/pit_lab.py", title="PIT lab", icon=":material/science:", url_path="pit-lab"),
+    st.Page("views/evaluate.py", title="Evaluate", icon=":material/analytics:", url_path="evaluate"),
+    st.Page("views/scenes.py", title="Scenes", icon=":material/spatial_audio:", url_path="scenes"),
+    st.Page("views/train.py", title="Train", icon=":material/model_training:", url_path="train"),
+    st.Page("views/models.py", title="Models", icon=":material/deployed_code:", url_path="models"),
+]
+
+ABOUT_A_CLIP = ("", "tracks", "pit-lab")  # paths of pages
+
+page = st.navigation(PAGES, position="top")
+address.follow(page.url_path)
+clip = st.session_state.get(state.CLIP) if page.url_path in ABOUT_A_CLIP else None
+title = " · ".join(part for part in (clip and clip.name, page.title, "EINV2 Studio") if part)
+st.set_page_config(page_title=title, page_icon=str(HERE / "icon.svg"), layout="wide")
 
 st.logo(str(HERE / "logo.svg"), size="large")
 
 st.html(
     "<style>[data-testid=stMainBlockContainer] {padding-top: 4rem; padding-bottom: 3rem}"
+    ".st-key-einv2_history, .plotly-notifier {display: none}"
     # what is chosen stands in the colour of text: white on the dark theme's bright primary colour cannot be read
     "[data-testid=stMultiSelect] [data-tag] {background: rgb(128 140 150 / .25)}"
     "[data-testid=stMultiSelect] [data-tag], [data-testid=stMultiSelect] [data-tag] * {color: inherit}"
@@ -32,15 +49,6 @@ st.html(
     " {background: #A82718; border-color: #A82718; color: #FFFFFF}</style>"
 )
 
-PAGES = [
-    st.Page("views/inspect.py", title="Inspect", icon=":material/graphic_eq:", url_path="inspect", default=True),
-    st.Page("views/tracks.py", title="Tracks", icon=":material/route:", url_path="tracks"),
-    st.Page("views/pit_lab.py", title="PIT lab", icon=":material/science:", url_path="pit-lab"),
-    st.Page("views/evaluate.py", title="Evaluate", icon=":material/analytics:", url_path="evaluate"),
-    st.Page("views/scenes.py", title="Scenes", icon=":material/spatial_audio:", url_path="scenes"),
-    st.Page("views/train.py", title="Train", icon=":material/model_training:", url_path="train"),
-    st.Page("views/models.py", title="Models", icon=":material/deployed_code:", url_path="models"),
-]
-
 sessions.watch()
-st.navigation(PAGES, position="top").run()
+address.keep_history_short()
+page.run()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import folders, state, widgets
+from app import address, folders, state, widgets
 from app.state import Source
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
@@ -16,8 +16,6 @@ AUDIO_TYPES = ["wav", "flac", "ogg"]
 
 def choose() -> Source | None:
     """The controls, for the sidebar: an upload, a file of the data root, the ground truth; and what is open now."""
-    if state.CLIP not in st.session_state:
-        widgets.open_example_of_link()
     st.file_uploader(
         "FOA recording",
         AUDIO_TYPES,
@@ -38,24 +36,30 @@ def choose() -> Source | None:
         choose_in_root(root)
     source = st.session_state.get(state.CLIP)
     if source is None:
+        if (why := address.refusal()) is not None:
+            widgets.error(why)
         if st.session_state.get(_key("truth_upload")):
             st.caption("The ground truth is used once its recording is uploaded, too.")
         return None
     truth = f", with {widgets.plain(source.truth_name)}" if source.truth_name else ", without ground truth"
     st.caption(f"Open: {widgets.plain(source.name)}{truth}")
+    if source.link[0] == "upload":
+        st.caption("Reloading the page closes it: the address cannot hold what was uploaded or composed.")
     st.button("Close clip", on_click=close, icon=":material/close:")
     return source
 
 
 def choose_in_root(root: Path) -> None:
     names = recordings(root)
+    source = st.session_state.get(state.CLIP)
+    if source is not None and source.link[0] == "recording" and source.link[1] in names:
+        st.session_state[_key("clip_in_root")] = source.link[1]
     st.selectbox(
         f"Or a recording in {widgets.plain(root.name)}",
         names,
         index=None,
         key=_key("clip_in_root"),
         on_change=take_from_root,
-        args=(root,),
         placeholder="a file" if names else "there are none",
         disabled=not names,
         help="From the data root that the server was started with; its metadata CSV is found by its name.",
@@ -90,27 +94,32 @@ def take_truth() -> None:
         return
     new = dataclasses.replace(source, truth_name=truth and truth.name, truth=truth and truth.getvalue())
     st.session_state[state.CLIP] = new
-    if truth is None:
-        widgets.open_example_of_link()
+    if truth is None and source.link[0] == "example":
+        st.session_state[state.CLIP] = state.example(source.link[1]).open()
 
 
-def take_from_root(root: Path) -> None:
+def take_from_root() -> None:
     name = st.session_state[_key("clip_in_root")]
     forget()
-    if name is None:
-        return
-    path, truth = root / name, folders.truth_of(root, name)
-    st.session_state[state.CLIP] = Source(path.name, path, truth and truth.name, truth and truth.read_bytes())
+    if name is not None:
+        address.open_clip("recording", name)
 
 
 def forget() -> None:
     for key in (state.CLIP, state.MOMENT, state.FIX, state.SEEK):
         st.session_state.pop(key, None)
-    st.query_params.pop("example", None)
 
 
 def close() -> None:
     forget()
-    for key in (state.ANALYSES, state.SOUNDS, state.FIGURE, state.PREPARED, state.TRACKING, state.RIBBONS):
+    for key in (
+        state.ANALYSES,
+        state.SOUNDS,
+        state.FIGURE,
+        state.PREPARED,
+        state.TRACKING,
+        state.RIBBONS,
+        state.PUT_AWAY,
+    ):
         st.session_state.pop(key, None)
     st.session_state[state.CLOSED] = st.session_state.get(state.CLOSED, 0) + 1

@@ -452,11 +452,12 @@ def play(lab: Lab, tables: Mapping[str, pd.DataFrame]) -> None:
 
 def player_scene(lab: Lab, tables: Mapping[str, pd.DataFrame]) -> dict:
     """The tables' tracks one after the other, named after their table where there are several."""
-    parts, names = [], []
+    parts, names, systems = [], [], []
     for title, table in tables.items():
         class_wise = title == SELDNET_LABEL or (title in lab.predictions and lab.predictions[title].class_wise)
         tracks = [""] if class_wise else [f"track {m + 1}" for m in range(lab.reference_sed.shape[1])]
+        systems.append((title, tracks))
         parts.append(table.assign(track=len(names) + (0 if class_wise else table["track"])))
         names += [f"{title} {track}".strip() if len(tables) > 1 or class_wise else track for track in tracks]
     joined = pd.concat(parts) if parts else labels.empty_table().assign(confidence=0.0)
-    return scene(joined, lab.truth.lanes, lab.classes, lab.classes, names)
+    return scene(joined, lab.truth.lanes, lab.classes, lab.classes, names, systems)

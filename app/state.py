@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app import folders
+
 if TYPE_CHECKING:
     from einv2.inputcheck import Remedy
 
@@ -21,6 +23,7 @@ SEEK = "seek"  # what the player is asked to play
 SOUNDS = "sounds"  # clips as they are listened to
 ANALYSES = "analyses"
 CLOSED = "closed"  # how many clips were closed
+PUT_AWAY = "put_away"  # an upload that the browser's Back closed, for its Forward
 WINDOW = "window"  # minute from which a long clip is looked at
 FIGURE = "figure"  # the last figure drawn, with what it was drawn from
 TRACKING = "tracking"  # what was computed for the Tracks page
@@ -66,6 +69,17 @@ class Source:
         """Equal where the same is seen and heard, whatever the ground truth."""
         return self.digest, self.name, self.fix, self.start
 
+    @cached_property
+    def link(self) -> tuple[str, str]:
+        """What the address calls it: ("example", key), ("recording", path below the data root), or ("upload", name)."""
+        known = example(self.stem)
+        if known is not None and self.data in (known.file, known.file.read_bytes()):
+            return "example", known.key
+        root = folders.data_root()
+        if isinstance(self.data, Path) and root is not None and self.data.is_relative_to(root):
+            return "recording", self.data.relative_to(root).as_posix()
+        return "upload", self.name
+
     @property
     def suffix(self) -> str:
         return Path(self.name).suffix.lower() or ".wav"
@@ -83,9 +97,21 @@ class Example:
     title: str
     text: str
 
+    @property
+    def file(self) -> Path:
+        return EXAMPLES / f"{self.key}.flac"
+
     def open(self) -> Source:
-        audio, truth = EXAMPLES / f"{self.key}.flac", EXAMPLES / f"{self.key}.csv"
-        return Source(audio.name, audio.read_bytes(), truth.name, truth.read_bytes())
+        truth = self.file.with_suffix(".csv")
+        return Source(self.file.name, self.file.read_bytes(), truth.name, truth.read_bytes())
+
+
+def recording(root: Path | None, name: str) -> Source:
+    """A recording of the data root, with its metadata. ValueError, one sentence, if there is none of this name."""
+    if root is None:
+        raise ValueError(f"{name} is a recording of a data root, and this server was started without one.")
+    path, truth = folders.recording_at(root, name), folders.truth_of(root, name)
+    return Source(path.name, path, truth and truth.name, truth and truth.read_bytes())
 
 
 def seek(start: float, end: float, play: bool = True) -> dict:
@@ -95,3 +121,7 @@ def seek(start: float, end: float, play: bool = True) -> dict:
 
 def examples() -> list[Example]:
     return [Example(**entry) for entry in json.loads((EXAMPLES / "examples.json").read_text())]
+
+
+def example(key: str) -> Example | None:
+    return next((found for found in examples() if found.key == key), None)

@@ -48,6 +48,9 @@ _SYNONYMS = {  # of other class lists, for the same sound
     "walk, footsteps": "footsteps",
 }
 TRACK_SYMBOLS = ("circle", "diamond", "square", "triangle-up")
+LANE_SYMBOLS = (  # of the tracks of several systems, one after the other
+    *TRACK_SYMBOLS, "cross", "x", "triangle-down", "star", "pentagon", "hourglass", "bowtie", "diamond-tall",
+)  # fmt: skip
 NEUTRAL = "#76838F"  # text that is legible on the light and on the dark page
 SPECTROGRAM_COLOURS = "Viridis"
 
@@ -71,4 +74,4 @@ def text_on(colour: str) -> str:
 
 
 def track_symbol(track: int) -> str:
-    return TRACK_SYMBOLS[track % len(TRACK_SYMBOLS)]
+    return LANE_SYMBOLS[track % len(LANE_SYMBOLS)]

@@ -36,7 +36,9 @@ def show(shown, comparison: Comparison) -> None:
         "Export": show_export,
     }
     at_first = "Measures" if comparison.reference is not None else "Agreement"
-    view = st.segmented_control("View", list(views), default=at_first, key="tracks_view", required=True)
+    view = st.segmented_control(
+        "View", list(views), default=at_first, key="tracks_view", required=True, bind=widgets.LINK
+    )
     views[view or at_first](shown, comparison)
 
 

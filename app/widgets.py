@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app import figure_texts, state, theme
+from app import address, figure_texts, state, theme
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~^])")
 
@@ -44,6 +44,17 @@ MODELS_MISSING = (
 )
 
 
+def say_gone(key: str, available: list[str], place) -> None:
+    """Says which networks the address asks for that are not there, until others are chosen in the widget of a key."""
+    gone = [name for name in address.asked(key) if name and name not in available]
+    if gone:
+        with place:
+            warning(
+                f"The link asks for {' and '.join(gone)}, which this server does not have (any more). The other networks of the link "
+                "are shown, or else those that are chosen at first."
+            )
+
+
 def choose_example(examples: list[state.Example]) -> None:
     """A card for each example; a click opens it."""
     for column, example in zip(st.columns(len(examples)), examples):
@@ -66,15 +77,6 @@ def _open(example: state.Example) -> None:
     st.session_state[state.CLIP] = example.open()
     for key in (state.MOMENT, state.SEEK):
         st.session_state.pop(key, None)
-    st.query_params["example"] = example.key
-
-
-def open_example_of_link() -> None:
-    """The example that the address names, so that a link opens what was shared."""
-    wanted = st.query_params.get("example")
-    for example in state.examples():
-        if example.key == wanted:
-            st.session_state[state.CLIP] = example.open()
 
 
 def scroll_to(key: str) -> None:

@@ -57,7 +57,7 @@ def figure(app) -> dict:
 
 def live(app) -> dict:
     """What the player is given, its arrays unpacked as it does."""
-    found = json.loads(app.get("bidi_component")[0].proto.json)
+    found = next(data for c in app.get("bidi_component") if "arrays" in (data := json.loads(c.proto.json)))
     return found | {"arrays": unpacked(found["arrays"])}
 
 
@@ -230,7 +230,7 @@ def test_a_file_name_is_shown_as_text(name):
 
 
 def test_the_first_page_waits_for_no_large_library():
-    parts = "app.sessions, app.opening, app.shelf, app.widgets, app.state"  # what main.py and inspect.py import at once
+    parts = "app.address, app.sessions, app.opening, app.shelf, app.widgets, app.state"  # what main.py and inspect.py import at once
     large = "{'torch', 'scipy', 'pandas', 'librosa', 'soundfile'}"
     code = f"import streamlit, sys, {parts}; app.shelf.outline(app.shelf.entries()[0]); print({large} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -89,7 +89,7 @@ def test_an_example_through_two_networks():
 def test_the_threshold_changes_ribbons_and_not_the_figure():
     app = example()
     spec, before = app.get("plotly_chart")[0].proto.spec, live(app)
-    app.slider(key="tracks_threshold").set_value(0.9)
+    app.slider(key="threshold").set_value(0.9)
     after = live(fine(app.run()))
     assert app.get("plotly_chart")[0].proto.spec == spec and after["token"] != before["token"]
     assert sum(after["arrays"][0]["x"]) < sum(before["arrays"][0]["x"])

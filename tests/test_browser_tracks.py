@@ -89,7 +89,7 @@ def test_the_threshold_keeps_the_figure_and_its_zoom(opened):
     page.evaluate(f"Plotly.relayout(document.querySelector('{CHART}'), {{'xaxis.range': [2, 9]}})")
     state = f"document.querySelector('{CHART}').data.find(t => t.name === 'segments').meta"
     before = page.evaluate(state)
-    slider = page.locator(".st-key-tracks_threshold input[type=range]")
+    slider = page.locator(".st-key-threshold input[type=range]")
     slider.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(f"before => {state} !== before", arg=before)

@@ -7,6 +7,8 @@ figure (so that zoom stays, and little is sent).
 
 import base64
 import math
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import streamlit as st
 from app import theme
 from einv2.config import LABEL_FRAMES_PER_SECOND
 
+LONGEST_LABEL = 14  # characters of a system's name in the list of what sounds
 _HERE = Path(__file__).parent
 _COMPONENT = st.components.v2.component(
     "einv2_player",
@@ -70,22 +73,44 @@ def scene(
     classes: Sequence[str],
     truth_classes: Sequence[str],
     track_names: Sequence[str],
+    systems: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> dict:
     """What sounds when and from where, as the player takes it.
 
     estimate: frame table with confidence, its classes indices into ``classes``; truth: frame table whose track is the
-    reference lane, its classes indices into ``truth_classes``, or None.
+    reference lane, its classes indices into ``truth_classes``, or None. systems: the name and the lanes of each, whose lanes one
+    after the other are those of ``track_names``; of several, the tracks are called by short names.
     """
     names = list(dict.fromkeys([*classes, *truth_classes]))
     return {
         "classes": [[name, theme.class_colour(name)] for name in names],
         "tracks": list(track_names),
+        "labels": short_lanes(systems) if len(systems) > 1 else None,
         "symbols": [theme.track_symbol(track) for track in range(len(track_names))],
         "estimate": _columns(estimate, [names.index(c) for c in classes])
         | {"p": [None if math.isnan(p) else round(p, 2) for p in _by_frame(estimate)["confidence"].astype(float)]},
         "truth": None if truth is None else _columns(truth, [names.index(c) for c in truth_classes]),
         "frame_seconds": 1 / LABEL_FRAMES_PER_SECOND,
     }
+
+
+def short_lanes(systems: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """ "tpit 1" for track 1 of einv2-tpit beside einv2-cpit: as short as tells all lanes of all systems apart."""
+    names = _short_names([name for name, _ in systems])
+    return [f"{name} {lane.removeprefix('track ')}" for name, (_, lanes) in zip(names, systems) for lane in lanes]
+
+
+def _short_names(names: list[str]) -> list[str]:
+    """Without what they all begin with, up to a space or a sign, and without .csv; the middle left out of what is still long."""
+    stems = [name.removesuffix(".csv") for name in names]
+    begins = re.match(r".*[\W_]|", os.path.commonprefix(stems))[0]
+    short = [stem[len(begins) :].replace(f" + {begins}", "+") for stem in stems]
+    if not all(short):
+        short = stems
+    short = [
+        s if len(s) <= LONGEST_LABEL else f"{s[: LONGEST_LABEL // 2]}…{s[-LONGEST_LABEL // 2 + 1 :]}" for s in short
+    ]
+    return [s if short.count(s) == 1 else f"{s[: LONGEST_LABEL - 3]}… {n + 1}" for n, s in enumerate(short)]
 
 
 def packed(arrays: list[dict[str, list]]) -> dict:

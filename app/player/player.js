@@ -9,6 +9,7 @@
 
 const CHECK_MS = 120;
 const CLICK_PIXELS = 4;
+const DOUBLE_CLICK_MS = 350;
 const NO_AUDIO_MS = 2500;
 const TRAIL_SECONDS = 1;
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
@@ -53,6 +54,16 @@ class Scene {
   colour(row) { return this.data.classes[row.class][1]; }
   symbol(row) { return this.data.symbols?.[row.track] ?? "circle"; }
   trackName(row) { return this.data.tracks[row.track] ?? `track ${row.track + 1}`; }
+  /** As short as tells the tracks of all systems apart. */
+  label(row) { return this.data.labels?.[row.track] ?? this.trackName(row); }
+
+  /** How many sounds there are at a time at most, detected and of the truth. */
+  get most() {
+    let most = 0;
+    for (const [frame, rows] of this.estimate) most = Math.max(most, rows.length + (this.truth.get(frame)?.length ?? 0));
+    for (const rows of this.truth.values()) most = Math.max(most, rows.length);
+    return most;
+  }
 }
 
 /** Maps of energy over the sphere, one after the other: what the figure carries in `layout.meta.energy`. */
@@ -192,6 +203,7 @@ class Player {
     if (!this.audio || this.error) return;
     if (this.now() >= this.seconds - 0.02) this.seek(this.bounds()?.start ?? 0);
     this.playing = true;
+    this.chart.reveal(this.time);
     if (!this.ready) return;  // restore() goes on from here
     this.setUpAudio();
     this.audio.play().catch((reason) => {
@@ -364,16 +376,60 @@ function hideAudio(audioKey) {
 function listen(player) {
   const listeners = {
     keydown: (event) => onKey(player, event),
+    keyup: (event) => afterSpace(event),
+    click: (event) => leaveList(event),
     pointerdown: (event) => player.chart.onPointerDown(event),
     mousedown: (event) => player.chart.onMouseDown(event),
     pointermove: (event) => player.chart.onPointerMove(event),
     pointerup: (event) => player.chart.onPointerUp(event),
     pointercancel: () => player.chart.onPointerCancel(),
   };
+  const onSpace = (event) => takeSpace(player, event);
   for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name, listener, name !== "keydown");
+  document.addEventListener("keydown", onSpace, true);
   return () => {
     for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name, listener, name !== "keydown");
+    document.removeEventListener("keydown", onSpace, true);
   };
+}
+
+const MODIFIERS = ["ctrlKey", "altKey", "metaKey", "shiftKey"];
+const PRESSED = "button, a, summary, [role=button], [role=tab], [role=radio], [role=checkbox], [role=switch], "
+  + "input[type=checkbox], input[type=radio]";  // what space presses
+let isSpaceTaken = false;
+
+/**
+ * Space is the player's on a slider, which has no use for it, and on what the pointer pressed last, where it would press again:
+ * whoever moves a control with the mouse goes on to listen. What the keyboard has come to keeps it (:focus-visible).
+ */
+function takeSpace(player, event) {
+  if (event.key !== " " || MODIFIERS.some((name) => event[name])) return;
+  const target = event.composedPath()[0];
+  if (!(target instanceof Element) || target.closest("[role=dialog], dialog")) return;
+  const isLeft = target.closest(PRESSED) && !target.matches(":focus-visible");
+  if (!isLeft && !target.matches("input[type=range]")) return;
+  isSpaceTaken = true;
+  event.preventDefault();
+  event.stopPropagation();
+  act(player, event);
+}
+
+/** Some browsers press a button when space comes up. */
+function afterSpace(event) {
+  if (event.key !== " " || !isSpaceTaken) return;
+  isSpaceTaken = false;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** A list in which the pointer has chosen, and which has closed, gives the focus back. */
+function leaveList(event) {
+  const target = event.composedPath()[0];
+  if (!(target instanceof Element) || !target.closest("[role=option]") || event.detail === 0) return;
+  setTimeout(() => {
+    const focused = document.activeElement;
+    if (focused?.matches("[role=combobox], input[aria-autocomplete]") && focused.getAttribute("aria-expanded") !== "true") focused.blur();
+  }, 60);
 }
 
 function onKey(player, event) {
@@ -418,16 +474,58 @@ class Chart {
     const charts = document.querySelectorAll(`.st-key-${CSS.escape(this.player.data.figure)} .js-plotly-plot`);
     const found = [...charts].find((chart) => chart._fullLayout && chart.offsetParent !== null && chart.on);
     if (found === this.gd) return;
+    const before = this.gd?._fullLayout && { first: this.firstRange, range: this.zoomed() && this.range, clip: this.clip };
+    if (before) this.before = before;
     this.unbind();
     this.gd = found;
     if (!found) return;
+    this.firstRange = String(found._fullLayout.xaxis.range);
+    this.clip = this.player.data.clip;
+    this.keepZoom(this.before);
     this.onDrawn = () => this.player.draw();
-    this.onZoom = () => { if (this.player.loop && !this.player.region) this.player.comeInside(); };
+    this.onZoom = () => {
+      if (this.player.loop && !this.player.region) this.player.comeInside();
+      this.fitBars();
+    };
     found.on("plotly_afterplot", this.onDrawn);
     found.on("plotly_relayouting", this.onDrawn);
     found.on("plotly_relayout", this.onZoom);
     this.onPoint = ({ points }) => this.hear(points?.[0]?.customdata);
     found.on("plotly_click", this.onPoint);
+  }
+
+  /** A figure that is drawn anew of the same clip is seen where the last one was, unless it asks for another stretch. */
+  keepZoom(before) {
+    this.before = null;
+    if (before?.range && before.first === this.firstRange && before.clip === this.clip) {
+      window.Plotly?.relayout(this.gd, { "xaxis.range": before.range });
+    }
+  }
+
+  /** Bars that begin or end out of view are cut to what is seen, so that their names, which stand at their left, stay in it. */
+  cutBars() {
+    const [low, high] = this.range;
+    for (const trace of this.gd.data) {
+      if (trace.type !== "bar" || trace.orientation !== "h") continue;
+      const whole = trace.einv2Whole ??= { base: Array.from(trace.base), x: Array.from(trace.x) };
+      const starts = whole.base.map((base, i) => (base < high && base + whole.x[i] > low ? Math.max(base, low) : base));
+      const cut = { base: starts, x: whole.base.map((base, i) => {
+        const end = base + whole.x[i];
+        return (base < high && end > low ? Math.min(end, high) : end) - starts[i];
+      }) };
+      if (String(cut.base) === String(trace.base) && String(cut.x) === String(trace.x)) continue;
+      Object.assign(trace, cut);
+      this.isCut = true;
+    }
+  }
+
+  fitBars() {
+    if (!window.Plotly || !this.gd?.data || !this.axis || this.busy) return;
+    this.isCut = false;
+    this.cutBars();
+    if (!this.isCut) return;
+    this.busy = true;
+    window.Plotly.redraw(this.gd).finally(() => { this.busy = false; });
   }
 
   /** Plays what a point stands for, in a figure that says that its points are heard: [from, to, ...], seconds. */
@@ -489,7 +587,9 @@ class Chart {
       const trace = gd.data[first + i];
       for (const [path, value] of Object.entries(properties)) assign(trace, path.split("."), value);
       trace.meta = token;
+      delete trace.einv2Whole;
     });
+    if (this.axis) this.cutBars();
     for (const { index, opacity } of this.trackTraces()) gd.data[index].opacity = opacity;
     this.busy = true;
     window.Plotly.redraw(gd).finally(() => { this.busy = false; });
@@ -596,7 +696,22 @@ class Chart {
     const { press, drag } = this;
     this.press = this.drag = null;
     if (drag?.region && drag.region.end > drag.region.start) this.player.setRegion(drag.region);
-    if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) < CLICK_PIXELS) this.player.seek(this.timeAt(event.clientX));
+    if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) < CLICK_PIXELS) this.onClick(event);
+  }
+
+  /** Plays from there. The second click of two zooms out, and undoes what the first did. */
+  onClick({ clientX, clientY }) {
+    const { player, last } = this;
+    const now = performance.now();
+    this.last = null;
+    if (last && now - last.at < DOUBLE_CLICK_MS && Math.hypot(clientX - last.x, clientY - last.y) < 2 * CLICK_PIXELS) {
+      if (!last.playing) player.pause();
+      player.seek(last.time);
+      return;
+    }
+    this.last = { at: now, x: clientX, y: clientY, time: player.now(), playing: player.playing };
+    player.seek(this.timeAt(clientX));
+    player.play();
   }
 
   onPointerCancel() { this.press = this.drag = null; }
@@ -629,18 +744,21 @@ function show(parent, element, box) {
 
 // ---------------------------------------------------------------- controls and the list
 
+const LEAST_ROWS = 7, MOST_ROWS = 12;  // of the list, all of them whole; it scrolls beyond that
+
 class Strip {
   constructor(player, root) {
     this.player = player;
     const find = (selector) => root.querySelector(selector);
     this.section = find(".player");
     this.parts = {};
-    for (const name of ["play", "loop", "mute", "at", "of", "region", "message", "now"]) this.parts[name] = find(`.${name}`);
+    for (const name of ["play", "loop", "mute", "at", "of", "region", "message", "now", "away"]) this.parts[name] = find(`.${name}`);
     this.parts.rows = find("tbody");
     this.parts.silence = find(".silence");
     this.parts.play.onclick = () => player.toggle();
     find(".start").onclick = () => player.stop();
     this.parts.loop.onclick = () => player.setLoop(!player.loop);
+    this.parts.away.onclick = () => player.chart.reveal(player.now());
     this.parts.mute.onclick = () => player.toggleMute();
     this.setUpSpeed(find(".speed"));
   }
@@ -664,6 +782,9 @@ class Strip {
     // where every class has a track of its own, its name says the class again
     const repeats = scene.data.tracks.length > 0 && scene.data.tracks.every((name) => scene.data.classes.some((c) => c[0] === name));
     this.parts.now.classList.toggle("no-tracks", repeats);
+    this.parts.now.style.setProperty("--rows", clamp(scene.most, LEAST_ROWS, MOST_ROWS));
+    const longest = Math.max(5, ...(scene.data.labels ?? []).map((label) => label.length));
+    this.parts.now.style.setProperty("--track", `${clamp(longest + 1, 6, 17)}ch`);
   }
 
   setWidth(width) {
@@ -675,6 +796,9 @@ class Strip {
     const { player, parts } = this;
     const at = clock(time);
     if (parts.at.textContent !== at) parts.at.textContent = at;
+    const page = player.chart.zoomed();
+    const isAway = Boolean(page) && (time < page.start - 0.01 || time > page.end + 0.01);
+    if (parts.away.hidden === isAway) parts.away.hidden = !isAway;
     const state = [player.playing, player.loop, player.muted, player.message(), Boolean(player.audio), JSON.stringify(player.bounds() ?? player.region)];
     if (String(state) !== this.state) this.drawControls(state);
     const now = `${player.scene.frameAt(time)} ${player.front}`;
@@ -715,8 +839,10 @@ function line(scene, row, isTruth, isDim) {
   element.classList.toggle("dim", isDim);
   const name = document.createElement("td");
   name.append(swatch(scene.colour(row), isTruth ? "circle" : scene.symbol(row), isTruth), scene.name(row));
-  const track = cell(isTruth ? "truth" : scene.trackName(row));
+  name.title = scene.name(row);
+  const track = cell(isTruth ? `truth ${row.track + 1}` : scene.label(row));
   track.className = "track";
+  track.title = isTruth ? track.textContent : scene.trackName(row);
   element.append(name, track, cell(degrees(row.azimuth)), cell(degrees(row.elevation)), cell(row.p == null ? "" : row.p.toFixed(2)));
   return element;
 }
@@ -748,6 +874,14 @@ const SHAPES = {
   diamond: "M0-6.3L6.3 0L0 6.3L-6.3 0z",
   square: "M-4.5-4.5H4.5V4.5H-4.5z",
   "triangle-up": "M0-6L6 4.8H-6z",
+  cross: "M-2-6H2V-2H6V2H2V6H-2V2H-6V-2H-2z",
+  x: "M-5.6-2.8L-2.8-5.6L0-2.8L2.8-5.6L5.6-2.8L2.8 0L5.6 2.8L2.8 5.6L0 2.8L-2.8 5.6L-5.6 2.8L-2.8 0z",
+  "triangle-down": "M0 6L6-4.8H-6z",
+  star: "M0-6.6L1.6-2.2L6.3-2L2.6 0.8L3.9 5.3L0 2.7L-3.9 5.3L-2.6 0.8L-6.3-2L-1.6-2.2z",
+  pentagon: "M0-6L5.7-1.9L3.5 4.9H-3.5L-5.7-1.9z",
+  hourglass: "M-5-5.6H5L1 0L5 5.6H-5L-1 0z",
+  bowtie: "M-5.6-5L0-1L5.6-5V5L0 1L-5.6 5z",
+  "diamond-tall": "M0-7L4 0L0 7L-4 0z",
 };
 
 // ---------------------------------------------------------------- directions
@@ -843,7 +977,7 @@ class Directions {
     truths.forEach((row) => add(row, true));
     estimates.forEach((row) => add(row, false));
     for (const mark of marks) this.drawMark(context, mark);
-    this.drawNames(context, marks);
+    this.drawNames(context, marks, projection.words);
   }
 
   drawMark(context, mark) {
@@ -872,18 +1006,26 @@ class Directions {
     context.restore();
   }
 
-  /** A name beside each mark, moved until it covers no other; not twice where truth and estimate of a class are together. */
-  drawNames(context, marks) {
+  /** The class, and of several systems the tracks that say it there. */
+  nameOf(mark, near) {
     const { scene } = this.player;
-    const taken = [];
+    if (mark.isTruth) return `${scene.name(mark.row)} (truth)`;
+    return scene.data.labels ? `${scene.name(mark.row)}: ${near.map(({ row }) => scene.label(row)).join(", ")}` : scene.name(mark.row);
+  }
+
+  /** A name beside each mark, moved until it covers no other; not twice where truth and estimate of a class are together. */
+  drawNames(context, marks, words) {
+    const { scene } = this.player;
+    const taken = [...words];
     context.font = `${LABEL_FONT_PIXELS}px ${getComputedStyle(this.canvas).fontFamily}`;
     context.textBaseline = "middle";
     context.textAlign = "left";
     for (const mark of [...marks].sort((a, b) => a.isTruth - b.isTruth)) {
-      const said = (other) => !other.isTruth && other.row.class === mark.row.class && other.part === mark.part
+      const isNear = (other) => !other.isTruth && other.row.class === mark.row.class && other.part === mark.part
         && Math.hypot(other.x - mark.x, other.y - mark.y) < 40;
-      if (mark.isTruth && marks.some(said)) continue;
-      const text = mark.isTruth ? `${scene.name(mark.row)} (truth)` : scene.name(mark.row);
+      const near = marks.filter(isNear);
+      if (mark.isTruth ? near.length : near[0] !== mark) continue;
+      const text = this.nameOf(mark, near);
       const box = this.findPlace(mark, context.measureText(text).width, marks, taken);
       taken.push(box);
       context.globalAlpha = mark.isTruth ? 0.85 : this.weight(mark.row);
@@ -912,6 +1054,14 @@ class Directions {
 }
 
 const overlap = (a, b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+
+/** Writes a word of the grid; returns the box that it takes. */
+function write(context, text, x, y) {
+  context.fillText(text, x, y);
+  const { width } = context.measureText(text), height = GRID_FONT_PIXELS + 2;
+  const left = { left: 0, right: width, center: width / 2 }[context.textAlign];
+  return { x: x - left, y: y - (context.textBaseline === "bottom" ? height : height / 2), width, height };
+}
 
 function disc(context, x, y, radius) {
   context.beginPath();
@@ -978,9 +1128,10 @@ class MapProjection {
     context.font = `${GRID_FONT_PIXELS}px ${this.font}`;
     context.textBaseline = "bottom";
     const low = this.box.y + this.box.height - 3;
+    this.words = [];
     for (const [azimuth, text, align] of [[180, "back", "left"], [90, "left", "center"], [0, "front", "center"], [-90, "right", "center"], [-180, "back", "right"]]) {
       context.textAlign = align;
-      context.fillText(text, this.at(azimuth, 0)[0] + { left: 4, center: 0, right: -4 }[align], low);
+      this.words.push(write(context, text, this.at(azimuth, 0)[0] + { left: 4, center: 0, right: -4 }[align], low));
     }
     context.globalAlpha = 1;
   }
@@ -1077,12 +1228,13 @@ class SphereProjection {
     context.globalAlpha = 0.7;
     context.font = `${GRID_FONT_PIXELS}px ${this.font}`;
     context.textBaseline = "middle";
+    this.words = [];
     const names = [["front", "left", "back", "right"], ["up", "left", "down", "right"]];
     names.forEach(([top, left, bottom, right], part) => {
       for (const [text, align, at] of [[top, "center", [0, 1]], [bottom, "center", [0, -1]], [left, "right", [-1, 0]], [right, "left", [1, 0]]]) {
         const [x, y] = this.at(part, ...at);
         context.textAlign = align;
-        context.fillText(text, x + 4 * at[0], y - 9 * at[1]);
+        this.words.push(write(context, text, x + 4 * at[0], y - 9 * at[1]));
       }
     });
     context.globalAlpha = 1;

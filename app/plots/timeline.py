@@ -5,8 +5,8 @@ the figure's last traces, and are put into the standing figure in the browser: z
 reason all that has a value for every frame is of eight bits.
 
 Several networks ("systems") are shown at once as blocks of lanes, one under the other. In the azimuth and elevation panels
-the dots of a system have the symbols of its tracks; those of the second have a thin outline as well, those of the third and
-later an outline and a point in the middle.
+every lane has a symbol of its own, the same as on the map of directions; the dots of the second system and later have a thin outline
+as well.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ LANE_PIXELS = (
 )  # up to so many lanes, each so high; names fit into segments but in the last
 PANEL_PIXELS = {"first": 190, "azimuth": 190, "elevation": 130}
 GAP_PIXELS = 26
-MARGIN = dict(l=78, r=16, t=30, b=44)
+MARGIN = dict(l=78, r=62, t=30, b=44)  # at the right, the scale of the first panel
 CHARACTER_PIXELS, LONGEST_LANE_NAME = 7, 24  # of a lane's name; longer ones are cut
 TICK_HZ = (500, 1000, 2000, 4000, 8000)
 TITLES = {"level": "log-mel (dB)", "intensity": "intensity vector", "waveform": "waveform"}
@@ -38,6 +38,7 @@ INTENSITY_COLOURS = (
     (1, "#F5A742"),
 )  # dark at 0 on either page, as the spectrogram is
 WAVEFORM_COLOUR = "#3C9AA8"
+LEAST_TOP_DB, SHOWN_DB, FLOOR_DB = -20, 70, -100  # of the colours of a level; the features know nothing below the floor
 LEAST_NAMED_PERCENT = 5  # the class of a smaller probability is not told
 _STRIP_COLOURS = ((0, "rgba(118,131,143,0)"), (1, "rgba(118,131,143,0.65)"))  # of theme.NEUTRAL
 _CLEAR = ((0, "rgba(0,0,0,0)"), (1, "rgba(0,0,0,0)"))
@@ -104,6 +105,13 @@ def timeline(
     for trace, row in empty_detections(track_names, systems):
         figure.add_trace(trace, row, 1)
     _style(figure, inner, lanes, seconds)
+    low, high = figure.layout.yaxis.domain
+    figure.update_traces(
+        colorbar=dict(y=(low + high) / 2, len=high - low, lenmode="fraction"),
+        row=1,
+        col=1,
+        selector=dict(type="heatmap"),
+    )
     _style_first_panel(figure, mel_hz, kind, full_scale, TITLES[kind] if title is None else title)
     _draw_borders(figure, lanes, systems, seconds, chunk_seconds)
     if shown is not None:
@@ -137,22 +145,44 @@ def _first_panel(image: np.ndarray, column_seconds: float, mel_hz: np.ndarray, k
         raise ValueError(f"kind must be one of {', '.join(TITLES)}, not {kind!r}")
     if kind == "waveform":
         return _waveform(image, column_seconds, full_scale)
-    top = int(image.max()) if image.size else 0
-    scale = dict(zmin=top - 70, zmax=top, colorscale=theme.SPECTROGRAM_COLOURS)
+    low, top = level_range(image)
+    scale = dict(zmin=low, zmax=top, colorscale=theme.SPECTROGRAM_COLOURS, colorbar=_colour_bar("dB"))
     value = "%{z} dB"
     if kind == "intensity":
-        scale, value = dict(zmin=-127, zmax=127, colorscale=INTENSITY_COLOURS), "%{z:+d} of 127"
+        ticks = dict(tickvals=[-127, 0, 127], ticktext=["−1", "0", "1"])
+        scale = dict(zmin=-127, zmax=127, colorscale=INTENSITY_COLOURS, colorbar=_colour_bar("") | ticks)
+        value = "%{z:+d} of 127"
     heatmap = go.Heatmap(
         z=np.ascontiguousarray(image.T),
         x0=column_seconds / 2,
         dx=column_seconds,
         y=_band_names(mel_hz),
-        showscale=False,
         hovertemplate=f"%{{x:.2f}} s<br>%{{y}}<br>{value}<extra></extra>",
         name="spectrogram" if kind == "level" else kind,
         **scale,
     )
     return [heatmap]
+
+
+def level_range(levels: np.ndarray) -> tuple[int, int]:
+    """From and to how many dB a picture of levels is coloured: 70 dB down from its largest, which counts as ``LEAST_TOP_DB`` at least,
+    so that silence is dark and faint hiss looks faint. No level is below the floor of the features."""
+    top = max(int(levels.max(initial=-128)), LEAST_TOP_DB)
+    return max(top - SHOWN_DB, FLOOR_DB), top
+
+
+def _colour_bar(unit: str) -> dict:
+    """Right of the first panel, of its height."""
+    return dict(
+        title=dict(text=unit, side="top", font=dict(size=11)),
+        thickness=9,
+        x=1.006,
+        xpad=0,
+        ypad=0,
+        outlinewidth=0,
+        tickfont=dict(size=11),
+        nticks=4,
+    )
 
 
 def _band_names(mel_hz: np.ndarray) -> list[str]:
@@ -391,11 +421,10 @@ def empty_detections(track_names: Sequence[str], systems: Sequence[int] = ()) ->
 def _markers(systems: Sequence[int]) -> list[dict]:
     """What the dots of each lane look like: a symbol a track, and an outline a system."""
     outline = dict(width=1.2, color=theme.NEUTRAL)
-    styles = (dict(size=6), dict(size=7, line=outline), dict(size=8, line=outline))
+    of_lane = [system for system, n_tracks in enumerate(systems) for _ in range(n_tracks)]
     return [
-        styles[min(system, 2)] | dict(symbol=theme.track_symbol(track) + ("-dot" if system > 1 else ""))
-        for system, n_tracks in enumerate(systems)
-        for track in range(n_tracks)
+        (dict(size=7, line=outline) if system else dict(size=6)) | dict(symbol=theme.track_symbol(lane))
+        for lane, system in enumerate(of_lane)
     ]
 
 

@@ -9,7 +9,7 @@ import threading
 
 import streamlit as st
 
-from app import opening, shelf, state, widgets
+from app import address, opening, shelf, state, widgets
 
 MAX_NETWORKS = 3
 
@@ -40,11 +40,14 @@ def choose_networks(place) -> tuple[list[str], bool]:
         with place:
             st.error(widgets.MODELS_MISSING)
         return [], False
+    widgets.say_gone("networks", available, place)
     names = st.multiselect(
         "Networks",
         available,
         available[:1],
         key="networks",
+        on_change=address.answered,
+        args=("networks",),
         max_selections=MAX_NETWORKS,
         help="Those of the Models page. Several stand under one another.",
         bind=widgets.LINK,

@@ -29,7 +29,13 @@ def page() -> None:
         source = opening.choose()
         place = st.empty()
     section = st.segmented_control(
-        "Part", SECTIONS, default=SECTIONS[0], required=True, key="pit_part", label_visibility="collapsed"
+        "Part",
+        SECTIONS,
+        default=SECTIONS[0],
+        required=True,
+        key="pit_part",
+        label_visibility="collapsed",
+        bind=widgets.LINK,
     )
     show = {
         SECTIONS[0]: lambda: show_microscope(source),
@@ -57,6 +63,7 @@ def show_microscope(source: Source | None) -> None:
         required=True,
         format_func=titles.get,
         key="pit_network",
+        bind=widgets.LINK,
         help="Whose outputs are compared with the reference; each was trained with the rule of its name.",
     )
     if (found := analysed(source, {name: titles[name]})) is not None:

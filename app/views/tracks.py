@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import clip, compute, figure_texts, opening, shelf, state, tracking, tracks_tabs, widgets
+from app import address, clip, compute, figure_texts, opening, shelf, state, tracking, tracks_tabs, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import ribbons
@@ -70,11 +70,15 @@ def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...],
     """(networks as ``clip.analyse`` takes them, uploaded CSVs, what ``choose_classes`` gives)."""
     available = shelf.names()
     at_first = [name for name in AT_FIRST if name in available] or available[:1]
+    widgets.say_gone("tracks_networks", available, place)
     names = st.multiselect(
         "Networks",
         available,
         at_first,
         key="tracks_networks",
+        on_change=address.answered,
+        args=("tracks_networks",),
+        bind=widgets.LINK,
         placeholder="none",
         help="Those of the Models page. Each stands on its own.",
     )
@@ -103,6 +107,7 @@ def choose_ensembles(usable: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
             offered,
             format_func=" + ".join,
             key="tracks_ensembles",
+            bind=widgets.LINK,
             placeholder="none",
             help="Of the networks above: their tracks are aligned in every frame, then averaged.",
         )
@@ -202,10 +207,13 @@ def results(shown: Shown) -> None:
             0.95,
             0.5,
             0.05,
-            key="tracks_threshold",
+            key="threshold",
+            bind=widgets.LINK,
             help="A track is active in a frame of 100 ms where its largest class probability is above this. CSVs stay as they are.",
         )
-    way = right.selectbox("Listen to", list(compute.WAYS), format_func=compute.WAYS.get, key="tracks_way")
+    way = right.selectbox(
+        "Listen to", list(compute.WAYS), format_func=compute.WAYS.get, key="tracks_way", bind=widgets.LINK
+    )
     comparison = shown.comparison(Decoding(threshold))
     draw(shown, comparison, way, threshold)
     tracks_tabs.show(shown, comparison)
@@ -280,7 +288,12 @@ def scene_of(shown: Shown, comparison: Comparison) -> dict:
     names = [f"{s.name} {lane}" if len(systems) > 1 else lane for s in systems for lane in s.lanes]
     truth = shown.truth
     return scene(
-        table, None if truth is None else truth.lanes, comparison.classes, () if truth is None else truth.classes, names
+        table,
+        None if truth is None else truth.lanes,
+        comparison.classes,
+        () if truth is None else truth.classes,
+        names,
+        [(s.name, s.lanes) for s in systems],
     )
 
 

@@ -472,8 +472,7 @@ def open_button(run: Run, key: str, width="content") -> None:
     if st.button(
         "Open in Inspect", key=key, disabled=bool(why), help=why or None, icon=":material/graphic_eq:", width=width
     ):
-        st.session_state["networks"] = [network_of(run)]
-        st.switch_page("views/inspect.py")
+        st.switch_page("views/inspect.py", query_params={"networks": network_of(run)})
 
 
 def network_of(run: Run) -> str:

@@ -1,0 +1,138 @@
+"""What a link, a reload and a move between pages keep: the clip, and the choices of every page."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_app import TIMEOUT, encoded, noise, shown, start, upload
+from test_app_inspect import data_root, fine, two_networks  # noqa: F401
+
+from app import folders, state
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _full_errors(monkeypatch):
+    monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["main.py"])
+
+
+def link(page="", **parameters) -> AppTest:
+    """A session that begins with a link."""
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    return app.switch_page(f"views/{page}.py").run() if page else app.run()
+
+
+def clip_of(app) -> str | None:
+    return app.session_state[state.CLIP].name if state.CLIP in app.session_state else None
+
+
+def move(app, page) -> AppTest:
+    """To another page, whose address has lost what the browser drops."""
+    app.query_params.clear()
+    return app.switch_page(f"views/{page}.py").run()
+
+
+@pytest.mark.parametrize("page", ["inspect", "tracks", "pit_lab", "evaluate", "scenes", "train", "models"])
+def test_a_link_to_any_page_opens_its_clip(page):
+    assert clip_of(fine(link(page, example="moving_dog"))) == "moving_dog.flac"
+
+
+def test_what_a_link_says_of_other_pages_is_there_when_one_comes_to_them():
+    app = fine(
+        link("tracks", example="moving_dog", networks="einv2-nopit", threshold="0.65", tracks_networks="einv2-tpit")
+    )
+    assert app.slider(key="threshold").value == 0.65 and app.multiselect(key="tracks_networks").value == ["einv2-tpit"]
+    fine(move(app, "inspect"))
+    assert clip_of(app) == "moving_dog.flac" and app.slider(key="threshold").value == 0.65
+    assert app.multiselect(key="networks").value == ["einv2-nopit"]
+
+
+def test_one_threshold_for_all_pages_of_a_clip():
+    app = fine(link(example="moving_dog"))
+    app.slider(key="threshold").set_value(0.7)
+    fine(app.run())
+    assert fine(move(app, "tracks")).slider(key="threshold").value == 0.7
+    app.slider(key="threshold").set_value(0.4)
+    fine(app.run())
+    assert fine(move(app, "inspect")).slider(key="threshold").value == 0.4
+
+
+def test_the_choices_of_a_page_are_there_again_after_a_visit_to_another(two_networks):  # noqa: F811
+    app = fine(link(example="moving_dog"))
+    app.multiselect(key="networks").set_value(["other"])
+    fine(app.run())
+    assert fine(move(fine(move(app, "models")), "inspect")).multiselect(key="networks").value == ["other"]
+
+
+@pytest.mark.parametrize("page", ["inspect", "tracks"])
+def test_a_network_that_a_link_asks_for_and_that_is_gone_is_said(page):
+    app = fine(link(page, example="moving_dog", networks="gone", tracks_networks="gone"))
+    assert "gone" in shown(app.warning[0].value)
+    key = "networks" if page == "inspect" else "tracks_networks"
+    app.multiselect(key=key).set_value(["einv2-nopit"])
+    assert not fine(app.run()).warning
+
+
+def test_a_recording_of_the_data_root_is_opened_by_its_link(data_root):  # noqa: F811
+    app = fine(link(recording="set/foa_dev/clip.wav"))
+    assert clip_of(app) == "clip.wav" and app.session_state[state.CLIP].truth_name == "clip.csv"
+    assert app.session_state[state.CLIP].link == ("recording", "set/foa_dev/clip.wav")
+    assert app.selectbox(key="clip_in_root").value == "set/foa_dev/clip.wav"
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.wav", "/etc/passwd", "set/../../secret.wav", "out/secret.wav", "set/metadata_dev", "none.wav", "a\0.wav", ""]
+)  # fmt: skip
+def test_a_link_leads_to_recordings_of_the_data_root_alone(data_root, tmp_path_factory, name):  # noqa: F811
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "secret.wav").write_bytes(encoded(noise()))
+    (data_root / "out").symlink_to(outside)
+    app = link(recording=name)
+    assert not app.exception and clip_of(app) is None and len(app.error) == 1
+    with pytest.raises(ValueError, match="data root"):
+        folders.recording_at(data_root, name)
+
+
+@pytest.mark.parametrize("name", ["../secret", "", "nothing", "moving_dog.flac"])
+def test_a_link_to_no_example_is_answered(name):
+    app = link(example=name)
+    assert not app.exception and "no example" in shown(app.error[0].value)
+    assert "example_moving_dog" in [b.key for b in app.button]
+
+
+def test_without_a_data_root_a_link_into_it_is_answered():
+    app = link(recording="clip.wav")
+    assert not app.exception and "without one" in shown(app.error[0].value)
+
+
+def test_what_a_reload_loses_is_said_before_and_after():
+    app = fine(upload("mine.wav", encoded(noise())))
+    assert any("Reloading the page closes it" in c.value for c in app.caption)
+    app = link(upload="mine.wav")
+    assert not app.exception and "mine.wav was open here" in shown(app.error[0].value)
+    app.button(key="example_moving_dog").click().run()
+    assert not fine(app).error
+
+
+def test_a_clip_knows_its_address(tmp_path):
+    example = state.examples()[0].open()
+    assert example.link == ("example", state.examples()[0].key)
+    assert state.Source(example.name, b"other").link == ("upload", example.name)
+    assert state.Source("../a.wav", tmp_path / "a.wav").link == ("upload", "../a.wav")
+
+
+def test_every_page_has_a_title_of_its_own(monkeypatch):
+    import streamlit
+
+    titles = []
+    monkeypatch.setattr(streamlit, "set_page_config", lambda page_title, **_: titles.append(page_title))
+    fine(move(fine(move(fine(start()), "tracks")), "evaluate"))
+    fine(link(example="moving_dog"))
+    assert titles[:3] == ["Inspect · EINV2 Studio", "Tracks · EINV2 Studio", "Evaluate · EINV2 Studio"]
+    assert titles[3] == "moving_dog.flac · Inspect · EINV2 Studio"
