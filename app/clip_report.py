@@ -21,11 +21,12 @@ _COLUMNS = {
 }
 
 
-def html(shown, figure: go.Figure, tables: dict[str, pd.DataFrame], decoding: Decoding, sound: bytes) -> str:
-    """The page. figure: with the detections in it; tables: frame tables by the name of the network; sound: FLAC."""
+def html(shown, figure: go.Figure, tables: dict[str, pd.DataFrame], decoding: Decoding, sound: bytes, way: str) -> str:
+    """The page. figure: with the detections in it; tables: frame tables by the name of the network; sound: FLAC; way: what it is
+    called on the page."""
     info = shown.hearing.info
     lead = f"{info.seconds:.1f} s, {info.sample_rate / 1000:g} kHz, {info.format}. {inputcheck.summary(shown.hearing.findings)}."
-    settings = f"Networks: {', '.join(tables)}. {_read_off(decoding, shown.classes)}"
+    settings = f"Networks: {', '.join(tables)}. {_read_off(decoding, shown.classes)} The sound: {way}."
     return html_page.page(
         shown.source.name,
         html_page.paragraph(lead),
@@ -110,7 +111,7 @@ def _events(shown, name: str, table: pd.DataFrame) -> str:
 
 
 def _number(value: float, form: str) -> str:
-    return "–" if pd.isna(value) else f"{value:{form}}"
+    return "–" if pd.isna(value) else f"{float(format(value, form)) + 0.0:{form}}"  # not -0
 
 
 def _scores(shown, name: str, table: pd.DataFrame) -> str:

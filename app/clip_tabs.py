@@ -1,8 +1,9 @@
 """What stands around the figure of the Inspect page: the input check above, events, scores and exports below."""
 
 import io
+import re
+import zipfile
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -92,27 +93,39 @@ def evidence(finding: inputcheck.Finding) -> str:
 
 def ways(shown) -> list[str]:
     """How the clip can be listened to, by what stands in the select box."""
-    tracks = [] if shown.first.class_wise else [f"Along {name}" for name in shown.first.track_names]
+    tracks = [f"Along {name}" for name, _ in beams(shown)]
     lanes = [] if shown.truth is None else [f"Along truth {n + 1}" for n in sorted(shown.truth.lanes["track"].unique())]
     return [*compute.WAYS.values(), *tracks, *lanes]
 
 
-def sound(shown, way: str, table: pd.DataFrame) -> bytes:
+def beams(shown) -> list[tuple[str, tuple[str, int]]]:
+    """The output tracks along which a beam can be heard: by what they are called, (name of the network, track)."""
+    several = len(shown.predictions) > 1
+    return [
+        (f"{name} {track}" if several else track, (name, m))
+        for name, prediction in shown.predictions.items()
+        if not prediction.class_wise
+        for m, track in enumerate(prediction.track_names)
+    ]
+
+
+def sound(shown, way: str, tables: dict[str, pd.DataFrame]) -> bytes:
     """The clip as it is listened to."""
     names = {text: name for name, text in compute.WAYS.items()}
     if way in names:
         return compute.listen(shown.source, names[way])
-    lanes = shown.truth.lanes if way.startswith("Along truth") else table
-    rows = lanes[lanes["track"] == int(way.rsplit(" ", 1)[1]) - 1]
-    trajectory = np.full((len(shown.first.sed), 2), np.nan)
-    trajectory[rows["frame"]] = rows[["azimuth", "elevation"]]
-    return compute.listen(shown.source, way, trajectory)
+    network, track = dict(beams(shown)).get(way.removeprefix("Along "), (None, 0))
+    if network is None:
+        rows = shown.truth.lanes[shown.truth.lanes["track"] == int(way.rsplit(" ", 1)[1]) - 1]
+    else:
+        rows = tables[network][tables[network]["track"] == track]
+    return compute.listen_along(shown.source, way, rows, len(shown.first.sed))
 
 
 # Below the figure
 
 
-def show(shown, tables: dict[str, pd.DataFrame], decoding: Decoding) -> None:
+def show(shown, tables: dict[str, pd.DataFrame], decoding: Decoding, way: str) -> None:
     name = next(iter(tables))
     tabs = st.tabs(["Events", "Scores against ground truth", "Input check", "Export"])
     if len(tables) > 1:
@@ -124,7 +137,7 @@ def show(shown, tables: dict[str, pd.DataFrame], decoding: Decoding) -> None:
     with tabs[2]:
         show_check(shown.source, findings(shown.source, shown.hearing, shown.truth))
     with tabs[3]:
-        show_export(shown, tables[name], name, decoding)
+        show_export(shown, tables, decoding, way)
 
 
 def show_events(shown, table: pd.DataFrame, name: str) -> None:
@@ -147,7 +160,7 @@ def show_events(shown, table: pd.DataFrame, name: str) -> None:
             st.session_state[state.SEEK] = state.seek(event["onset"], event["offset"])
 
     st.dataframe(
-        events.assign(track=events["track"] + 1, elevation=events["elevation"].round() + 0.0)[
+        events.assign(track=events["track"] + 1, **{c: events[c].round() + 0.0 for c in ("azimuth", "elevation")})[
             [c for c in columns if c in events and c not in unwanted]
         ],
         hide_index=True,
@@ -197,42 +210,100 @@ def show_scores(shown, tables: dict[str, pd.DataFrame]) -> None:
     )
 
 
-def show_export(shown, table: pd.DataFrame, name: str, decoding: Decoding) -> None:
-    prediction, stem = shown.predictions[name], shown.source.stem
+def show_export(shown, tables: dict[str, pd.DataFrame], decoding: Decoding, way: str) -> None:
+    all_tables = tables
+    if len(tables) > 1:
+        tables = choose_exported(tables)
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     layout = left.selectbox("Columns of the CSV", list(EXPORT_LAYOUTS), key="layout")
 
-    def as_csv() -> bytes:
+    def as_csv(name: str) -> str:
         buffer = io.StringIO()
-        labels.write_csv(table, buffer, EXPORT_LAYOUTS[layout], classes=prediction.classes)
-        return buffer.getvalue().encode()
+        labels.write_csv(tables[name], buffer, EXPORT_LAYOUTS[layout], classes=shown.classes)
+        return buffer.getvalue()
 
-    download(right, "Download detections (CSV)", as_csv, f"{stem}.csv", "text/csv")
-    events = labels.frames_to_events(table, prediction.classes)
-    others = {
-        "Events (JSON)": (lambda: annotations.json_events(events).encode(), f"{stem}.json", "application/json"),
-        "Labels for Audacity": (lambda: annotations.audacity_labels(events).encode(), f"{stem}_audacity.txt", "text/plain"),
-        "Selections for Raven": (lambda: annotations.raven_table(events).encode(), f"{stem}_raven.txt", "text/plain"),
-        "Report with sound (HTML)": (
-            lambda: report(shown, name, table, decoding),
+    def events(name: str) -> pd.DataFrame:
+        return labels.frames_to_events(tables[name], shown.classes)
+
+    texts_of = {
+        "Download detections (CSV)": (as_csv, ".csv", "text/csv"),
+        "Events (JSON)": (lambda name: annotations.json_events(events(name)), ".json", "application/json"),
+        "Labels for Audacity": (lambda name: annotations.audacity_labels(events(name)), "_audacity.txt", "text/plain"),
+        "Selections for Raven": (lambda name: annotations.raven_table(events(name)), "_raven.txt", "text/plain"),
+    }
+    first, *others = [
+        (label, *exported(shown, tables, text, ending, mime)) for label, (text, ending, mime) in texts_of.items()
+    ]
+    download(right, *first)
+    stem = export_stem(shown, tables)
+    others.append(
+        (
+            "Report with sound (HTML)",
+            lambda: report(shown, tables, decoding, way, sound(shown, way, all_tables)),
             f"{stem}.html",
             "text/html",
-        ),
-    }  # fmt: skip
-    for column, (label, (data, file, mime)) in zip(st.columns(len(others)), others.items()):
-        download(column, label, data, file, mime)
-    pictures(FIGURE_KEY, stem, "pictures")
-    numbers = ", ".join(f"{i} {name}" for i, name in enumerate(prediction.classes))
-    st.caption(
-        "The detections as they are shown above. Frames are 100 ms, from 0; angles whole degrees; tracks from 0; distance is "
-        f"not estimated and written as 0. Classes are numbered as the network's, in every layout: {widgets.plain(numbers)}."
+        )
+    )
+    for column, parts in zip(st.columns(len(others)), others):
+        download(column, *parts)
+    pictures(FIGURE_KEY, shown.source.stem, "pictures")
+    st.caption(export_text(shown, tables, way))
+
+
+def choose_exported(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Those of the networks whose detections are taken; all where none is chosen."""
+    chosen = st.multiselect(
+        "Networks to export",
+        list(tables),
+        list(tables),
+        key="exported",
+        help="One file for each; of several, a ZIP of them.",
+    )
+    return {name: table for name, table in tables.items() if name in chosen} or tables
+
+
+def export_stem(shown, tables: dict[str, pd.DataFrame]) -> str:
+    """What a file of these networks is called: clip.network, or of all that are shown clip."""
+    one = len(tables) == 1 and len(shown.predictions) > 1
+    return f"{shown.source.stem}.{safe(next(iter(tables)))}" if one else shown.source.stem
+
+
+def safe(name: str) -> str:
+    """The name of a network or of an ensemble as part of a file name."""
+    return re.sub(r"[^\w.()-]+", "+", name.replace(" + ", "+"))
+
+
+def exported(shown, tables: dict[str, pd.DataFrame], text, ending: str, mime: str) -> tuple:
+    """(data, file name, type) of a download: a file, or of several networks a ZIP with a file for each."""
+    stem = shown.source.stem
+    if len(tables) == 1:
+        return lambda: text(next(iter(tables))).encode(), f"{export_stem(shown, tables)}{ending}", mime
+
+    def as_zip() -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in tables:
+                archive.writestr(f"{stem}.{safe(name)}{ending}", text(name))
+        return buffer.getvalue()
+
+    return as_zip, f"{stem}{ending.replace('.', '_')}.zip", "application/zip"
+
+
+def export_text(shown, tables: dict[str, pd.DataFrame], way: str) -> str:
+    of = "" if len(shown.predictions) == 1 else f" of {', '.join(map(widgets.plain, tables))}"
+    numbers = ", ".join(f"{i} {name}" for i, name in enumerate(shown.classes))
+    pictured = "" if len(tables) == len(shown.predictions) else " The pictures hold all networks that are shown."
+    return (
+        f"The detections{of} as they are shown above, with the threshold, filters and post-processing of this page.{pictured} The "
+        f"report holds the sound that is chosen in “Listen to”: {widgets.plain(way)}. Frames are 100 ms, from 0; angles whole degrees; "
+        "tracks from 0; distance is not estimated and written as 0. Classes are numbered as the network's, in every layout: "
+        f"{widgets.plain(numbers)}."
     )
 
 
-def report(shown, name: str, table: pd.DataFrame, decoding: Decoding) -> bytes:
-    """The clip as one HTML page, with the sound in stereo."""
-    sound = compute.listen(shown.source, "stereo")
-    return clip_report.html(shown, shown.figure(name, table), {name: table}, decoding, sound).encode()
+def report(shown, tables: dict[str, pd.DataFrame], decoding: Decoding, way: str, heard: bytes) -> bytes:
+    """The clip as one HTML page, with the sound as it is listened to."""
+    return clip_report.html(shown, shown.figure(tables), tables, decoding, heard, way).encode()
 
 
 def download(place, label: str, data, file: str, mime: str) -> None:

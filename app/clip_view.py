@@ -64,11 +64,11 @@ class Shown:
         """``lanes_each`` where there are several networks to tell apart."""
         return self.lanes_each if len(self.predictions) > 1 else ()
 
-    def figure(self, name: str, table: pd.DataFrame):
-        """The figure of one network with its detections in it."""
-        alone = dataclasses.replace(self, predictions={name: self.predictions[name]})
-        figure = make_figure(alone, next(iter(PANELS)), False)
-        found = arrays(alone, {name: table})
+    def figure(self, tables: dict[str, pd.DataFrame]):
+        """The figure of some of the networks with their detections in it."""
+        part = dataclasses.replace(self, predictions={name: self.predictions[name] for name in tables})
+        figure = make_figure(part, next(iter(PANELS)), False, self.truth and self.truth.lanes)
+        found = arrays(part, tables)
         for trace, properties in zip(figure.data[-len(found) :], found):
             trace.update({key.replace(".", "_"): value for key, value in properties.items()})
         return figure
@@ -130,8 +130,15 @@ def results(shown: Shown) -> None:
         whole.button("Show the whole clip", on_click=st.session_state.pop, args=(state.MOMENT,), width="stretch")
     decoding, classes, tracks = choose_decoding(shown)
     tables = {name: kept(p.frames(decoding=decoding), p, classes, tracks) for name, p in shown.predictions.items()}
-    draw(shown, tables, (decoding, *classes, *tracks))
-    clip_tabs.show(shown, tables, decoding)
+    way = draw(shown, tables, (decoding, *classes, *tracks), classes)
+    clip_tabs.show(shown, tables, decoding, way)
+
+
+def truth_lanes(truth: Truth | None, classes: list[str]) -> pd.DataFrame | None:
+    """The lanes of the ground truth, of the chosen classes alone."""
+    if truth is None or not classes:
+        return truth and truth.lanes
+    return truth.lanes[truth.lanes["class"].isin([k for k, name in enumerate(truth.classes) if name in classes])]
 
 
 def kept(table: pd.DataFrame, prediction: Prediction, classes: list[str], tracks: list[int]) -> pd.DataFrame:
@@ -185,25 +192,29 @@ def choose_class_thresholds(classes: tuple[str, ...], threshold: float) -> tuple
     )
 
 
-def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
-    """The player, the standing figure, and what the player puts into it; choices: what the tables depend on."""
-    first = next(iter(tables.values()))
+def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple, classes: list[str]) -> str:
+    """The player, the standing figure, and what the player puts into it; how the clip is listened to.
+
+    choices: what the tables depend on; classes: those that are shown, all where there are none.
+    """
+    truth = truth_lanes(shown.truth, classes)
     names = {shown.classes[c] for table in tables.values() for c in table["class"]} | (
-        set() if shown.truth is None else {shown.truth.classes[c] for c in shown.truth.lanes["class"]}
+        set() if truth is None else {shown.truth.classes[c] for c in truth["class"]}
     )
     way, panel, chunks = choose_view(shown)
     with st.container(key=AUDIO_KEY):
-        st.audio(clip_tabs.sound(shown, way, first), format="audio/flac")
+        st.audio(clip_tabs.sound(shown, way, tables), format="audio/flac")
     player(
         clip_tabs.FIGURE_KEY,
         AUDIO_KEY,
         shown.hearing.seconds,
         scene(
             on_lanes(shown, tables),
-            None if shown.truth is None else shown.truth.lanes,
+            truth,
             shown.classes,
             () if shown.truth is None else shown.truth.classes,
             shown.lanes,
+            [(name, p.track_names) for name, p in shown.predictions.items()],
         ),
         arrays(shown, tables),
         f"{shown.source.key} {'/'.join(tables)} {choices}",
@@ -213,7 +224,7 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
     )
     widgets.class_chips(sorted(names))
     st.plotly_chart(
-        standing_figure(shown, panel, chunks),
+        standing_figure(shown, panel, chunks, truth),
         key=clip_tabs.FIGURE_KEY,
         config=widgets.PLOTLY,
         alt=figure_texts.of(clip_tabs.FIGURE_KEY),
@@ -226,13 +237,14 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple) -> None:
     lanes = (
         "This network has one track a class, and one direction for it"
         if shown.first.class_wise
-        else "Each track has its own lane and marker"
+        else "Each track has its own lane and marker; the list beside the map shows which"
     )
     st.caption(
         f"{legend}{lanes}; colours are classes. Behind the azimuths: where the sound comes from, without the network. "
         "Click to play from there, drag to zoom, shift-drag to loop, double-click to reset. Keys: space plays, arrows go a second, "
         "comma and full stop a frame, L loops, M mutes, digits bring a track to the front."
     )
+    return way
 
 
 def choose_view(shown: Shown) -> tuple[str, str, bool]:
@@ -273,22 +285,26 @@ def arrays(shown: Shown, tables: dict[str, pd.DataFrame]) -> list[dict]:
     return timeline.detection_arrays(joined, shown.classes, shown.lanes, shown.systems)
 
 
-def standing_figure(shown: Shown, panel: str, chunks: bool):
-    """The figure without detections. The last one is kept in the session: a slider needs the same one again."""
+def standing_figure(shown: Shown, panel: str, chunks: bool, truth: pd.DataFrame | None):
+    """The figure without detections. The last one is kept in the session: a slider needs the same one again. truth: the lanes that
+    are shown of it."""
     moment = st.session_state.get(state.MOMENT)
     networks = tuple((name, shelf.stamp(name)) for name in shown.predictions)
-    key = (shown.source.key, networks, id(shown.truth), panel, chunks, moment)
+    seen = () if truth is None else tuple(sorted(set(truth["class"])))
+    key = (shown.source.key, networks, id(shown.truth), seen, panel, chunks, moment)
     kept = st.session_state.get(state.FIGURE)
     if kept is None or kept[0] != key:
         # the truth is kept with it, so that its id stays its own
-        figure = make_figure(shown, panel, chunks, moment)
+        figure = make_figure(shown, panel, chunks, truth, moment)
         figure.update_layout(meta={"energy": energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)})
         kept = st.session_state[state.FIGURE] = (key, figure, shown.truth)
     return kept[1]
 
 
-def make_figure(shown: Shown, panel: str, chunks: bool, moment: tuple[float, float] | None = None):
-    hearing, truth = shown.hearing, shown.truth
+def make_figure(
+    shown: Shown, panel: str, chunks: bool, truth: pd.DataFrame | None, moment: tuple[float, float] | None = None
+):
+    hearing = shown.hearing
     picture, scale = first_panel(hearing, *PANELS[panel])
     probabilities = [timeline.lane_probabilities(p.sed) for p in shown.predictions.values()]
     return timeline.timeline(
@@ -297,8 +313,8 @@ def make_figure(shown: Shown, panel: str, chunks: bool, moment: tuple[float, flo
         hearing.mel_hz,
         hearing.seconds,
         shown.lanes,
-        None if truth is None else truth.lanes,
-        () if truth is None else truth.classes,
+        truth,
+        () if truth is None else shown.truth.classes,
         moment and (moment[0] - AROUND_SECONDS, moment[1] + AROUND_SECONDS),
         kind=PANELS[panel][0],
         title=f"{panel} ({KIND_UNITS[PANELS[panel][0]]})",

@@ -258,6 +258,13 @@ def listen(source: Source, way: str, trajectory: np.ndarray | None = None) -> by
     return kept[key]
 
 
+def listen_along(source: Source, name: str, rows: pd.DataFrame, n_frames: int) -> bytes:
+    """The clip through a beam along the directions in the rows of a frame table, one a frame at most."""
+    trajectory = np.full((n_frames, 2), np.nan)
+    trajectory[rows["frame"]] = rows[["azimuth", "elevation"]]
+    return listen(source, name, trajectory)
+
+
 def _listen(source: Source, way: str, trajectory: np.ndarray | None) -> bytes:
     along = () if trajectory is None else tuple(trajectory.T)
     hear_as = listening.way("along" if along else way, SAMPLE_RATE, *along)

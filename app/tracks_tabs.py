@@ -67,6 +67,7 @@ def playable(table: pd.DataFrame, key: str, columns: dict) -> None:
         key=key,
         on_select=play,
         selection_mode="single-row",
+        placeholder="–",
         column_config={"onset": number("from (s)", format="%.1f"), "offset": number("to (s)", format="%.1f")} | columns,
     )
 
@@ -94,7 +95,7 @@ def show_measures(shown, comparison: Comparison) -> None:
         for name, counts in tracking.counts(comparison).items()
     ]
     config |= {"found": st.column_config.TextColumn("events found", help="In one frame or more.")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=config)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="–", column_config=config)
     with st.expander("What these measures are"):
         st.markdown("\n".join(f"- **{texts.IDENTITY_NAMES[m]}**: {texts.IDENTITY[m]}" for m in MEASURES))
     show_marks(comparison, tracked)

@@ -3,6 +3,7 @@
 import io
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, figure, live, noise, shown, start, upload
 
-from app import compute, state
+from app import clip_tabs, compute, state
 from einv2 import foa, headers, inputcheck
 
 ROOT = Path(__file__).parent.parent
@@ -255,6 +256,50 @@ def test_events_say_how_far_off_they_are():
     events = fine(example()).dataframe[0].value
     assert {"error", "found"} <= set(events.columns)
     assert events["error"].min() < 20 and events["found"].max() == 1
+
+
+def test_an_export_takes_the_networks_that_are_chosen_and_says_so(two_networks, monkeypatch):
+    files = {}
+    monkeypatch.setattr(
+        clip_tabs, "download", lambda place, label, data, file, mime: files.update({label: (data, file)})
+    )
+    app = example("two_of_a_kind")
+    app.multiselect(key="networks").set_value(["einv2", "other"])
+    fine(app.run())
+    data, file = files["Download detections (CSV)"]
+    assert file == "two_of_a_kind_csv.zip"
+    archive = zipfile.ZipFile(io.BytesIO(data()))
+    assert archive.namelist() == ["two_of_a_kind.einv2.csv", "two_of_a_kind.other.csv"] and archive.read(
+        archive.namelist()[1]
+    )
+    assert (
+        zipfile.ZipFile(io.BytesIO(files["Labels for Audacity"][0]())).namelist()[1]
+        == "two_of_a_kind.other_audacity.txt"
+    )
+    app.selectbox(key="way").set_value("Along other track 2")
+    app.multiselect(key="exported").set_value(["einv2"])
+    fine(app.run())
+    assert {file for _, file in files.values()} == {
+        "two_of_a_kind.einv2.csv", "two_of_a_kind.einv2.json", "two_of_a_kind.einv2_audacity.txt", "two_of_a_kind.einv2_raven.txt",
+        "two_of_a_kind.einv2.html",
+    }  # fmt: skip
+    page = files["Report with sound (HTML)"][0]().decode()
+    assert "Networks: einv2." in page and "The sound: Along other track 2." in page
+    assert any(
+        "The detections of einv2 as" in shown(c.value) and "Along other track 2" in shown(c.value) for c in app.caption
+    )
+
+
+def test_a_filter_of_classes_is_of_the_truth_too():
+    app = example()
+    app.multiselect(key="only_classes").set_value(["ringing phone"])
+    fine(app.run())
+    assert [n for n in names(app) if n and n.startswith("truth ") and "lane" not in n] == ["truth ringing phone"] * 2
+    data = live(app)["scene"]
+    assert {data["classes"][k][0] for k in data["truth"]["class"]} == {"ringing phone"}
+    assert not any(
+        "speech" in element.proto.body for element in app.get("html") if "border-radius" in element.proto.body
+    )
 
 
 def test_everything_can_be_exported():

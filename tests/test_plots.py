@@ -240,8 +240,8 @@ SYSTEMS = ("a 1", "a 2", "b 1", "b 2", "b 3", "c 1")
 def test_systems_are_blocks_of_lanes_with_dots_of_their_own(detections):
     figure = plain(names=SYSTEMS, truth=detections, systems=(2, 3, 1))
     dots = [t.marker for t in figure.data[-6:]]
-    assert [d.symbol for d in dots[:5]] == ["circle", "diamond", "circle", "diamond", "square"]
-    assert dots[5].symbol == "circle-dot" and dots[0].line.width is None and dots[2].line.width == 1.2
+    assert [d.symbol for d in dots[:5]] == ["circle", "diamond", "square", "triangle-up", "cross"]
+    assert dots[5].symbol == "x" and dots[0].line.width is None and dots[2].line.width == 1.2
     assert [s.y0 for s in figure.layout.shapes] == [5.5, 2.5, 1.5]  # of eight lanes, the truth's two below
     without = plain(names=SYSTEMS, systems=(2, 3, 1))
     assert [s.y0 for s in without.layout.shapes] == [3.5, 0.5]
@@ -302,3 +302,13 @@ def test_a_minute_is_less_than_900_kilobytes(rng, detections, n_lanes, systems):
         systems=systems,
     )  # fmt: skip
     assert len(figure.to_json()) < 900_000
+
+
+def test_silence_is_dark_and_hiss_is_faint():
+    """Levels are of mel bands: white noise of -60 dBFS has up to about -38 dB in them, a full sine 32."""
+    for top, expected in ((-100, (-90, -20)), (-60, (-90, -20)), (-20, (-90, -20)), (10, (-60, 10)), (32, (-38, 32))):
+        levels = np.full((10, 4), top, np.int8)
+        assert timeline.level_range(levels) == expected
+    assert timeline.level_range(np.zeros((0, 4), np.int8)) == (-90, -20)
+    heatmap = plain().data[0]
+    assert heatmap.showscale is None and heatmap.colorbar.title.text == "dB" and heatmap.colorbar.len < 0.5

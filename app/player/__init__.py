@@ -7,7 +7,6 @@ figure (so that zoom stays, and little is sent).
 
 import base64
 import math
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,7 +102,8 @@ def short_lanes(systems: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
 def _short_names(names: list[str]) -> list[str]:
     """Without what they all begin with, up to a space or a sign, and without .csv; the middle left out of what is still long."""
     stems = [name.removesuffix(".csv") for name in names]
-    begins = re.match(r".*[\W_]|", os.path.commonprefix(stems))[0]
+    alike = next((n for n, letters in enumerate(zip(*stems)) if len(set(letters)) > 1), min(map(len, stems)))
+    begins = re.match(r".*[\W_]|", stems[0][:alike])[0]
     short = [stem[len(begins) :].replace(f" + {begins}", "+") for stem in stems]
     if not all(short):
         short = stems

@@ -378,10 +378,11 @@ function listen(player) {
     keydown: (event) => onKey(player, event),
     keyup: (event) => afterSpace(event),
     click: (event) => leaveList(event),
-    pointerdown: (event) => player.chart.onPointerDown(event),
+    focusin: () => { isFocusOfPointer = performance.now() - pointedAt < POINTER_MS; },
+    pointerdown: (event) => { pointedAt = performance.now(); player.chart.onPointerDown(event); },
     mousedown: (event) => player.chart.onMouseDown(event),
     pointermove: (event) => player.chart.onPointerMove(event),
-    pointerup: (event) => player.chart.onPointerUp(event),
+    pointerup: (event) => { pointedAt = performance.now(); player.chart.onPointerUp(event); },
     pointercancel: () => player.chart.onPointerCancel(),
   };
   const onSpace = (event) => takeSpace(player, event);
@@ -396,17 +397,18 @@ function listen(player) {
 const MODIFIERS = ["ctrlKey", "altKey", "metaKey", "shiftKey"];
 const PRESSED = "button, a, summary, [role=button], [role=tab], [role=radio], [role=checkbox], [role=switch], "
   + "input[type=checkbox], input[type=radio]";  // what space presses
-let isSpaceTaken = false;
+const POINTER_MS = 500;
+let isSpaceTaken = false, pointedAt = -Infinity, isFocusOfPointer = false;
 
 /**
  * Space is the player's on a slider, which has no use for it, and on what the pointer pressed last, where it would press again:
- * whoever moves a control with the mouse goes on to listen. What the keyboard has come to keeps it (:focus-visible).
+ * whoever moves a control with the mouse goes on to listen. What the keyboard has come to keeps it.
  */
 function takeSpace(player, event) {
   if (event.key !== " " || MODIFIERS.some((name) => event[name])) return;
   const target = event.composedPath()[0];
   if (!(target instanceof Element) || target.closest("[role=dialog], dialog")) return;
-  const isLeft = target.closest(PRESSED) && !target.matches(":focus-visible");
+  const isLeft = target.closest(PRESSED) && isFocusOfPointer;
   if (!isLeft && !target.matches("input[type=range]")) return;
   isSpaceTaken = true;
   event.preventDefault();
@@ -744,7 +746,7 @@ function show(parent, element, box) {
 
 // ---------------------------------------------------------------- controls and the list
 
-const LEAST_ROWS = 7, MOST_ROWS = 12;  // of the list, all of them whole; it scrolls beyond that
+const MOST_ROWS = 12;  // of the list, all of them whole; it scrolls beyond that
 
 class Strip {
   constructor(player, root) {
@@ -782,7 +784,7 @@ class Strip {
     // where every class has a track of its own, its name says the class again
     const repeats = scene.data.tracks.length > 0 && scene.data.tracks.every((name) => scene.data.classes.some((c) => c[0] === name));
     this.parts.now.classList.toggle("no-tracks", repeats);
-    this.parts.now.style.setProperty("--rows", clamp(scene.most, LEAST_ROWS, MOST_ROWS));
+    this.parts.now.style.setProperty("--rows", clamp(scene.most, 2, MOST_ROWS));
     const longest = Math.max(5, ...(scene.data.labels ?? []).map((label) => label.length));
     this.parts.now.style.setProperty("--track", `${clamp(longest + 1, 6, 17)}ch`);
   }
@@ -888,6 +890,7 @@ const SHAPES = {
 
 const LABEL_FONT_PIXELS = 12.5;
 const GRID_FONT_PIXELS = 11;
+const MOST_NAMES = 4;  // of tracks beside a mark
 
 class Directions {
   constructor(player, root) {
@@ -1010,7 +1013,9 @@ class Directions {
   nameOf(mark, near) {
     const { scene } = this.player;
     if (mark.isTruth) return `${scene.name(mark.row)} (truth)`;
-    return scene.data.labels ? `${scene.name(mark.row)}: ${near.map(({ row }) => scene.label(row)).join(", ")}` : scene.name(mark.row);
+    if (!scene.data.labels) return scene.name(mark.row);
+    const names = near.map(({ row }) => scene.label(row));
+    return `${scene.name(mark.row)}: ${names.length > (this.view === "map" ? MOST_NAMES : 1) ? `${names.length} tracks` : names.join(", ")}`;
   }
 
   /** A name beside each mark, moved until it covers no other; not twice where truth and estimate of a class are together. */

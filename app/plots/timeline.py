@@ -24,8 +24,8 @@ from einv2.config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
 LANE_PIXELS = (
     (5, 34),
     (12, 28),
-    (np.inf, 21),
-)  # up to so many lanes, each so high; names fit into segments but in the last
+    (np.inf, 25),
+)  # up to so many lanes, each so high that names fit into segments
 PANEL_PIXELS = {"first": 190, "azimuth": 190, "elevation": 130}
 GAP_PIXELS = 26
 MARGIN = dict(l=78, r=62, t=30, b=44)  # at the right, the scale of the first panel
@@ -352,7 +352,7 @@ def truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
     )
 
 
-_BAR = dict(orientation="h", width=0.74, textposition="inside", insidetextanchor="start", textangle=0)
+_BAR = dict(orientation="h", width=0.84, textposition="inside", insidetextanchor="start", textangle=0)
 
 
 def _faded(colour: str) -> str:

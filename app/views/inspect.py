@@ -41,6 +41,7 @@ def choose_networks(place) -> tuple[list[str], bool]:
             st.error(widgets.MODELS_MISSING)
         return [], False
     widgets.say_gone("networks", available, place)
+    above = st.container()  # here the switch does not move when the list below it changes its height
     names = st.multiselect(
         "Networks",
         available,
@@ -55,10 +56,14 @@ def choose_networks(place) -> tuple[list[str], bool]:
     if not names:
         with place:
             st.info("Choose a network in the sidebar.")
-    together = len(names) > 1 and st.toggle(
-        "As one ensemble", key="ensemble", bind=widgets.LINK, help="Their tracks are aligned, then averaged."
+    together = above.toggle(
+        "As one ensemble",
+        key="ensemble",
+        bind=widgets.LINK,
+        disabled=len(names) < 2,
+        help="Of two networks or three: their tracks are aligned, then averaged.",
     )
-    return names, together
+    return names, together and len(names) > 1
 
 
 def say_broken(names: list[str], place) -> None:

@@ -34,6 +34,11 @@ class Shown:
     truth: Truth | None
 
     @property
+    def n_frames(self) -> int:
+        whole = round(self.hearing.seconds * LABEL_FRAMES_PER_SECOND)
+        return max([len(p.sed) for p in self.predictions.values()], default=whole)
+
+    @property
     def networks(self) -> list[str]:
         names = shelf.names()
         return [name for name in self.predictions if name in names]
@@ -211,12 +216,36 @@ def results(shown: Shown) -> None:
             bind=widgets.LINK,
             help="A track is active in a frame of 100 ms where its largest class probability is above this. CSVs stay as they are.",
         )
-    way = right.selectbox(
-        "Listen to", list(compute.WAYS), format_func=compute.WAYS.get, key="tracks_way", bind=widgets.LINK
-    )
     comparison = shown.comparison(Decoding(threshold))
+    way = right.selectbox(
+        "Listen to",
+        [*compute.WAYS.values(), *lanes_heard(comparison)],
+        key="tracks_way",
+        bind=widgets.LINK,
+        help="A beam along a track lets you hear what is there.",
+    )
     draw(shown, comparison, way, threshold)
     tracks_tabs.show(shown, comparison)
+
+
+def lanes_heard(comparison: Comparison) -> dict[str, tuple[str, int]]:
+    """The lanes along which a beam can be heard: by what they are called, (system, lane)."""
+    systems = comparison.systems
+    return {
+        f"Along {name} {lane}" if len(systems) > 1 else f"Along {lane}": (name, m)
+        for name, system in systems.items()
+        for m, lane in enumerate(system.block.lanes)
+    }
+
+
+def sound(shown: Shown, comparison: Comparison, way: str) -> bytes:
+    """The clip as it is listened to."""
+    if way not in (lanes := lanes_heard(comparison)):
+        return compute.listen(shown.source, next(key for key, text in compute.WAYS.items() if text == way))
+    name, lane = lanes[way]
+    table = comparison.systems[name].table
+    rows = table[(table["track"] == lane) & (table["frame"] < shown.n_frames)]
+    return compute.listen_along(shown.source, way, rows, shown.n_frames)
 
 
 def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> None:
@@ -224,7 +253,7 @@ def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> No
     tracked = tracking.tracked(comparison)
     blocks = [system.block for system in comparison.systems.values()]
     with st.container(key=AUDIO_KEY):
-        st.audio(compute.listen(shown.source, way), format="audio/flac")
+        st.audio(sound(shown, comparison, way), format="audio/flac")
     arrays = ribbons.ribbon_arrays(comparison.events, comparison.classes, blocks, [t.ribbons for t in tracked.values()])
     player(
         tracks_tabs.FIGURE_KEY,
