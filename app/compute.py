@@ -340,7 +340,7 @@ def event_table(table: pd.DataFrame, classes: tuple[str, ...], truth: Truth | No
             "found": outcomes.estimate_kind == errors.CORRECT,
         }
     )
-    order, starts, ends = errors.runs(table, ("class", "track"))
+    order, starts, ends = labels.event_runs(table)
     of_event = pd.Series(np.repeat(np.arange(len(starts)), ends - starts), order).sort_index()
     means = rows.groupby(of_event.to_numpy()).mean()
     first = table.iloc[order[starts]]

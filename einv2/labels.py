@@ -71,6 +71,7 @@ EVENT_COLUMNS = (
     "class", "name", "track", "onset", "offset", "azimuth", "elevation", "distance", "spread", "confidence",
 )  # fmt: skip
 
+JUMP_DEGREES, JUMP_FRAMES = 45.0, 5  # of ``event_runs``; sources of DCASE data move up to 4 degrees a frame
 MOST_CLASSES = 1000  # of a file whose class list is not known yet
 MAX_BYTES = 50_000_000
 MAX_EVENT_FRAMES = 1_000_000  # that the events of a file of 2019 last in all: 28 hours, from a few bytes
@@ -167,7 +168,8 @@ def write_csv(table: pd.DataFrame, path_or_buffer, format: str = "dcase2020", cl
 
 
 def frames_to_events(table: pd.DataFrame, classes=None, confidence=None) -> pd.DataFrame:
-    """The event table of a frame table: one event per run of consecutive frames of one (track, class).
+    """The event table of a frame table: one event per run of consecutive frames of one (track, class), cut where the direction jumps
+    from one source to another (``event_runs``).
 
     classes: names by class index; None names a class by its index. confidence: a probability for each row of ``table``
     (N,); without it the table's own column ``confidence`` is used, and without that the events have NaN. Times are
@@ -177,7 +179,7 @@ def frames_to_events(table: pd.DataFrame, classes=None, confidence=None) -> pd.D
     if confidence is None:
         confidence = table["confidence"] if "confidence" in table else np.full(len(table), np.nan)
     table = distinct_instances(table.assign(confidence=np.asarray(confidence, float)))
-    order, starts, ends = _runs(table)
+    order, starts, ends = event_runs(table)
     table = table.iloc[order]
     vectors = geometry.to_vector(table["azimuth"].to_numpy(), table["elevation"].to_numpy())
     lengths = ends - starts
@@ -559,6 +561,31 @@ def _runs(table: pd.DataFrame, keys=("class", "track")) -> tuple[np.ndarray, np.
         breaks |= np.diff(table[key].to_numpy()[order]) != 0
     starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])
     return order, starts, np.append(starts[1:], len(order))
+
+
+def event_runs(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The frames of each event of a frame table whose (frame, class, track) are unique: (order, starts, ends).
+
+    Event r holds the rows ``order[starts[r]:ends[r]]``: consecutive frames of one class on one track, from one source. A jump to
+    another source is a step of more than ``JUMP_DEGREES`` from one frame to the next that lasts: the mean directions of the up to
+    ``JUMP_FRAMES`` frames before and after it are as far apart, and there are at least two frames on either side. So a frame that
+    is off by itself cuts nothing, nor does a source that moves. Measures and training know no such cut.
+    """
+    order, starts, ends = _runs(table)
+    vectors = geometry.to_vector(*(table[c].to_numpy(float)[order] for c in ("azimuth", "elevation")))
+    steps = geometry.distance(vectors[1:], vectors[:-1])
+    cuts = [starts[:0]]
+    for at in np.setdiff1d(np.flatnonzero(steps > JUMP_DEGREES) + 1, starts):
+        run = np.searchsorted(starts, at, "right") - 1
+        start, end = (
+            max(starts[run], at - JUMP_FRAMES, cuts[-1][-1] if len(cuts) > 1 else 0),
+            min(ends[run], at + JUMP_FRAMES),
+        )
+        before, after = vectors[start:at].mean(0), vectors[at:end].mean(0)
+        if min(at - start, end - at) >= 2 and geometry.distance(before, after) > JUMP_DEGREES:
+            cuts.append(np.array([at]))
+    starts = np.sort(np.concatenate([starts, *cuts]).astype(int))
+    return order, starts, np.append(starts[1:], len(order)) if len(order) else starts
 
 
 def _sum_runs(values: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -322,6 +322,38 @@ def test_frames_to_events_by_hand():
     np.testing.assert_allclose(events["confidence"], [0.7, 0.6])
 
 
+def jumping(*azimuths):
+    """A track of one class, a frame for each azimuth."""
+    return table(*((t, 3, 0, a, 0) for t, a in enumerate(azimuths)))
+
+
+@pytest.mark.parametrize(
+    "azimuths, onsets",
+    [
+        ([70] * 6 + [-80] * 6, [0, 0.6]),  # from one source to another
+        ([70] * 2 + [-80] * 3 + [70] * 2, [0, 0.2, 0.5]),  # and back
+        ([170] * 4 + [-170] * 4, [0]),  # across 180 degrees
+        ([10] * 4 + [54] * 4, [0]),  # a step that is not larger than a network's error
+        ([10] * 4 + [56] * 4, [0, 0.4]),
+        ([10] * 4 + [120] + [12] * 4, [0]),  # one frame is off
+        ([10] * 4 + [120], [0]),  # or the last one
+        ([10, 120] * 5, [0]),  # undecided between two
+        ([4 * t for t in range(40)], [0]),  # a source that moves as fast as any in DCASE data
+    ],
+)
+def test_an_event_ends_where_its_direction_jumps_to_another_source(azimuths, onsets):
+    events = labels.frames_to_events(jumping(*azimuths))
+    assert events["onset"].tolist() == onsets
+    assert events["offset"].tolist() == [*onsets[1:], len(azimuths) / 10]
+
+
+def test_a_jump_in_elevation_is_one_and_each_part_has_its_own_direction():
+    frames = table(*((t, 3, 0, 20, 60 if t < 5 else -30) for t in range(10)))
+    assert labels.frames_to_events(frames)["elevation"].round(6).tolist() == [60, -30]
+    events = labels.frames_to_events(jumping(*[70] * 6, *[-80] * 6))
+    assert events["azimuth"].round(6).tolist() == [70, -80] and events["spread"].max() < 1e-6
+
+
 def test_confidence_argument_follows_unsorted_rows():
     frames = table((1, 0, 0, 0, 0), (0, 5, 0, 0, 0))
     events = labels.frames_to_events(frames, confidence=[0.25, 0.75])
