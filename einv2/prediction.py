@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import convolve1d
 
 from . import labels
 from .alignment import best_order
@@ -119,11 +118,19 @@ def on_classes(prediction: Said, classes: Sequence[str]) -> Said:
     """
     places = mapping(prediction.classes, classes)
     arrays: dict[str, Any] = {"sed": prediction.sed, "doa": prediction.doa}
-    for name, axis in [("sed", 2), *((name, 1) for name in arrays if prediction.class_wise)]:
-        if (old := arrays[name]) is not None:
-            arrays[name] = np.zeros((*old.shape[:axis], len(classes), *old.shape[axis + 1 :]), old.dtype)
-            arrays[name][(slice(None),) * axis + (places,)] = old
+    arrays["sed"] = _spread(arrays["sed"], 2, places, len(classes))
+    if prediction.class_wise:
+        arrays = {name: _spread(array, 1, places, len(classes)) for name, array in arrays.items()}
     return replace(prediction, **arrays, classes=tuple(classes))
+
+
+def _spread(array: np.ndarray | None, axis: int, places, size: int) -> np.ndarray | None:
+    """An array with what it has along an axis put at these places of a longer one, zeros elsewhere; None stays."""
+    if array is None:
+        return None
+    out = np.zeros((*array.shape[:axis], size, *array.shape[axis + 1 :]), array.dtype)
+    out[(slice(None),) * axis + (places,)] = array
+    return out
 
 
 def activities(doa: np.ndarray, class_wise: bool) -> np.ndarray:
@@ -159,7 +166,13 @@ def _matched(sed: np.ndarray, doa: np.ndarray) -> np.ndarray:
     active, length = sed.max(-1), activities(doa, False)[..., 0]
     active = np.pad(active, ((0, 0), (0, doa.shape[1] - n_tracks)))
     agreement = np.einsum("ti,tj->tij", active, length) + np.einsum("ti,tj->tij", 1 - active, 1 - length)
-    around = np.bartlett(2 * MATCH_FRAMES + 3)[1:-1]
-    agreement = agreement + convolve1d(agreement, around / around.sum(), axis=0, mode="constant")
-    order = best_order(agreement)[:, :n_tracks]
+    order = best_order(agreement + _mean_around(agreement))[:, :n_tracks]
     return np.take_along_axis(doa, order[..., None], 1)
+
+
+def _mean_around(values: np.ndarray) -> np.ndarray:
+    """The mean (T, ...) over the frames up to ``MATCH_FRAMES`` away, weighing less the farther away they are; 0 beyond the ends."""
+    weight = np.bartlett(2 * MATCH_FRAMES + 3)[1:-1]
+    frames = slice(MATCH_FRAMES, MATCH_FRAMES + len(values))
+    series = values.reshape(len(values), -1).T
+    return np.stack([np.convolve(s, weight / weight.sum())[frames] for s in series], axis=1).reshape(values.shape)

@@ -167,9 +167,9 @@ def _as_started(out: Path, model: ModelConfig) -> ModelConfig:
     default, are what was meant then (``ModelConfig.as_once_meant``)."""
     if not (out / "config.json").exists():
         return model
+    meant = from_json(ModelConfig, stored_settings(out).get("model", {}))
     then, now = json.loads((out / "config.json").read_text()).get("model", {}), to_json(model)
     lacking = [f.name for f in dataclasses.fields(model) if f.name not in then and now[f.name] == f.default]
-    meant = from_json(ModelConfig, then)
     return dataclasses.replace(model, **{name: getattr(meant, name) for name in lacking})
 
 
