@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import clip, clip_tabs, compute, figure_texts, shelf, state, widgets
+from app import clip, clip_tabs, compute, figure_texts, shelf, state, tracking, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import timeline
@@ -15,6 +15,7 @@ from einv2 import inputcheck
 from einv2.config import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND
 from einv2.decode import Decoding
 from einv2.inference import Prediction
+from einv2.prediction import on_classes
 
 AUDIO_KEY = "listen"
 AROUND_SECONDS = 2.0  # shown before and after an event that another page leads to
@@ -87,8 +88,27 @@ def show_clip(source: Source, names: list[str], together: bool, place) -> None:
     found = clip.analyse(source, networks)
     if found is not None:
         hearing, predictions = found
+        predictions = with_system(source, predictions)
         truth = clip.read_truth(source, predictions, hearing, classes)
         show(Shown(source, hearing, predictions, truth))
+
+
+def with_system(source: Source, predictions: dict[str, Prediction]) -> dict[str, Prediction]:
+    """The predictions, and what a system that is no network here says, which an evaluation has led from, first."""
+    if source.system is None:
+        return predictions
+    first = next(iter(predictions.values()))
+    name = f"{source.system.name}, from CSV"
+    try:
+        found = tracking.prediction_of_csv(source, len(first.sed))
+    except ValueError as error:
+        widgets.error(error)
+        return predictions
+    try:
+        return {name: on_classes(found, first.classes), **predictions}
+    except ValueError:
+        widgets.warning(f"The networks are not shown, for their class list is not that of {source.system.name}.")
+        return {name: found}
 
 
 def choose_usable(names: list[str], together: bool, place) -> tuple[tuple[str, ...], ...]:
@@ -126,7 +146,10 @@ def results(shown: Shown) -> None:
     """All that depends on the threshold and the like; moving them runs this part only."""
     if moment := st.session_state.get(state.MOMENT):
         place, whole = st.columns([3, 1], vertical_alignment="center")
-        place.markdown(f"Shown around the error from {moment[0]:.1f} to {moment[1]:.1f} s.")
+        of = f" of {widgets.plain(shown.source.system.name)}" if shown.source.system else ""
+        place.markdown(f"Shown around the error{of} from {moment[0]:.1f} to {moment[1]:.1f} s.")
+        if state.RESULTS in st.session_state:
+            place.page_link("views/evaluate.py", label="Back to the evaluation", icon=":material/arrow_back:")
         whole.button("Show the whole clip", on_click=st.session_state.pop, args=(state.MOMENT,), width="stretch")
     decoding, classes, tracks = choose_decoding(shown)
     tables = {name: kept(p.frames(decoding=decoding), p, classes, tracks) for name, p in shown.predictions.items()}
@@ -291,7 +314,7 @@ def standing_figure(shown: Shown, panel: str, chunks: bool, truth: pd.DataFrame 
     moment = st.session_state.get(state.MOMENT)
     networks = tuple((name, shelf.stamp(name)) for name in shown.predictions)
     seen = () if truth is None else tuple(sorted(set(truth["class"])))
-    key = (shown.source.key, networks, id(shown.truth), seen, panel, chunks, moment)
+    key = (shown.source.key, shown.source.system, networks, id(shown.truth), seen, panel, chunks, moment)
     kept = st.session_state.get(state.FIGURE)
     if kept is None or kept[0] != key:
         # the truth is kept with it, so that its id stays its own

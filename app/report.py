@@ -59,9 +59,16 @@ def _opening(systems: Systems) -> str:
     same = len(set(n.values())) == 1
     clips = _clips(next(iter(n.values()))) if same else "; ".join(f"{name}: {_clips(k)}" for name, k in n.items())
     frames = next(iter(systems.values())).breakdowns["all"]["reference"].sum()
-    notes = dict.fromkeys(note for evaluation in systems.values() for note in evaluation.clips.notes)
     lead = f"Sound event localization and detection on {clips}, with {frames:,} reference frames of 0.1 s."
-    return html_page.paragraph(lead) + html_page.bullets(notes)
+    return html_page.paragraph(lead) + html_page.bullets(notes_on_files(systems))
+
+
+def notes_on_files(systems: Systems) -> list[str]:
+    """What was odd about the files, each once; with the name of the system, where it is not said of all."""
+    every = {name: list(evaluation.clips.notes) for name, evaluation in systems.items()}
+    shared = set.intersection(*map(set, every.values()))
+    own = (f"{name}: {note}" for name, notes in every.items() for note in notes if note not in shared)
+    return list(dict.fromkeys([*(n for notes in every.values() for n in notes if n in shared), *own]))
 
 
 def _clips(n: int) -> str:

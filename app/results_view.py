@@ -30,6 +30,7 @@ GROUPINGS = {
 }
 YEARS = {measure: measure.replace("dcase", "DCASE ") for measure in MEASURES}
 NOT_A_KIND = "all"
+KEEP = dict(persist_state="session")  # widgets that are found as they were left
 
 
 def show(results: Results) -> None:
@@ -46,10 +47,7 @@ def show(results: Results) -> None:
 
 def show_notes(results: Results) -> None:
     """What was odd in the files, and what was done about it."""
-    notes = [*results.notes]
-    for name, evaluation in results.systems.items():
-        notes += [f"{name}: {note}" if len(results.systems) > 1 else note for note in evaluation.clips.notes]
-    if notes := list(dict.fromkeys(notes)):
+    if notes := [*results.notes, *report.notes_on_files(results.systems)]:
         title = "1 thing to know about the files" if len(notes) == 1 else f"{len(notes)} things to know about the files"
         with st.expander(title, icon=":material/info:"):
             st.markdown("\n".join(f"- {widgets.plain(note)}" for note in notes))
@@ -132,7 +130,7 @@ def details(results: Results, method: str) -> None:
     """Everything below the scores; choosing in it runs this part only."""
     name = next(iter(results.systems))
     if len(results.systems) > 1:
-        name = st.selectbox("System in detail", list(results.systems), key="evaluate_system")
+        name = st.selectbox("System in detail", list(results.systems), key="evaluate_system", **KEEP)
     views = {
         "Errors": show_errors,
         "Classes": show_classes,
@@ -143,7 +141,7 @@ def details(results: Results, method: str) -> None:
         "Clips": show_clips,
         "Export": functools.partial(show_export, method=method),
     }
-    view = st.segmented_control("View", list(views), default="Errors", key="evaluate_view", required=True)
+    view = st.segmented_control("View", list(views), default="Errors", key="evaluate_view", required=True, **KEEP)
     views[view or "Errors"](results, name)
     if view != "Export":
         show_behind(results, name)
@@ -225,7 +223,7 @@ def show_tracks(results: Results, name: str) -> None:
     )
     columns = ["clip", "class", "onset", "offset", "found", "swaps", "fragments", "duplicates", "tracks"]
     st.markdown("**Events of the reference, by swaps**")
-    event_table(results, shown[columns].head(SHOWN_EVENTS), "evaluate_identity_events")
+    event_table(results, name, shown[columns].head(SHOWN_EVENTS), "evaluate_identity_events")
 
 
 def show_probabilities(results: Results, name: str) -> None:
@@ -390,7 +388,7 @@ def show_behind(results: Results, name: str) -> None:
     shown = with_names(events, evaluation)
     columns = ["clip", "kind", "class", "heard_as", "onset", "offset", "azimuth", "elevation", "error"]
     st.caption("By clip and onset; select one to open its clip at that moment.")
-    event_table(results, shown[columns].head(SHOWN_EVENTS), "evaluate_events")
+    event_table(results, name, shown[columns].head(SHOWN_EVENTS), "evaluate_events")
     if len(events) > SHOWN_EVENTS:
         st.caption(f"The first {SHOWN_EVENTS} of {len(events)}; the export has all.")
 
@@ -412,8 +410,8 @@ def as_written(events: pd.DataFrame) -> pd.DataFrame:
     return events.assign(found=100 * events["found"].astype(float)) if "found" in events else events
 
 
-def event_table(results: Results, shown: pd.DataFrame, key: str) -> None:
-    """Events of which one can be opened on the Inspect page."""
+def event_table(results: Results, name: str, shown: pd.DataFrame, key: str) -> None:
+    """Events of the system ``name``, of which one can be opened on the Inspect page."""
     number = st.column_config.NumberColumn
     formats = {
         "onset": "onset (s)",
@@ -450,7 +448,10 @@ def event_table(results: Results, shown: pd.DataFrame, key: str) -> None:
         icon=":material/graphic_eq:",
         type="primary",
     ):
-        st.session_state[state.CLIP] = results.job.source(event["clip"])
+        st.session_state[state.CLIP] = results.source(event["clip"], name)
+        if name in results.job.networks:
+            st.session_state["networks"] = [name]
+            st.session_state["threshold"] = results.job.threshold
         st.session_state[state.MOMENT] = (float(event["onset"]), float(event["offset"]))
         st.session_state[state.SEEK] = state.seek(event["onset"], event["offset"], play=False)
         st.switch_page("views/inspect.py")

@@ -6,14 +6,14 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from app import compute
-from app.state import Source
+from app.state import Source, SystemTable
 from einv2 import audio, datasets, evaluation, labels, metadata
 from einv2.class_lists import ClassList
 from einv2.evaluation import Evaluation
@@ -70,6 +70,14 @@ class Results:
     differences: dict[str, dict[str, dict]]
     notes: tuple[str, ...]
     class_list: str
+
+    def source(self, stem: str, name: str) -> Source | None:
+        """A clip to open on the Inspect page, with what the system ``name`` says of it, unless that is a network."""
+        source = self.job.source(stem)
+        if source is None or name not in self.job.tables:
+            return source
+        classes = self.systems[name].clips.classes
+        return replace(source, system=SystemTable(name, _bytes(self.job.tables[name][stem]), classes))
 
 
 def run(job: Job, progress: Progress) -> Results:

@@ -39,11 +39,21 @@ PIT_EXAMPLE = "pit_example_clip"  # the example that the PIT lab walks through
 
 
 @dataclass(frozen=True)
+class SystemTable:
+    """What a system that is no network here says of a clip: its name, its CSV, and the classes that the indices mean."""
+
+    name: str
+    data: bytes
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Source:
     """A clip the user opened: its bytes, or its file, with the name they know it by, and the ground truth that came with it.
 
     fix: what sets its channels right; start: seconds, a multiple of 60, from which it is looked at. truth_classes: the list that
-    the classes of its ground truth are of, as ``clip.choose_truth_classes`` calls it, where that is known.
+    the classes of its ground truth are of, as ``clip.choose_truth_classes`` calls it, where that is known. system: to be
+    shown beside the networks.
     """
 
     name: str
@@ -53,6 +63,7 @@ class Source:
     fix: "Remedy | None" = None
     start: float = 0.0
     truth_classes: str | None = None
+    system: SystemTable | None = None
 
     @cached_property
     def digest(self) -> str:

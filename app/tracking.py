@@ -12,7 +12,7 @@ import streamlit as st
 from app import compute, shelf, state
 from app.plots.ribbons import Block, Ribbons, stacked
 from app.state import Source
-from einv2 import introspect, labels
+from einv2 import geometry, introspect, labels
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.decode import Decoding
 from einv2.inference import Prediction
@@ -142,6 +142,25 @@ def _of_csv(source: Source, name: str, data: bytes, classes: tuple[str, ...], n_
         return System(name, inside, lanes, classes, key, number), n_beyond
     lanes = tuple(f"track {n + 1}" for n in numbers) or ("track 1",)
     return System(name, inside.assign(track=track), lanes, classes, key), n_beyond
+
+
+def prediction_of_csv(source: Source, n_frames: int) -> Prediction:
+    """What the CSV of ``source.system`` says, as a network would: probability 1 on the tracks of ``of_csv`` if they are output tracks,
+    else on as many as sound at once. ValueError as ``of_csv``."""
+    assert source.system is not None
+    name, classes = source.system.name, source.system.classes
+    system, _ = of_csv(source, name, source.system.data, classes, n_frames)
+    table, n_tracks = system.table, len(system.lanes)
+    if not all(lane.startswith("track ") for lane in system.lanes):
+        n_tracks = int(table["frame"].value_counts().max()) if len(table) else 1
+        sed, doa, _ = labels.to_tracks(system.numbered, n_frames, n_tracks, len(classes))
+        return Prediction(sed, doa, classes)
+    sed = np.zeros((n_frames, n_tracks, len(classes)), np.float32)
+    doa = np.zeros((n_frames, n_tracks, 3), np.float32)
+    frame, track = table["frame"].to_numpy(), table["track"].to_numpy()
+    sed[frame, track, table["class"].to_numpy()] = 1
+    doa[frame, track] = geometry.to_vector(table["azimuth"].to_numpy(), table["elevation"].to_numpy())
+    return Prediction(sed, doa, classes)
 
 
 def has_numbers(data: bytes, classes: tuple[str, ...]) -> bool:

@@ -38,6 +38,7 @@ HELP = (
 _NAME = r"class(es|names?|list|labels?|labelsindices|map)|vocabulary"  # of a file in a data set, less signs
 _NAME_COLUMNS = ("name", "classname", "displayname", "class", "label", "category")
 _INDEX_COLUMNS = ("index", "id", "number", "classindex", "classid")
+_NUMBER = re.compile(r"[+-]?\d+")
 _INDEXED = re.compile(r"(\d+)\s*[,;:=\t ]\s*(.*)")
 _LONGEST_NAME = 100
 
@@ -62,12 +63,18 @@ class ClassList:
 def parse(value: str) -> tuple[str, ...]:
     """The class names of a value of ``--classes``: see ``HELP``. ValueError or OSError, one sentence, on anything else."""
     value = value.strip()
+    if value.lower() not in labels.CLASS_LISTS and not _NUMBER.fullmatch(value) and _is_file(value):
+        return read(value)
+    return named(value)
+
+
+def named(value: str) -> tuple[str, ...]:
+    """As ``parse``, but a file is never looked for: for values that come from others. ValueError, one sentence."""
+    value = value.strip()
     if value.lower() in labels.CLASS_LISTS:
         return labels.CLASS_LISTS[value.lower()]
-    if re.fullmatch(r"[+-]?\d+", value):
+    if _NUMBER.fullmatch(value):
         return numbered(int(value))
-    if _is_file(value):
-        return read(value)
     if Path(value).suffix.lower() in SUFFIXES and "," not in value:
         raise ValueError(
             f"there is no file of class names {value}: give one that exists, or names with commas between."
@@ -235,6 +242,12 @@ def _checked(names: Iterable[str], where: str, lines: Sequence[int] = ()) -> tup
     if len(seen) > labels.MOST_CLASSES:
         raise ValueError(f"{where}: has {len(seen)} classes, but at most {labels.MOST_CLASSES} are read.")
     return tuple(seen)
+
+
+def written(names: Sequence[str]) -> str:
+    """Names as ``parse`` reads them: with commas between them, in quotes where they hold one."""
+    quoted = (f'"{name}"' if "," in name else name for name in names)
+    return ", ".join(quoted) + ("," if len(names) == 1 else "")
 
 
 def write(folder: str | Path, names: Sequence[str]) -> None:

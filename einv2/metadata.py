@@ -20,7 +20,7 @@ import pandas as pd
 
 from . import dcase_csv, geometry, labels
 from .class_lists import is_class_file
-from .config import LABEL_FRAME_MS
+from .config import LABEL_FRAME_MS, counted
 from .dcase_csv import POLAR, USUAL, Reading
 from .files import below
 from .metrics.linking import linked
@@ -119,7 +119,7 @@ def frames_beyond(clips: Clips, n_frames: Sequence[int | None]) -> list[str]:
         beyond = table["frame"].to_numpy() >= ends[clip_of(table)]
         if n := np.count_nonzero(beyond):
             where = named([clips.stems[k] for k in np.unique(clip_of(table)[beyond])])
-            notes.append(f"{n} rows of the {side} lie after the end of the recording ({where}). Kept.")
+            notes.append(f"{_rows(int(n), 'lie', side)} after the end of the recording ({where}). Kept.")
     return notes
 
 
@@ -404,7 +404,7 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
         if n := np.count_nonzero(repeated):
             where = named([stems[k] for k in np.unique(clip_of(table)[repeated])])
             notes.append(
-                f"{n} rows of the {side} repeat another of their frame, class and direction ({where}). Kept: the official code from "
+                f"{_rows(int(n), 'repeat', side)} another of their frame, class and direction ({where}). Kept: the official code from "
                 "2021 on counts each as an instance."
             )
         if nameless := _without_numbers(table):
@@ -414,7 +414,9 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
                 "tracks are followed, rows are linked by their directions."
             )
         if n := np.count_nonzero(table["azimuth"].to_numpy() >= 180):
-            notes.append(f"{n} rows of the {side} have an azimuth of 180 degrees or more. Read as the same minus 360.")
+            notes.append(
+                f"{_rows(int(n), 'have', side)} an azimuth of 180 degrees or more. Read as the same minus 360."
+            )
     if silent := [stem for stem, frame in zip(stems, last) if frame < 0]:
         notes.append(
             f"{_count(silent, 'ground truth')} without events: {named(silent)}. The official measures look at nothing there."
@@ -423,11 +425,17 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
     if n := np.count_nonzero(beyond):
         where = named([stems[k] for k in np.unique(clip_of(estimate)[beyond])])
         notes.append(
-            f"{n} rows of the predictions lie after the last event of the ground truth ({where}). Scores do not look there, as in the "
+            f"{_rows(int(n), 'lie', 'predictions')} after the last event of the ground truth ({where}). Scores do not look there, as in the "
             "official code from 2022 on; that of 2020 and 2021 looks at 60 s of every clip, for which there is a setting "
             "(--seconds 60). The error types look everywhere."
         )
     return notes
+
+
+def _rows(n: int, verb: str, side: str) -> str:
+    """ "1 row of the predictions lies", "2 rows of the ground truth lie"."""
+    verb = {"have": "has"}.get(verb, f"{verb}s") if n == 1 else verb
+    return f"{counted(n, 'row')} of the {side} {verb}"
 
 
 def _count(items, what: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, noise, only_error, shown
 
-from app import folders, results_view, scoring, state
+from app import class_menu, folders, report, results_view, scoring, state, tracking
 from einv2 import headers
 from einv2.metrics import dcase
 
@@ -174,7 +175,7 @@ def test_oddities_are_said():
     app = score(FIRST | {"c": "1,0,0,0,0\n"}, FIRST | {"a": FIRST["a"] + "3,0,0,3,5\n"})
     assert "3 things to know" in app.expander[0].label
     notes = shown(app.expander[0].markdown[0].value)
-    assert "without a prediction of that stem: c" in notes and "repeat another" in notes
+    assert "without a prediction of that stem: c" in notes and "repeats another" in notes
 
 
 def test_systems_that_cannot_be_told_apart():
@@ -349,3 +350,74 @@ def test_cells_have_no_sign_before_zero_and_shares_in_percent():
     assert written["error"].isna().tolist() == [True, False] and "kind" in results_view.as_written(
         events.assign(kind="x")
     )
+
+
+# What leads from and to other pages
+
+
+def example_scored_as(name: str) -> AppTest:
+    """Two systems of CSVs against the first example, with its recording; the second finds one event that is not there."""
+    source = state.examples()[0].open()
+    truth = source.truth.decode()
+    files = {source.stem: truth}, {source.stem: truth + "590,3,0,10,10\n"}
+    app = score({source.stem: truth}, *files, recordings=[(source.name, source.data)])
+    app.selectbox(key="evaluate_system").set_value(name)
+    return app.run()
+
+
+def test_an_error_of_a_table_opens_with_that_table_and_leads_back():
+    app = example_scored_as("system B")
+    found = results(app)
+    stem = found.systems["system B"].clips.stems[0]
+    source = found.source(stem, "system B")
+    assert source.system.name == "system B" and source.system.data.endswith(b"590,3,0,10,10\n")
+    assert found.source("nowhere", "system B") is None
+    app.session_state[state.CLIP], app.session_state[state.MOMENT] = source, (59.0, 59.1)
+    app.switch_page("views/inspect.py").run()
+    assert not app.exception, app.exception
+    said = " ".join(m.value for m in app.markdown)
+    assert "Shown around the error of system B" in said and "system B, from CSV" in str(app.main)
+    assert any("Back to the evaluation" in link.proto.label for link in app.get("page_link"))
+    app.switch_page("views/evaluate.py").run()
+    assert not app.exception, app.exception
+    kept = app.session_state["evaluate_uploads"]
+    assert set(kept) == {"evaluate_truths", "evaluate_tables_A", "evaluate_tables_B", "evaluate_audio"}
+    assert "Kept from before" in " ".join(c.value for c in app.caption)
+    assert app.selectbox(key="evaluate_system").value == "system B"
+    assert not next(b for b in app.button if b.label == "Score").disabled
+
+
+def test_a_table_is_shown_as_tracks_of_its_own():
+    """Output tracks keep their numbers; a table without tracks has as many as sound at once."""
+    source = state.Source(
+        "a.wav", b"", system=state.SystemTable("B", b"0,1,0,0,0\n0,1,1,90,0\n2,0,1,90,0\n", ("x", "y"))
+    )
+    found = tracking.prediction_of_csv(source, 4)
+    assert found.classes == ("x", "y") and found.sed.shape == (4, 2, 2) and found.sed.sum() == 3
+    assert found.sed[2, 1, 0] == 1 and found.doa[0, 1] == pytest.approx([0, 1, 0], abs=1e-6)
+    table = state.SystemTable("C", b"0,1,0,0\n0,1,90,0\n1,0,90,0\n", ("x", "y"))
+    found = tracking.prediction_of_csv(replace(source, system=table), 2)
+    assert found.sed.shape == (2, 2, 2) and found.sed.sum() == 3
+
+
+def test_own_class_names_are_scored_and_remembered():
+    truth = {"a": "0,2,0,0,0\n1,2,0,0,0\n"}
+    app = score(truth, truth)
+    app.selectbox(key="evaluate_classes").set_value(class_menu.OWN)
+    app.run()
+    assert next(b for b in app.button if b.label == "Score").disabled  # no names yet
+    app.text_area(key="evaluate_classes_own").set_value("owl, owl, fox")
+    assert "'owl' is the name of class 0 already" in only_error(app.run())
+    app.text_area(key="evaluate_classes_own").set_value('owl, "fox, red", wren')
+    found = results(press_score(app.run()))
+    assert found.systems["system A"].clips.classes == ("owl", "fox, red", "wren")
+    app.switch_page("views/inspect.py").run()
+    app.switch_page("views/evaluate.py").run()
+    assert app.text_area(key="evaluate_classes_own").value.startswith("owl")
+
+
+def test_notes_name_the_system_that_they_are_about():
+    beyond = {"a": FIRST["a"] + "40,0,0,0,5\n"}
+    app = score({"a": FIRST["a"]}, {"a": FIRST["a"]}, beyond)
+    (note,) = report.notes_on_files(results(app).systems)
+    assert note.startswith("system B: 1 row of the predictions lies after")

@@ -78,7 +78,7 @@ def test_stems_on_one_side_are_left_out_and_said():
 def test_repeated_rows_are_kept_as_the_official_code_keeps_them():
     truth = "".join(f"{f},1,0,10,5\n" for f in range(20))
     found = clips({"a": truth + "4,1,0,10,5\n"}, {"a": truth})
-    assert "1 rows of the predictions repeat another of their frame, class and direction (a)" in found.notes[0]
+    assert "1 row of the predictions repeats another of their frame, class and direction (a)" in found.notes[0]
     assert "Track numbers of the predictions do not tell instances of a class apart (a)" in found.notes[1]
     for measure, false_alarms in {"dcase2020": 0, "dcase2021": 1, "dcase2024": 1, "dcase2025": 1}.items():
         total = dcase.tally(found.estimate, found.reference, 14, measure)
@@ -114,7 +114,7 @@ def test_rows_after_the_end_of_the_recording_are_said():
         {"a": "1,1,0,0,0\n30,1,0,0,0\n", "b": "1,1,0,0,0\n"}, {"a": "1,1,0,0,0\n31,1,0,0,0\n", "b": "1,1,0,0,0\n"}
     )
     assert metadata.frames_beyond(found, [30, None]) == [
-        f"1 rows of the {side} lie after the end of the recording (a). Kept."
+        f"1 row of the {side} lies after the end of the recording (a). Kept."
         for side in ("predictions", "ground truth")
     ]
     assert metadata.frames_beyond(found, [32, 2]) == metadata.frames_beyond(found, ()) == []
@@ -232,3 +232,9 @@ def test_class_evidence():
     assert (found.largest, found.place, found.ranged) == (9, "a.csv, line 2", {"b"})
     assert found.names == {"d": {"knock"}}
     assert metadata.class_evidence({"b": b""}) == metadata.ClassEvidence(-1, "", frozenset(), {})
+
+
+def test_notes_count_in_plain_grammar():
+    assert metadata._rows(1, "lie", "predictions") == "1 row of the predictions lies"
+    assert metadata._rows(2, "have", "ground truth") == "2 rows of the ground truth have"
+    assert metadata._rows(1, "have", "predictions") == "1 row of the predictions has"

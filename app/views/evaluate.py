@@ -5,18 +5,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import folders, results_view, scoring, shelf, state, userdata, widgets
+from app import class_menu, folders, results_view, scoring, shelf, state, userdata, widgets
 from app.scoring import Job, Results
+from einv2 import metadata
 from einv2.config import LABEL_FRAMES_PER_SECOND
-from einv2.files import is_visible
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
-CLASS_CHOICES = {"told by the files": "auto"} | {
-    "DCASE 2019": "dcase2019",
-    "DCASE 2020": "dcase2020",
-    "DCASE 2021": "dcase2021",
-    "DCASE 2022 to 2024": "dcase2022",
-}
+TOLD = "told by the files"
+UPLOADS = "evaluate_uploads"  # session key: the files of each uploader
+KEEP = dict(persist_state="session")  # widgets that are found as they were left
 EXTENTS = {"up to its last event": None, "for 60 s": 60 * LABEL_FRAMES_PER_SECOND}
 
 
@@ -43,23 +40,21 @@ def choose() -> None:
     if root:
         ways[f"Folders in {root.name}"] = choose_folders
     with st.sidebar:
-        way = st.radio("What to score", list(ways), key="evaluate_way")
+        way = st.radio("What to score", list(ways), key="evaluate_way", **KEEP)
         job = ways[way]()
-        st.selectbox(
-            "Classes of the ground truth",
-            list(CLASS_CHOICES),
-            key="evaluate_classes",
-            help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
-        )
+        classes = class_menu.choose("Classes of the ground truth", {TOLD: "auto"}, "evaluate_classes", persist=True)
         extent = st.selectbox(
             "Each clip is scored",
             list(EXTENTS),
             key="evaluate_extent",
+            **KEEP,
             help="The official code from 2022 on looks no further than the last event of the ground truth; that of 2020 and 2021 looks "
             "at 60 s of every clip, so that false alarms after the last event count.",
         )
-        if st.button("Score", type="primary", width="stretch", disabled=job is None, icon=":material/check:"):
-            begin(replace(job, n_frames=EXTENTS[extent]))
+        if st.button(
+            "Score", type="primary", width="stretch", disabled=job is None or classes is None, icon=":material/check:"
+        ):
+            begin(replace(job, n_frames=EXTENTS[extent], classes=classes))
         if state.JOB in st.session_state:
             st.button("Close the evaluation", on_click=close, width="stretch", icon=":material/close:")
 
@@ -70,19 +65,27 @@ def begin(job: Job) -> None:
         st.session_state.pop(key, None)
 
 
-def chosen_classes() -> str:
-    return CLASS_CHOICES[st.session_state.get("evaluate_classes", "told by the files")]
-
-
 def uploads(label: str, kinds: list[str], key: str, help: str) -> dict:
-    """Stem to upload. Of two with one stem the later counts, and that is said."""
-    files = (
-        st.file_uploader(
-            label, kinds, accept_multiple_files=True, key=key, help=help, max_upload_size=widgets.upload_limit()
-        )
-        or []
+    """Stem to upload, kept in the session while other pages are looked at. Of two with one stem the later counts, and that is said."""
+    kept = st.session_state.setdefault(UPLOADS, {})
+
+    def changed() -> None:
+        kept.pop(key, None)
+
+    files = st.file_uploader(
+        label,
+        kinds,
+        accept_multiple_files=True,
+        key=key,
+        help=help,
+        on_change=changed,
+        max_upload_size=widgets.upload_limit(),
     )
-    files = [file for file in files if is_visible(Path(file.name))]
+    if files:
+        kept[key] = files
+    elif files := kept.get(key, []):
+        st.caption(f"Kept from before: {metadata.named([file.name for file in files])}.")
+        st.button("Remove", key=f"{key}_remove", on_click=changed, icon=":material/close:")
     found = {Path(file.name).stem: file for file in files}
     if len(found) < len(files):
         st.warning(f"Of {len(files)} files some have the same stem; the last of each is used, {len(found)} in all.")
@@ -112,7 +115,7 @@ def choose_tables() -> Job | None:
             "One CSV a clip, same stem.",
         )
         if files:
-            name = st.text_input("Its name", f"system {letter}", key=f"evaluate_name_{letter}", max_chars=40)
+            name = st.text_input("Its name", f"system {letter}", key=f"evaluate_name_{letter}", max_chars=40, **KEEP)
             name = name.strip() or f"system {letter}"
             tables[f"{name} ({letter})" if name in tables else name] = files
     recordings = uploads(
@@ -128,7 +131,6 @@ def choose_tables() -> Job | None:
         {name: contents(files) for name, files in tables.items()},
         recordings=contents(recordings),
         suffixes={stem: Path(file.name).suffix for stem, file in recordings.items()},
-        classes=chosen_classes(),
     )
 
 
@@ -145,7 +147,6 @@ def choose_recordings() -> Job | None:
         networks=networks,
         recordings=contents(recordings),
         suffixes={stem: Path(file.name).suffix for stem, file in recordings.items()},
-        classes=chosen_classes(),
         threshold=threshold,
     )
 
@@ -156,14 +157,14 @@ def choose_networks(none_at_first: bool = False) -> tuple[tuple[str, ...], float
         st.error(widgets.MODELS_MISSING)
         return (), 0.5
     at_first = [] if none_at_first else names[:1]
-    networks = st.multiselect("Networks", names, at_first, key="evaluate_networks", max_selections=4)
-    threshold = st.slider("Threshold (class probability)", 0.05, 0.95, 0.5, 0.05, key="evaluate_threshold")
+    networks = st.multiselect("Networks", names, at_first, key="evaluate_networks", max_selections=4, **KEEP)
+    threshold = st.slider("Threshold (class probability)", 0.05, 0.95, 0.5, 0.05, key="evaluate_threshold", **KEEP)
     return tuple(networks), threshold
 
 
 def choose_set() -> Job | None:
     """A set of scenes that was made and kept here, whose truth is known."""
-    name = st.selectbox("Set", userdata.names("scenes"), key="evaluate_set")
+    name = st.selectbox("Set", userdata.names("scenes"), key="evaluate_set", **KEEP)
     networks, threshold = choose_networks()
     if not name or not networks:
         return None
@@ -175,7 +176,7 @@ def choose_set() -> Job | None:
         widgets.error(error)
         return None
     suffixes = {stem: path.suffix for stem, path in clips.items()}
-    return Job(truths, {}, networks, clips, suffixes, chosen_classes(), threshold)
+    return Job(truths, {}, networks, clips, suffixes, threshold=threshold)
 
 
 def choose_folders() -> Job | None:
@@ -185,10 +186,12 @@ def choose_folders() -> Job | None:
     if not tables:
         st.info("There are no CSV files in the data root.")
         return None
-    truth = st.selectbox("Ground truth", tables, index=None, key="evaluate_truth_folder", placeholder="a folder")
-    systems = st.multiselect("Predictions", tables, key="evaluate_system_folders", max_selections=4)
+    truth = st.selectbox(
+        "Ground truth", tables, index=None, key="evaluate_truth_folder", placeholder="a folder", **KEEP
+    )
+    systems = st.multiselect("Predictions", tables, key="evaluate_system_folders", max_selections=4, **KEEP)
     recordings = st.selectbox(
-        "Recordings (optional)", audio, index=None, key="evaluate_audio_folder", placeholder="a folder"
+        "Recordings (optional)", audio, index=None, key="evaluate_audio_folder", placeholder="a folder", **KEEP
     )
     networks, threshold = choose_networks(none_at_first=bool(systems)) if recordings else ((), 0.5)
     if not truth or not (systems or networks):
@@ -201,8 +204,7 @@ def choose_folders() -> Job | None:
             networks,
             clips,
             {stem: path.suffix for stem, path in clips.items()},
-            chosen_classes(),
-            threshold,
+            threshold=threshold,
         )
     except (ValueError, OSError) as error:
         widgets.error(error)
@@ -210,7 +212,7 @@ def choose_folders() -> Job | None:
 
 
 def close() -> None:
-    for key in (state.JOB, state.RESULTS, state.BEHIND):
+    for key in (state.JOB, state.RESULTS, state.BEHIND, UPLOADS):
         st.session_state.pop(key, None)
 
 
