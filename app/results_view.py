@@ -449,12 +449,10 @@ def event_table(results: Results, name: str, shown: pd.DataFrame, key: str) -> N
         type="primary",
     ):
         st.session_state[state.CLIP] = results.source(event["clip"], name)
-        if name in results.job.networks:
-            st.session_state["networks"] = [name]
-            st.session_state["threshold"] = results.job.threshold
+        of_network = {"networks": name, "threshold": str(results.job.threshold)}
         st.session_state[state.MOMENT] = (float(event["onset"]), float(event["offset"]))
         st.session_state[state.SEEK] = state.seek(event["onset"], event["offset"], play=False)
-        st.switch_page("views/inspect.py")
+        st.switch_page("views/inspect.py", query_params=of_network if name in results.job.networks else None)
 
 
 def show_export(results: Results, name: str, method: str) -> None:
