@@ -426,8 +426,8 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
         where = named([stems[k] for k in np.unique(clip_of(estimate)[beyond])])
         notes.append(
             f"{_rows(int(n), 'lie', 'predictions')} after the last event of the ground truth ({where}). Scores do not look "
-            "there, as in the official code from 2022 on; that of 2020 and 2021 looks at 60 s of every clip, for which there is a setting "
-            "(--seconds 60). The error types look everywhere."
+            "there, as in the official code from 2022 on; that of 2020 and 2021 looks at 60 s of every clip, for which "
+            "there is a setting (--seconds 60). The error types look everywhere."
         )
     return notes
 
