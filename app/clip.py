@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app import compute, state, widgets
+from app import class_menu, compute, state, widgets
 from app.compute import Hearing, Truth
 from app.state import Source
-from einv2 import inference, labels
+from einv2 import inference
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.inference import Prediction
 
@@ -117,13 +117,7 @@ def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hear
 
 def class_lists(classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """What the indices of a CSV may mean, those of the network first."""
-    return {
-        SAME_CLASSES: classes,
-        "DCASE 2019": labels.DCASE2019_CLASSES,
-        "DCASE 2020": labels.DCASE2020_CLASSES,
-        "DCASE 2021": labels.DCASE2021_CLASSES,
-        "DCASE 2022 to 2024": labels.DCASE2022_CLASSES,
-    }
+    return {SAME_CLASSES: classes, **class_menu.KNOWN}
 
 
 def choose_truth_classes(
@@ -135,11 +129,4 @@ def choose_truth_classes(
     clip = st.session_state.get(state.CLIP)
     if clip and key == "truth_classes" and clip.truth_classes in options:
         first = list(options).index(clip.truth_classes)
-    chosen = st.selectbox(
-        label,
-        list(options),
-        first,
-        key=key,
-        help="A DCASE CSV holds class numbers; which sounds they mean differs from year to year.",
-    )
-    return options[chosen]
+    return class_menu.choose(label, {SAME_CLASSES: classes}, key, first) or classes

@@ -28,7 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from app import folders, userdata
-from einv2 import checkpoint, data, datasets
+from einv2 import checkpoint, class_lists, data, datasets
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
 from einv2.files import write_json
 from einv2.systems import SYSTEMS, without_effect
@@ -84,6 +84,7 @@ class Order:
     validation: tuple[DataSet, ...] = ()
     train_part: tuple[str, ...] = ()
     validation_part: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()  # the class list of the data; told by them without
 
     @property
     def configs(self) -> tuple[ModelConfig, FeatureConfig, TrainConfig]:
@@ -111,6 +112,7 @@ class Order:
         parts = [
             *(text for flag, one in sets for text in (flag, one.path)),
             *(text for flag, names in lists.items() if names for text in (flag, ",".join(names))),
+            *(("--classes", class_lists.written(self.classes)) if self.classes else ()),
             *("--system", self.system),
             *(text for config in (model, features, train) for text in _flags(config, given, idle)),
         ]

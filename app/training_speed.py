@@ -85,7 +85,7 @@ def measure(order: dict, out: Path) -> Speed:
     rng = np.random.default_rng(config.seed)
     wanted = STEPS * config.batch_size, config.batch_size
     samples = [_sample(*args, rng) for args in zip(clips, chunks, wanted)]
-    classes = datasets.class_list(samples[0]).names
+    classes = datasets.class_list(samples[0], order["classes"] or "auto").names
     model = dataclasses.replace(model, n_classes=len(classes))
     with tempfile.TemporaryDirectory(prefix="einv2-speed-") as folder:
         roots = [_linked(part, Path(folder) / name) for part, name in zip(samples, ("training", "validation"))]
@@ -176,6 +176,7 @@ def describe(order: Order) -> dict:
     return {
         "folders": [[one.path for one in sets] for sets in (order.data, order.validation)],
         "parts": [list(order.train_part), list(order.validation_part)],
+        "classes": list(order.classes),
         **{type(config).__name__: to_json(config) for config in configs},
     }
 

@@ -97,6 +97,12 @@ def test_the_first_look_has_everything_chosen():
     assert "2,179,730 parameters, 8.7 MB" in texts_of(app)
     command = app.code[0].value
     assert "--system einv2-tpit" in command and "--epochs 10" in command and "runs/run-1" in command
+    app.selectbox(key="train_classes").set_value("own names").run()
+    assert next(b for b in app.button if b.label == "Start training").disabled  # until there are names
+    app.text_area(key="train_classes_own").set_value('owl, "fox, red"').run()
+    assert """--classes 'owl, "fox, red"'""" in app.code[0].value
+    app.selectbox(key="train_classes").set_value("told by the data").run()
+    assert "--classes" not in app.code[0].value
 
 
 @pytest.mark.parametrize("system", [name for name in SYSTEMS if name in ("crnn", "accdoa", "doa-cpit")])

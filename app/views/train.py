@@ -6,7 +6,7 @@ import time
 import pandas as pd
 import streamlit as st
 
-from app import shelf, texts, training, training_speed, userdata, widgets
+from app import class_menu, shelf, texts, training, training_speed, userdata, widgets
 from app.plots import curves
 from app.training import DataSet, Order, Run
 from app.training_speed import Measuring, Speed
@@ -144,6 +144,8 @@ def choose_order(sets: list[DataSet]) -> Order:
     data = choose_sets(
         "Train on", by_title, "train_data", "Sets kept on the Scenes page, and those below the data root."
     )
+    told: tuple[str, ...] = ()
+    classes = class_menu.choose("Classes of the data", {"told by the data": told}, "train_classes", persist=True)
     validation, parts = choose_validation(by_title)
     st.markdown("#### Network")
     network = choose_network()
@@ -154,8 +156,17 @@ def choose_order(sets: list[DataSet]) -> Order:
     except ValueError as error:
         raise ValueError(f"These settings do not go together: {error}") from None
     name = st.session_state["train_name"].strip()
+    if classes is None:  # own names that are no list: nothing can start
+        data = ()
     return Order(
-        name, data, **network, train=train, validation=validation, train_part=parts[0], validation_part=parts[1]
+        name,
+        data,
+        **network,
+        train=train,
+        validation=validation,
+        train_part=parts[0],
+        validation_part=parts[1],
+        classes=classes or (),
     )
 
 
