@@ -41,8 +41,8 @@ st.html(
     ".js-plotly-plot text[style*='fill: rgb(128, 132, 149)'] {fill: currentColor !important}"
     # white on the dark theme's primary colour has one of 1.9
     "button[data-testid^=stBaseButton-primary]:not(:disabled) {color: light-dark(#FFFFFF, #0E141A)}"
-    # a chosen segment has a darker ground under the mouse, on which the primary colour has one of 4.2
-    "button[data-testid$=Active]:hover {color: light-dark(#0C161E, #E4EBF1)}"
+    # under the mouse a chosen segment has a darker ground, on which the primary colour has one of 4.2
+    "[data-testid=stButtonGroup] button:hover {color: light-dark(#0C161E, #E4EBF1) !important}"
     # what deletes for good is red in both themes
     "[class*=st-key-destructive_] button[data-testid] {background: #C8321F; border-color: #C8321F; color: #FFFFFF}"
     "[class*=st-key-destructive_] button[data-testid]:is(:hover, :focus-visible, :active)"
