@@ -236,7 +236,8 @@ def evaluate(
     """
     loaded = checkpoint.load(file)
     task, form = loaded.model.task, loaded.model.output_format
-    without_pit = (task, form) == ("doa", "trackwise") and loaded.provenance.get("train", {}).get("pit") == "none"
+    trained = loaded.provenance.get("train")
+    without_pit = (task, form) == ("doa", "trackwise") and isinstance(trained, dict) and trained.get("pit") == "none"
     pairs, swaps, overlaps, sed_counts = [], SwapCounts(), OverlapCounts(), SedCounts()
     doa_error, best_order = DoaError(), DoaError()
     for sed, doa, reference in clip_outputs(loaded, folders, overlap_seconds):

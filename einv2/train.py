@@ -345,6 +345,11 @@ def _describe(run: Run, training: data.ChunkSet, validation: data.ChunkSet, log)
             f"{chunks.dropped} of {chunks.total} reference frames "
             f"({chunks.dropped / max(chunks.total, 1):.1%}) had more simultaneous events than {counted(run.model.n_tracks, 'track')}"
         )
+    trained_on = {clip.audio.resolve() for clip in training.clips}
+    if both := sum(clip.audio.resolve() in trained_on for clip in validation.clips):
+        log(
+            f"{counted(both, 'clip')} of the validation {'is' if both == 1 else 'are'} trained on, too: its scores flatter."
+        )
     sizes = counted(run.model.n_tracks, "track"), counted(run.model.n_classes, "class", "classes")
     log(f"{', '.join(sizes)}: {', '.join(run.classes)}")
     if "class_list" in run.provenance:

@@ -114,6 +114,7 @@ def test_other_systems_and_sizes(system):
     app.run()
     assert not app.exception and not app.error
     assert f"--system {system}" in app.code[0].value and "--n-mels 256" in app.code[0].value
+    assert app.number_input(key="train_sed_weight").disabled and not app.number_input(key="train_clip_norm").disabled
 
 
 def test_other_ways_to_validate():

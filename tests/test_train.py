@@ -349,6 +349,7 @@ def test_a_validation_folder_keeps_all_clips_for_training(scenes, tmp_path):
     run(scenes, tmp_path / "run", validation_dirs=[scenes], should_stop=lambda: True)
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "training: 6 clips" in log and "validation: 6 clips" in log
+    assert "6 clips of the validation are trained on, too" in log
     assert not (tmp_path / "run" / "last.safetensors").exists()
 
 

@@ -10,8 +10,8 @@ from app import class_menu, shelf, texts, training, training_speed, userdata, wi
 from app.plots import curves
 from app.training import DataSet, Order, Run
 from app.training_speed import Measuring, Speed
-from einv2.config import CRITERION, TrainConfig, field_help
-from einv2.systems import SYSTEMS
+from einv2.config import CRITERION, ModelConfig, TrainConfig, field_help
+from einv2.systems import SYSTEMS, without_effect
 
 KEEP = dict(persist_state="session")  # widgets that are found as they were left
 VIEWS = ("New run", "Runs")
@@ -221,7 +221,8 @@ def choose_network() -> dict:
     )
     if size == "paper":
         st.caption(
-            "The paper trains it for 100 epochs in batches of 32 at 5e-4, with the schedule steps: set that below."
+            "The paper trains it for 100 epochs at 5e-4 with the schedule steps, and without augmentation; its authors' code has "
+            "batches of 32: set that below."
         )
     return chosen | more
 
@@ -267,20 +268,26 @@ def choose_more(helps: dict[str, str]) -> dict:
             "Dropout", 0.0, 0.9, step=0.05, key="train_dropout", help="Share dropped in the track layers.", **KEEP
         )
     fields = [f for f in dataclasses.fields(TrainConfig) if f.name not in SHOWN_FIELDS]
-    return {f.name: choose_field(columns[n % 3], f, said(helps[f.name])) for n, f in enumerate(fields, 2)}
+    system = SYSTEMS[st.session_state["train_system"]]
+    idle = without_effect(*system.apply(ModelConfig(), TrainConfig(schedule=st.session_state["train_schedule"])))
+    fixed = system.train.keys() | idle.keys()
+    return {
+        f.name: choose_field(columns[n % 3], f, said(helps[f.name]), f.name in fixed) for n, f in enumerate(fields, 2)
+    }
 
 
-def choose_field(column, f: dataclasses.Field, help: str):
+def choose_field(column, f: dataclasses.Field, help: str, disabled: bool):
+    """The widget of a field; ``disabled`` where the system sets it, or it does nothing there."""
     key, label = f"train_{f.name}", LABELS.get(f.name) or f.name.replace("_", " ").capitalize()
     st.session_state.setdefault(key, f.default)
     if f.name in CHOICES:
-        return column.selectbox(label, CHOICES[f.name], key=key, help=help, **KEEP)
+        return column.selectbox(label, CHOICES[f.name], key=key, help=help, disabled=disabled, **KEEP)
     if isinstance(f.default, bool):
-        return column.toggle(label, key=key, help=help, **KEEP)
+        return column.toggle(label, key=key, help=help, disabled=disabled, **KEEP)
     least = 1 if f.name == "chunk_seconds" else type(f.default)(0)
     digits = "%g" if isinstance(f.default, float) else None  # all of them: 0.999 is not 1.00
     most = 1.0 if f.name in AT_MOST_ONE else None
-    return column.number_input(label, least, most, key=key, help=help, format=digits, **KEEP)
+    return column.number_input(label, least, most, key=key, help=help, format=digits, disabled=disabled, **KEEP)
 
 
 def said(text: str) -> str:
