@@ -99,6 +99,8 @@ def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hear
     except ValueError as error:
         widgets.error(f"{error}. The clip is shown without ground truth.")
         return None
+    if truth is not None:
+        show_notes(truth.name, truth.notes)
     if truth is not None and truth.frames_beyond:
         seconds = truth.frames_beyond / LABEL_FRAMES_PER_SECOND
         widgets.warning(
@@ -113,6 +115,12 @@ def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hear
     if truth is not None and Path(truth.name).stem != source.stem:
         widgets.warning(f"The ground truth is named {truth.name}, the clip {source.name}: do they belong together?")
     return truth
+
+
+def show_notes(name: str, notes: tuple[str, ...]) -> None:
+    """How a table was read, where that is not the usual way."""
+    if notes:
+        st.caption(widgets.plain(f"{name}: {' '.join(notes)}"))
 
 
 def class_lists(classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

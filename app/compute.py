@@ -280,7 +280,8 @@ def _listen(source: Source, way: str, trajectory: np.ndarray | None) -> bytes:
 
 @dataclass(frozen=True)
 class Truth:
-    """Ground truth as shown: its frame table up to the end of the clip (lanes: the same on drawn lanes), and what was left out."""
+    """Ground truth as shown: its frame table up to the end of the clip (lanes: the same on drawn lanes), what was left out, and how
+    its file was read where that is not the usual way."""
 
     name: str
     table: pd.DataFrame
@@ -288,6 +289,7 @@ class Truth:
     classes: tuple[str, ...]
     frames_beyond: int
     rows_hidden: int
+    notes: tuple[str, ...] = ()
 
 
 def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth | None:
@@ -295,7 +297,8 @@ def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth
     cannot be read with these classes."""
     if source.truth is None:
         return None
-    table = labels.read_csv(io.BytesIO(source.truth), classes, name=source.truth_name)
+    read = labels.read(io.BytesIO(source.truth), classes, name=source.truth_name)
+    table = read.frames
     first = int(source.start * LABEL_FRAMES_PER_SECOND)
     table = table[table["frame"] >= first].assign(frame=lambda t: t["frame"] - first)
     inside = table[table["frame"] < n_frames]
@@ -305,7 +308,7 @@ def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth
         if n_frames >= WINDOW_SECONDS * LABEL_FRAMES_PER_SECOND
         else table["frame"].nunique() - inside["frame"].nunique()
     )
-    return Truth(source.truth_name, inside, decode(sed, doa), classes, beyond, hidden)
+    return Truth(source.truth_name, inside, decode(sed, doa), classes, beyond, hidden, read.notes)
 
 
 def check_against(source: Source, truth: Truth) -> list[inputcheck.Finding]:

@@ -16,6 +16,7 @@ from app import compute
 from app.state import Source, SystemTable
 from einv2 import audio, datasets, evaluation, labels, metadata
 from einv2.class_lists import ClassList
+from einv2.dcase_csv import USUAL, Reading
 from einv2.evaluation import Evaluation
 from einv2.inference import Prediction
 from einv2.metrics import errors
@@ -36,7 +37,8 @@ class Job:
 
     tables: predictions by the name of their system; networks: names of checkpoints, which need recordings; for tables those add
     the levels, and something to hear. suffixes: of the recordings' files. classes: class names, a value of --classes, or "auto".
-    n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth.
+    n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth. reading and
+    truth_reading: what is known of how the tables of either side are written.
     """
 
     truths: Files
@@ -47,6 +49,8 @@ class Job:
     classes: str | tuple[str, ...] = "auto"
     threshold: float = 0.5
     n_frames: int | None = None
+    reading: Reading = USUAL
+    truth_reading: Reading = USUAL
 
     def recording_name(self, stem: str) -> str:
         return f"{stem}{self.suffixes.get(stem, '.wav')}"
@@ -92,7 +96,10 @@ def run(job: Job, progress: Progress) -> Results:
     systems = {}
     for n, (name, files) in enumerate(tables.items()):
         part = _part(progress, 0.8 + 0.2 * n / len(tables), 0.8 + 0.2 * (n + 1) / len(tables))
-        clips = metadata.read_clips({s: files[s] for s in stems}, job.truths, told.names, part)
+        layout = USUAL if name in predictions else job.reading
+        clips = metadata.read_clips(
+            {s: files[s] for s in stems}, job.truths, told.names, part, layout, job.truth_reading
+        )
         found = [predictions[name][stem] for stem in clips.stems] if name in predictions else None
         systems[name] = evaluation.evaluate_clips(clips, found, levels, part, job.n_frames)
     first, *others = systems

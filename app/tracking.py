@@ -14,6 +14,7 @@ from app.plots.ribbons import Block, Ribbons, stacked
 from app.state import Source
 from einv2 import geometry, introspect, labels
 from einv2.config import LABEL_FRAMES_PER_SECOND
+from einv2.dcase_csv import USUAL, Reading
 from einv2.decode import Decoding
 from einv2.inference import Prediction
 from einv2.metrics import following
@@ -34,6 +35,7 @@ class System:
     table: frame table with ``confidence`` (NaN where it is not known), whose ``track`` counts ``lanes``, the names of its output
     tracks, and whose ``class`` counts ``classes``. key: equal where the same is said. numbers: of each row of the table the number
     that tells whether it is the same as another, where several of them share a lane one after the other; else None.
+    notes: how its file was read, where that is not the usual way.
     """
 
     name: str
@@ -42,6 +44,7 @@ class System:
     classes: tuple[str, ...]
     key: tuple
     numbers: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def block(self) -> Block:
@@ -113,25 +116,35 @@ def of_network(source: Source, name: str, prediction: Prediction, decoding: Deco
     return System(name, table, lanes, prediction.classes, key)
 
 
-def of_csv(source: Source, name: str, data: bytes, classes: tuple[str, ...], n_frames: int) -> tuple[System, int]:
+def of_csv(
+    source: Source, name: str, data: bytes, classes: tuple[str, ...], n_frames: int, reading: Reading = USUAL
+) -> tuple[System, int]:
     """The detections in a CSV of any DCASE year, and how many of its rows lie beyond the end of the clip.
 
     Where no two rows share frame and track, a track is an output track; otherwise, or where there are more than ``MOST_TRACKS``, it
     numbers the instances of a class. Then a class has as many lanes as it has instances at once. Where the file has no numbers,
     instances are told apart by their directions. ValueError, one sentence, if it cannot be read with these classes.
     """
-    key = ("csv", hash(data), classes, source.start, n_frames, name)
-    return kept(key, lambda: _of_csv(source, name, data, classes, n_frames, key))
+    key = ("csv", hash(data), classes, source.start, n_frames, name, reading)
+
+    def make() -> tuple[System, int]:
+        read = labels.read(io.BytesIO(data), classes, name=name, reading=reading)
+        numbered = has_numbers(data, classes, reading)
+        system, beyond = _of_table(source, name, read.frames, numbered, classes, n_frames, key)
+        return dataclasses.replace(system, notes=read.notes), beyond
+
+    return kept(key, make)
 
 
-def _of_csv(source: Source, name: str, data: bytes, classes: tuple[str, ...], n_frames: int, key: tuple):
-    table = labels.read_csv(io.BytesIO(data), classes, name=name)
+def _of_table(
+    source: Source, name: str, table: pd.DataFrame, numbered: bool, classes: tuple[str, ...], n_frames: int, key: tuple
+) -> tuple[System, int]:
     first = int(source.start * LABEL_FRAMES_PER_SECOND)
     table = table[table["frame"] >= first]
     table = table.assign(frame=table["frame"] - first, confidence=np.nan)
     inside = table[table["frame"] < n_frames].reset_index(drop=True)
     n_beyond = len(table) - len(inside)
-    if not has_numbers(data, classes):
+    if not numbered:
         inside, lanes = _lane_by_class(inside.assign(track=linked(inside)), classes)
         return System(name, inside, lanes, classes, key), n_beyond
     numbers, track = np.unique(inside["track"].to_numpy(), return_inverse=True)
@@ -163,13 +176,12 @@ def prediction_of_csv(source: Source, n_frames: int) -> Prediction:
     return Prediction(sed, doa, classes)
 
 
-def has_numbers(data: bytes, classes: tuple[str, ...]) -> bool:
-    """Whether the track numbers of a CSV tell the instances of a class apart; those of 2019 have none."""
-    if b"sound_event_recording" in data[:200].lower():
+def has_numbers(data: bytes, classes: tuple[str, ...], reading: Reading = USUAL) -> bool:
+    """Whether the track numbers of a CSV tell the instances of a class apart; events without numbers have none."""
+    read = labels.read(io.BytesIO(data), classes, as_written=True, reading=reading)
+    if read.written is not None and not {"frame", "track"} & {*read.written.columns}:
         return False
-    return not labels.read_csv(io.BytesIO(data), classes, as_written=True).drop_duplicates().duplicated(
-        ["frame", "class", "track"]
-    ).any()  # fmt: skip
+    return not read.frames.drop_duplicates().duplicated(["frame", "class", "track"]).any()
 
 
 def _one_after_the_other(table: pd.DataFrame) -> pd.DataFrame:

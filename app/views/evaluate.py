@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import class_menu, folders, results_view, scoring, shelf, state, userdata, widgets
+from app import class_menu, folders, reading, results_view, scoring, shelf, state, userdata, widgets
 from app.scoring import Job, Results
 from einv2 import metadata
 from einv2.config import LABEL_FRAMES_PER_SECOND
@@ -118,6 +118,10 @@ def choose_tables() -> Job | None:
             name = st.text_input("Its name", f"system {letter}", key=f"evaluate_name_{letter}", max_chars=40, **KEEP)
             name = name.strip() or f"system {letter}"
             tables[f"{name} ({letter})" if name in tables else name] = files
+    layouts = {
+        "reading": reading.choose("predictions", "evaluate"),
+        "truth_reading": reading.choose("ground truth", "evaluate_truth"),
+    }
     recordings = uploads(
         "Recordings (optional)",
         AUDIO_TYPES,
@@ -131,6 +135,7 @@ def choose_tables() -> Job | None:
         {name: contents(files) for name, files in tables.items()},
         recordings=contents(recordings),
         suffixes={stem: Path(file.name).suffix for stem, file in recordings.items()},
+        **layouts,
     )
 
 
@@ -194,6 +199,10 @@ def choose_folders() -> Job | None:
         "Recordings (optional)", audio, index=None, key="evaluate_audio_folder", placeholder="a folder", **KEEP
     )
     networks, threshold = choose_networks(none_at_first=bool(systems)) if recordings else ((), 0.5)
+    layouts = {
+        "reading": reading.choose("predictions", "evaluate"),
+        "truth_reading": reading.choose("ground truth", "evaluate_truth"),
+    }
     if not truth or not (systems or networks):
         return None
     try:
@@ -205,6 +214,7 @@ def choose_folders() -> Job | None:
             clips,
             {stem: path.suffix for stem, path in clips.items()},
             threshold=threshold,
+            **layouts,
         )
     except (ValueError, OSError) as error:
         widgets.error(error)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import address, clip, compute, figure_texts, opening, shelf, state, tracking, tracks_tabs, widgets
+from app import address, clip, compute, figure_texts, opening, reading, shelf, state, tracking, tracks_tabs, widgets
 from app.compute import Hearing, Truth
 from app.player import energy_maps, player, scene
 from app.plots import ribbons
@@ -120,12 +120,13 @@ def choose_ensembles(usable: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def choose_classes(source: Source | None, networks: tuple[str, ...], files: list) -> dict:
-    """The class lists of the "truth" and, by its id, of each file."""
+    """The class lists of the "truth" and, by its id, of each file; and the "layout" of the files."""
     classes = compute.load_model(networks[0]).classes if networks else labels.DCASE2020_CLASSES
     chosen = {"truth": classes}
     if source is not None and source.truth is not None:
         chosen["truth"] = clip.choose_truth_classes(classes)
     lists = list(clip.class_lists(classes).values())
+    chosen["layout"] = reading.choose("predictions", "tracks") if files else None
     for file in files:
         what = f"Classes of {widgets.plain(file.name)}" if len(files) > 1 else "Classes of the predictions"
         first = tracking.fitting(file.getvalue(), lists)
@@ -159,7 +160,9 @@ def assemble(source: Source, hearing: Hearing, predictions: dict[str, Prediction
     truth = clip.read_truth(source, {"": silent}, hearing, classes["truth"])
     tables, taken = [], set(predictions)
     for file in files:
-        if system := read_table(source, file, unlike(file.name, taken), classes[file.file_id], n_frames):
+        if system := read_table(
+            source, file, unlike(file.name, taken), classes[file.file_id], n_frames, classes["layout"]
+        ):
             tables.append(system)
             taken.add(system.name)
     return Shown(source, hearing, predictions, tuple(tables), truth)
@@ -170,12 +173,13 @@ def unlike(name: str, taken: set[str]) -> str:
     return next(n for n in (name, *(f"{name} ({k})" for k in range(2, 1000))) if n not in taken)
 
 
-def read_table(source: Source, file, name: str, classes: tuple[str, ...], n_frames: int) -> System | None:
+def read_table(source: Source, file, name: str, classes: tuple[str, ...], n_frames: int, layout) -> System | None:
     try:
-        system, beyond = tracking.of_csv(source, name, file.getvalue(), classes, n_frames)
+        system, beyond = tracking.of_csv(source, name, file.getvalue(), classes, n_frames, layout)
     except ValueError as error:
         widgets.error(f"{error}. It is left out.")
         return None
+    clip.show_notes(name, system.notes)
     if beyond:
         widgets.warning(
             f"{name} has {beyond} rows beyond the end of {source.name}; they are left out. Does it belong to this clip?"
