@@ -421,3 +421,16 @@ def test_notes_name_the_system_that_they_are_about():
     app = score({"a": FIRST["a"]}, {"a": FIRST["a"]}, beyond)
     (note,) = report.notes_on_files(results(app).systems)
     assert note.startswith("system B: 1 row of the predictions lies after")
+
+
+def test_what_the_files_do_not_tell_is_chosen_and_what_was_decided_is_said():
+    swapped = {"a": FIRST["a"].replace(",", ";"), "b": "".join(f"{f};13;0;-90;5\n" for f in range(20))}
+    app = score(FIRST, swapped)
+    assert results(app).systems["system A"].scores["dcase2020"]["F"] == 1
+    assert any("Columns separated by semicolons" in m.value for m in app.markdown)
+    app.text_input(key="evaluate_columns").set_value("frame,klass,azimuth")
+    assert any("'klass' is no column" in e.value for e in app.run().error)
+    app.text_input(key="evaluate_columns").set_value("frame,class,-,elevation,azimuth")
+    app = press_score(app.run())
+    assert results(app).job.reading.columns[3] == "elevation"
+    assert results(app).systems["system A"].clips.estimate["azimuth"].tolist()[0] == 5

@@ -227,7 +227,9 @@ SOURCE = state.Source("clip.wav", b"")
 
 
 def of_csv(text: str, name="a.csv"):
-    return tracking._of_csv(SOURCE, name, text.encode(), labels.DCASE2020_CLASSES, 100, (name,))[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracking, "kept", lambda key, make: make())
+        return tracking.of_csv(SOURCE, name, text.encode(), labels.DCASE2020_CLASSES, 100)[0]
 
 
 def test_rows_without_numbers_are_told_apart_by_their_directions():
@@ -347,3 +349,11 @@ def test_probabilities_and_stitches():
     assert [t.z.dtype for t in figure.data] == [np.uint8] * 2 and figure.data[0].z.shape == (2, 20)
     boxes = network.stitches(["after block 1"], [np.arange(24.0).reshape(4, 6)]).data
     assert [b.name for b in boxes] == list(introspect.WEIGHTS) and boxes[1].median[0] == 8
+
+
+def test_notes_on_how_a_table_was_read_go_with_its_system(monkeypatch):
+    monkeypatch.setattr(tracking, "kept", lambda key, make: make())
+    text = "frame;class;track;azimuth;elevation\n" + "".join(f"{t};0;1;10,5;0\n" for t in range(5))
+    system, beyond = tracking.of_csv(SOURCE, "a.csv", text.encode(), labels.DCASE2020_CLASSES, 100)
+    assert beyond == 0 and system.table["azimuth"].tolist() == [10.5] * 5
+    assert "Columns separated by semicolons." in system.notes
