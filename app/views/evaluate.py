@@ -9,6 +9,7 @@ from app import class_menu, folders, reading, results_view, scoring, shelf, stat
 from app.scoring import Job, Results
 from einv2 import metadata
 from einv2.config import LABEL_FRAMES_PER_SECOND
+from einv2.files import is_visible
 
 AUDIO_TYPES = ["wav", "flac", "ogg"]
 TOLD = "told by the files"
@@ -86,6 +87,7 @@ def uploads(label: str, kinds: list[str], key: str, help: str) -> dict:
     elif files := kept.get(key, []):
         st.caption(f"Kept from before: {metadata.named([file.name for file in files])}.")
         st.button("Remove", key=f"{key}_remove", on_click=changed, icon=":material/close:")
+    files = [file for file in files if is_visible(Path(file.name))]
     found = {Path(file.name).stem: file for file in files}
     if len(found) < len(files):
         st.warning(f"Of {len(files)} files some have the same stem; the last of each is used, {len(found)} in all.")
