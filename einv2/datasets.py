@@ -8,7 +8,10 @@ A set is a folder with audio below foa_dev (or foa_eval, ...) and one CSV a clip
     2022 to 2024  foa_dev/dev-train-sony/fold3_room21_mix001.wav, dev-train-tau, dev-test-sony, dev-test-tau
     simulate      foa_dev/fold1_room1_mix0001.flac, and scenes/
 
-A clip and its CSV have the same path below foa_X and metadata_X, or at least the same stem.
+A clip and its CSV have the same path below foa_X and metadata_X, or at least the same stem. Without a folder foa_X all recordings
+below the set are taken, and without metadata_X all CSVs, wherever they lie: together in one folder, or in two of any names. Those of
+L3DAS (label_X.csv for X_A.wav, beside the second microphone's X_B.wav) belong together, too. Recordings of a microphone array
+(mic_dev) or of a stereo microphone (stereo_dev) are refused.
 
 A *part* of a set is the clips of which a folder or the file begins with a name, up to a sign that is neither letter nor
 digit: "fold1", "split3", "foa_eval", "dev-test" (of 2022: dev-test-sony and dev-test-tau), "dev-train-sony".
@@ -141,12 +144,35 @@ def _folders(root: Path, kind: str) -> list[Path]:
 
 
 def _recordings(root: Path) -> list[Path]:
-    recordings = [p for folder in _folders(root, "foa") for p in below(folder, *AUDIO_SUFFIXES)]
+    folders = _folders(root, "foa")
+    if not folders:
+        _refuse_other_microphones(root)
+    recordings = [p for folder in folders or [root] for p in below(folder, *AUDIO_SUFFIXES)]
+    stems = {p.stem for p in recordings}
+    recordings = [p for p in recordings if not (p.stem.endswith("_B") and f"{p.stem[:-2]}_A" in stems)]  # L3DAS
     if not recordings:
         raise ValueError(
             f"{root} holds no data set: audio is expected in {root / 'foa_dev'}, annotations in {root / 'metadata_dev'}."
         )
     return sorted(recordings, key=lambda p: (p.stem, p))
+
+
+def _refuse_other_microphones(root: Path) -> None:
+    """ValueError if the recordings are those of another format than FOA, or in data sets further below."""
+    kinds = {
+        "mic": "the signals of a microphone array, which are not first-order ambisonics; give the set in its FOA format (foa_dev)",
+        "stereo": "stereo recordings, which have no elevation and no back; networks here need 4 channels of first-order ambisonics "
+        "(foa_dev)",
+    }
+    for kind, what in kinds.items():
+        if found := [
+            f for f in sorted(root.glob(f"{kind}*")) if re.fullmatch(rf"{kind}(_\w+)?", f.name) and f.is_dir()
+        ]:
+            raise ValueError(f"{root} holds {what}: {found[0].name} cannot be used.")
+    if sets := sorted({folder.parent for folder in root.glob("*/foa*") if folder.is_dir()}):
+        raise ValueError(
+            f"{root} holds no data set itself, but {sets[0]} is one: give that, each with a flag of its own."
+        )
 
 
 def _annotated(root: Path, recordings: list[Path], cache: str | Path | None) -> list[Clip]:
@@ -168,9 +194,10 @@ def _annotated(root: Path, recordings: list[Path], cache: str | Path | None) -> 
         clips.append(Clip(root, audio, metadata, _features_folder(root, cache)))
     if lacking:
         ending, _ = _below_foa(lacking[0], root)
+        where = f"metadata{ending}" if _folders(root, "metadata") else "it"
         raise ValueError(
             f"{len(lacking)} of {len(recordings)} clips of {root} have no CSV of the same name below "
-            f"metadata{ending}, first {lacking[0].name}: add them, or choose other parts."
+            f"{where}, first {lacking[0].name}: add them, or choose other parts."
         )
     return clips
 
@@ -178,11 +205,13 @@ def _annotated(root: Path, recordings: list[Path], cache: str | Path | None) -> 
 def _tables(root: Path) -> dict[str, dict[Path | str, list[Path]]]:
     """The CSVs of a data set: for X of each metadata_X, and for ``_ANY`` of them, by the path below it (a Path) and by stem."""
     tables: dict[str, dict[Path | str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for folder in _folders(root, "metadata"):
-        ending = folder.name.removeprefix("metadata")
+    for folder in _folders(root, "metadata") or [root]:
+        ending = folder.name.removeprefix("metadata") if folder != root else _ANY
         for path in [p for p in below(folder, ".csv") if not is_class_file(p)]:
             place = path.relative_to(folder).with_suffix("")
-            keys: set[tuple[str, Path | str]] = {(ending, place), (ending, path.stem), (_ANY, path.stem)}
+            stem = path.stem.removeprefix("label_")  # of L3DAS
+            keys: set[tuple[str, Path | str]] = {(ending, place), (_ANY, path.stem), (_ANY, stem)}
+            keys |= {(ending, path.stem), (ending, stem)}
             for where, key in keys:
                 tables[where][key].append(path)
     return tables
@@ -192,7 +221,7 @@ def _table_of(audio: Path, root: Path, tables: dict[str, dict[Path | str, list[P
     """The CSV of a recording: at the same place, else of the same stem. ValueError if several would do."""
     ending, place = _below_foa(audio, root)
     there = tables[ending if ending in tables else _ANY]
-    found = there.get(place) or there.get(audio.stem) or []
+    found = there.get(place) or there.get(audio.stem) or there.get(audio.stem.removesuffix("_A")) or []
     if len(found) > 1:
         raise ValueError(
             f"{audio} may be annotated by {found[0]} or {found[1]}: give the CSV the same path as the clip."
@@ -207,9 +236,10 @@ def _below_foa(audio: Path, root: Path) -> tuple[str, Path]:
 
 
 def _from_foa(audio: Path, root: Path) -> list[str]:
-    """foa_dev, the folders below it, and the stem of a recording."""
+    """foa_dev, the folders below it, and the stem of a recording; "" in place of foa_dev in a set without it."""
     parts = audio.relative_to(root).with_suffix("").parts
-    return list(itertools.dropwhile(lambda part: not part.startswith("foa"), parts))
+    from_foa = list(itertools.dropwhile(lambda part: not part.startswith("foa"), parts[:-1]))
+    return [*from_foa, parts[-1]] if from_foa else ["", *parts]
 
 
 def _features_folder(root: Path, cache: str | Path | None) -> Path:
@@ -239,7 +269,7 @@ def _require_parts(parts: Sequence[str], found: dict[Path, list[Path]]) -> None:
 def _part_names(audio: Path, root: Path) -> list[str]:
     """The folders of a clip, and the fold or split that its name begins with."""
     *folders, stem = _from_foa(audio, root)
-    return [*folders, *re.findall(r"^(?:fold|split)\d+(?=_)", stem)]
+    return [*filter(None, folders), *re.findall(r"^(?:fold|split)\d+(?=_)", stem)]
 
 
 def _listed(roots) -> str:

@@ -1,5 +1,6 @@
 """Data sets of every year in folders, their parts, class lists and numbers of tracks, and fetching them."""
 
+import shutil
 import subprocess
 import sys
 import types
@@ -209,13 +210,60 @@ def test_parts_that_do_not_work_are_named(tmp_path):
     with pytest.raises(ValueError, match=f"belongs to the part 'dev-tra'; there are {there}"):
         datasets.find_clips(tmp_path, parts=["dev-test", "dev-tra"])
     with pytest.raises(
-        ValueError, match=r"^1 clips would be trained on and validated on, first fold5_room1_mix001\.wav"
+        ValueError, match=r"^1 clip would be trained on and validated on, first fold5_room1_mix001\.wav"
     ):
         datasets.split_clips([tmp_path], parts=["dev-train", "fold5"], validation_parts=["dev-val"])
     with pytest.raises(ValueError, match="no clip is left for training: all 4 are held out"):
         datasets.split_clips([tmp_path], validation_parts=["foa_dev", "foa_eval"])
     with pytest.raises(ValueError, match="one clip is not enough"):
         datasets.split_clips([tmp_path], parts=["dev-val"])
+
+
+# Sets with folders of other names
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"one": "one", "two": "two"},  # a plain folder
+        {"audio/one": "labels/one", "audio/two": "labels/two"},
+        {"foa_dev/one": "annotations/one", "foa_dev/two": "annotations/two"},
+        {"wav/one": "metadata_dev/one", "wav/two": "metadata_dev/two"},
+        {"train/one": "train/one", "test/one": "test/one"},  # the same stem twice
+        {"data/one_A": "labels/label_one", "data/two_A": "labels/label_two"},  # L3DAS
+    ],
+    ids=lambda places: next(iter(places)).replace("/", "-"),
+)
+def test_recordings_and_tables_in_any_folders(tmp_path, places):
+    write(tmp_path, places, seconds=0.2)
+    if "data/one_A" in places:
+        shutil.copy(tmp_path / "data/one_A.wav", tmp_path / "data/one_B.wav")
+    found = {c.place.as_posix(): c.metadata.relative_to(tmp_path).as_posix() for c in datasets.find_clips(tmp_path)}
+    assert found == {audio: f"{table}.csv" for audio, table in places.items()}
+    if "train/one" in places:
+        assert len(datasets.find_clips(tmp_path, parts=["train"])) == 1
+        with pytest.raises(ValueError, match="there are test, train"):
+            datasets.find_clips(tmp_path, parts=["nothing"])
+
+
+@pytest.mark.parametrize(
+    "folder, says",
+    [
+        ("mic_dev", "microphone array, which are not first-order ambisonics; .*mic_dev cannot be used"),
+        ("stereo_dev", "stereo recordings, which have no elevation"),
+        ("one/foa_dev", r"holds no data set itself, but .*one is one"),
+    ],
+)
+def test_sets_that_are_no_ambisonics_say_so(tmp_path, folder, says):
+    write(tmp_path, {f"{folder}/a": "metadata_dev/a"}, seconds=0.2)
+    with pytest.raises(ValueError, match=says):
+        datasets.find_clips(tmp_path)
+
+
+def test_a_plain_folder_without_the_table_of_a_clip(tmp_path):
+    write(tmp_path, {"wav/one": "csv/one", "wav/two": "csv/other"}, seconds=0.2)
+    with pytest.raises(ValueError, match=r"1 of 2 clips of .* have no CSV of the same name below it, first two\.wav"):
+        datasets.find_clips(tmp_path)
 
 
 # Classes and tracks
@@ -369,7 +417,7 @@ def test_fetch(tmp_path, soundata, capsys):
             "dcase2021 was not fetched: <urlopen error no route>; fetch needs int",
         ),
         ({"error": OSError("foa.zip has an MD5\n checksum")}, "foa.zip has an MD5 checksum; fetch needs internet"),
-        ({"missing": ["foa_dev/b"]}, "1 files of dcase2021 in "),
+        ({"missing": ["foa_dev/b"]}, "1 missing file of dcase2021 in "),
     ],
 )
 def test_fetch_that_fails_is_one_line(tmp_path, soundata, capsys, options, says):
