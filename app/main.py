@@ -23,11 +23,13 @@ PAGES = [
 
 ABOUT_A_CLIP = ("", "tracks", "pit-lab")  # paths of pages
 
+# before the navigation, which would else fetch the page's icon from another host
+st.set_page_config(page_title="EINV2 Studio", page_icon=str(HERE / "icon.svg"), layout="wide")
 page = st.navigation(PAGES, position="top")
 address.follow(page.url_path)
 clip = st.session_state.get(state.CLIP) if page.url_path in ABOUT_A_CLIP else None
 title = " · ".join(part for part in (clip and clip.name, page.title, "EINV2 Studio") if part)
-st.set_page_config(page_title=title, page_icon=str(HERE / "icon.svg"), layout="wide")
+st.set_page_config(page_title=title)
 
 st.logo(str(HERE / "logo.svg"), size="large")
 

@@ -131,7 +131,9 @@ def test_every_page_has_a_title_of_its_own(monkeypatch):
     import streamlit
 
     titles = []
-    monkeypatch.setattr(streamlit, "set_page_config", lambda page_title, **_: titles.append(page_title))
+    monkeypatch.setattr(
+        streamlit, "set_page_config", lambda page_title, page_icon=None, **_: page_icon or titles.append(page_title)
+    )
     fine(move(fine(move(fine(start()), "tracks")), "evaluate"))
     fine(link(example="moving_dog"))
     assert titles[:3] == ["Inspect · EINV2 Studio", "Tracks · EINV2 Studio", "Evaluate · EINV2 Studio"]
