@@ -12,6 +12,7 @@ from app.state import Source
 from einv2 import inference
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.inference import Prediction
+from einv2.inputformat import InputFormat
 
 SAME_CLASSES = "as the network"
 
@@ -70,10 +71,16 @@ def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hear
         what = f"{source.name} could not be kept for reading: {error.strerror}" if isinstance(error, OSError) else error
         with place.container():
             widgets.error(what)
+            if fix := getattr(error, "fix", None):
+                st.button(f"Read as {fix.name}", on_click=read_as, args=(source, fix), icon=":material/build:")
             st.caption("Remove the file in the sidebar, or drop another one there.")
         return None
     place.empty()
     return hearing, predictions
+
+
+def read_as(source: Source, fix: InputFormat) -> None:
+    st.session_state[state.FIX] = (source.name, fix)
 
 
 def load_model(name: str, place) -> inference.Model | None:

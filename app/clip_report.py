@@ -11,6 +11,7 @@ from app.state import Source
 from einv2 import inputcheck
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.decode import Decoding
+from einv2.inputformat import InputFormat
 
 _COLUMNS = {
     "onset (s)": ("onset", ".1f"),
@@ -30,7 +31,7 @@ def html(shown, figure: go.Figure, tables: dict[str, pd.DataFrame], decoding: De
     return html_page.page(
         shown.source.name,
         html_page.paragraph(lead),
-        *map(html_page.paragraph, _as_read(shown.source)),
+        *map(html_page.paragraph, _as_read(shown.source, info.read_as)),
         html_page.paragraph(settings),
         _audio(sound),
         html_page.figure("timeline", figure, f"{texts.FIGURES['timeline']} Click to play from there."),
@@ -54,9 +55,9 @@ def _read_off(decoding: Decoding, classes: Sequence[str]) -> str:
     return ", ".join(part for part in parts if part) + "."
 
 
-def _as_read(source: Source) -> list[str]:
+def _as_read(source: Source, read_as: InputFormat) -> list[str]:
     """What was done with the file before it was looked at."""
-    fix = [] if source.fix is None else [f"Channels read as: {source.fix.text}."]
+    fix = [] if source.fix is None and read_as.is_plain else [f"Channels read as: {read_as.text}."]
     window = [f"A window of the recording: 0 s here is {source.start:g} s there."] if source.start else []
     return fix + window
 

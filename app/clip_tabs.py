@@ -11,8 +11,9 @@ from app import clip_report, compute, state, texts, widgets
 from app.compute import Hearing, Truth
 from app.player import pictures
 from app.state import Source
-from einv2 import annotations, inputcheck, labels
+from einv2 import annotations, inputcheck, inputformat, labels
 from einv2.decode import Decoding
+from einv2.inputformat import InputFormat
 
 FIGURE_KEY = "timeline"
 EXPORT_LAYOUTS = {
@@ -31,56 +32,58 @@ EXPORT_LAYOUTS = {
 def findings(source: Source, hearing: Hearing, truth: Truth | None) -> list[inputcheck.Finding]:
     """Of the samples alone, and if there is a ground truth against it."""
     against = [] if truth is None else compute.check_against(source, truth)
-    odd = [f for f in against if f.level != "ok"]
-    if odd and hearing.findings[0].level == "ok":
-        return odd
-    return inputcheck.together([*hearing.findings, *odd])
+    proving = [f for f in against if f.code != "not_compared"]
+    return inputcheck.together(hearing.findings, proving)
 
 
-def show_remedies(source: Source, found: list[inputcheck.Finding]) -> None:
+def show_remedies(source: Source, hearing: Hearing, found: list[inputcheck.Finding]) -> None:
     """What was found in words, a button for each fix, and every channel layout to choose by hand."""
-    fixes = {f.fix.name: f.fix for f in found if f.fix is not None}
+    fixes = {fix.name: fix for f in found for fix in f.fixes}
     for finding in found:
         if finding.remedy:
             st.caption(f"What would help: {finding.remedy}.")
-    columns = st.columns(3)
+    columns = st.columns(4)
     for column, fix in zip(columns, fixes.values()):
         column.button(
             fix_label(fix),
             help=fix.text,
             on_click=mend,
-            args=(
-                source,
-                fix if source.fix is None else source.fix.then(fix),
-            ),  # what was found is of the clip as it is read now
+            args=(source, hearing.info.read_as.then(fix)),  # what was found is of the clip as it is read now
             icon=":material/build:",
             width="stretch",
         )
     if source.fix is not None:
-        columns[-1].button(
+        columns[min(len(fixes), 3)].button(
             f"Undo: {source.fix.name}", on_click=mend, args=(source, None), icon=":material/undo:", width="stretch"
         )
 
 
-def fix_label(fix: inputcheck.Remedy) -> str:
+def fix_label(fix: InputFormat) -> str:
     return f"Make it {fix.name}" if fix.name.startswith(("louder", "quieter")) else f"Read as {fix.name}"
 
 
-def mend(source: Source, fix: inputcheck.Remedy | None) -> None:
-    st.session_state[state.FIX] = (source.name, None if fix == inputcheck.AS_IS else fix)
+def mend(source: Source, fix: InputFormat | None) -> None:
+    """The clip is read in another format from now on; None: as its header tells."""
+    st.session_state[state.FIX] = (source.name, fix)
 
 
-def show_check(source: Source, found: list[inputcheck.Finding]) -> None:
+def show_check(source: Source, hearing: Hearing, found: list[inputcheck.Finding]) -> None:
     rows = [{"result": f.level, "finding": f.message, "evidence": evidence(f), "remedy": f.remedy} for f in found]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.markdown("**Read the channels another way.** Some layouts cannot be told from the samples.")
-    names = [choice.name for choice in inputcheck.CHOICES]
-    now = source.fix.name if source.fix is not None and source.fix.name in names else names[0]
+    read_as = hearing.info.read_as
+    choices = {choice.name: choice for choice in inputformat.CHOICES}
+    if read_as.first_four:
+        choices = {name: choice.of_first_four() for name, choice in choices.items()}
+    known = next((name for name, choice in choices.items() if choice == read_as), None)
+    choices = choices if known else {read_as.name: read_as, **choices}
+    now = known or read_as.name
+    names = list(choices)
     chosen = st.selectbox("The file's channels are", names, names.index(now), key="channels")
-    choice = inputcheck.CHOICES[names.index(chosen)]
-    st.caption(f"{choice.text[0].upper()}{choice.text[1:]}.")
+    choice = choices[chosen]
+    st.caption(f"{choice.text[0].upper()}{choice.text[1:]}. On the command line: `--input={choice.key}`.")
     if chosen != now:
-        st.button("Read it so", on_click=mend, args=(source, choice if chosen != names[0] else None), type="primary")
+        st.button("Read it so", on_click=mend, args=(source, choice), type="primary")
     st.caption("The same on the command line: `python -m einv2 check CLIP --truth CSV`.")
 
 
@@ -135,7 +138,7 @@ def show(shown, tables: dict[str, pd.DataFrame], decoding: Decoding, way: str) -
     with tabs[1]:
         show_scores(shown, tables)
     with tabs[2]:
-        show_check(shown.source, findings(shown.source, shown.hearing, shown.truth))
+        show_check(shown.source, shown.hearing, findings(shown.source, shown.hearing, shown.truth))
     with tabs[3]:
         show_export(shown, tables, decoding, way)
 

@@ -125,18 +125,27 @@ def show(shown: Shown) -> None:
     results(shown)
 
 
+STATUS_ICONS = {
+    "ok": ":green[:material/check_circle:]",
+    "plausible": ":gray[:material/help:]",
+    "warning": ":orange[:material/warning:]",
+    "error": ":red[:material/error:]",
+}
+
+
 def header(shown: Shown) -> None:
     source, hearing = shown.source, shown.hearing
     info = hearing.info
     st.markdown(f"#### {widgets.plain(source.name)}")
     findings = clip_tabs.findings(source, hearing, shown.truth)
-    fine = all(finding.level == "ok" for finding in findings)
-    icon = ":green[:material/check_circle:]" if fine else ":orange[:material/warning:]"
+    read = "" if source.fix is None and info.read_as.is_plain else f" · **read as {info.read_as.name}**"
     st.markdown(
-        f"{info.seconds:.1f} s · {info.sample_rate / 1000:g} kHz · {info.format} &nbsp;&nbsp; "
-        f"{icon} {inputcheck.summary(findings)}"
+        f"{info.seconds:.1f} s · {info.sample_rate / 1000:g} kHz · {info.format}{read} &nbsp;&nbsp; "
+        f"{STATUS_ICONS[inputcheck.status(findings)]} {widgets.plain(inputcheck.summary(findings))}"
     )
-    clip_tabs.show_remedies(source, findings)
+    for note in info.notes:
+        st.caption(f"{note[0].upper()}{note[1:]}.")
+    clip_tabs.show_remedies(source, hearing, findings)
     if info.seconds > compute.WINDOW_SECONDS:
         clip.choose_window(info.seconds)
 

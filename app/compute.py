@@ -136,9 +136,8 @@ def _blocks(
     source: Source, path: Path, sample_rate: int, seconds: int = inference.CHUNK_SECONDS
 ) -> Iterator[np.ndarray]:
     """The window of the clip in blocks of so many seconds, mended as the user chose."""
-    blocks = audio.stream(path, sample_rate, seconds, source.name, int(source.start))
-    for block in itertools.islice(blocks, -(-WINDOW_SECONDS // seconds)):
-        yield block if source.fix is None else source.fix.apply(block)
+    blocks = audio.stream(path, sample_rate, seconds, source.name, int(source.start), source.fix)
+    yield from itertools.islice(blocks, -(-WINDOW_SECONDS // seconds))
 
 
 def block(source: Source, start: float, sample_rate: int, seconds: int = inference.CHUNK_SECONDS) -> np.ndarray:
@@ -149,7 +148,7 @@ def block(source: Source, start: float, sample_rate: int, seconds: int = inferen
 
 def _hear(source: Source, progress: Progress) -> Hearing:
     with opened(source) as path:
-        info = audio.probe(path, name=source.name)
+        info = audio.probe(path, name=source.name, read_as=source.fix)
         seconds = min(info.seconds - source.start, WINDOW_SECONDS)
         observer = _Observer(_display_features(SAMPLE_RATE))
         for block in _blocks(source, path, SAMPLE_RATE):
@@ -162,7 +161,7 @@ def _predict(source: Source, name: str, progress: Progress) -> inference.Predict
     progress(0.0, f"Loading {name}")
     model = load_model(name)
     with opened(source) as path:
-        seconds = min(audio.probe(path, name=source.name).seconds - source.start, WINDOW_SECONDS)
+        seconds = min(audio.probe(path, name=source.name, read_as=source.fix).seconds - source.start, WINDOW_SECONDS)
 
         def report(done: float) -> None:
             progress(done / seconds, f"{done:.0f} of {seconds:.0f} s through {name}")
@@ -217,7 +216,7 @@ class _Observer:
             energy=foa.to_pixels(np.concatenate(self.energy)),
             sphere=foa.to_pixels(spheres[::step]),
             sphere_step=step,
-            findings=inputcheck.check(np.concatenate(self.start, axis=1), rate),
+            findings=inputcheck.check(np.concatenate(self.start, axis=1), rate, info.read_as),
         )
 
     @torch.inference_mode()

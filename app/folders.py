@@ -9,12 +9,13 @@ import re
 import sys
 from pathlib import Path
 
+from einv2.containers import SUFFIXES
 from einv2.files import below, is_visible
 
 MAX_DEPTH = 4
 MAX_FOLDERS = 2000  # looked into
 MAX_FILES = 5000  # offered
-KINDS = {"tables": (".csv",), "recordings": (".wav", ".flac", ".ogg")}
+KINDS = {"tables": (".csv",), "recordings": SUFFIXES}
 
 
 def data_root(arguments: list[str] | None = None) -> Path | None:

@@ -10,8 +10,9 @@ import streamlit as st
 
 from app import address, folders, state, widgets
 from app.state import Source
+from einv2.containers import SUFFIXES
 
-AUDIO_TYPES = ["wav", "flac", "ogg"]
+AUDIO_TYPES = [suffix[1:] for suffix in SUFFIXES]
 
 
 def choose() -> Source | None:
@@ -22,7 +23,7 @@ def choose() -> Source | None:
         key=_key("clip_upload"),
         on_change=take_recording,
         max_upload_size=widgets.upload_limit(),
-        help="4 channels W, Y, Z, X (ACN/SN3D), any rate, from 0.2 s. It stays on this machine.",
+        help="4 channels W, Y, Z, X (ACN/SN3D), any rate, from 0.2 s; .amb files are read as FuMa. It stays on this machine.",
     )
     st.file_uploader(
         "Ground truth (optional)",

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from app import folders
 
 if TYPE_CHECKING:
-    from einv2.inputcheck import Remedy
+    from einv2.inputformat import InputFormat
 
 EXAMPLES = Path(__file__).parent / "examples"
 
 # session keys
 CLIP = "clip"
-PREPARED = "prepared"  # (source, remedy, start, the Source with them)
-FIX = "fix"  # (name of the clip, the Remedy that the user chose for it)
+PREPARED = "prepared"  # (source, format, start, the Source with them)
+FIX = "fix"  # (name of the clip, the InputFormat that the user chose for it)
 SEEK = "seek"  # what the player is asked to play
 SOUNDS = "sounds"  # clips as they are listened to
 ANALYSES = "analyses"
@@ -51,16 +51,16 @@ class SystemTable:
 class Source:
     """A clip the user opened: its bytes, or its file, with the name they know it by, and the ground truth that came with it.
 
-    fix: what sets its channels right; start: seconds, a multiple of 60, from which it is looked at. truth_classes: the list that
-    the classes of its ground truth are of, as ``clip.choose_truth_classes`` calls it, where that is known. system: to be
-    shown beside the networks.
+    fix: what its channels were said to be, None for what its header tells; start: seconds, a multiple of 60, from which it is
+    looked at. truth_classes: the list that the classes of its ground truth are of, as ``clip.choose_truth_classes`` calls it,
+    where that is known. system: to be shown beside the networks.
     """
 
     name: str
     data: bytes | Path
     truth_name: str | None = None
     truth: bytes | None = None
-    fix: "Remedy | None" = None
+    fix: "InputFormat | None" = None
     start: float = 0.0
     truth_classes: str | None = None
     system: SystemTable | None = None

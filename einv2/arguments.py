@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from . import class_lists, datasets, dcase_csv, labels
+from . import class_lists, datasets, dcase_csv, inputformat, labels
 from .config import LABEL_FRAMES_PER_SECOND, FeatureConfig, ModelConfig, TrainConfig, field_help
 from .fast import PRECISIONS
 from .inference import OVERLAP_SECONDS
@@ -98,7 +98,12 @@ def _add_json(sub) -> None:
 
 
 def _add_predict(sub) -> None:
-    sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG; 8 to 192 kHz)")
+    sub.add_argument(
+        "clips",
+        nargs="+",
+        metavar="CLIP",
+        help="4-channel FOA recordings (WAV, FLAC, OGG, AIFF, CAF, W64, BW64; 8 to 192 kHz)",
+    )
     sub.add_argument(
         "--model",
         action="append",
@@ -151,8 +156,25 @@ def _add_predict(sub) -> None:
         + class_lists.HELP_NAMES
         + " (default: the network's own)",
     )
+    _add_input(sub)
     sub.add_argument("--arrays", action="store_true", help="also CLIP.npz: sed (T, M, K), doa (T, M, 3), classes")
     _add_json(sub)
+
+
+def _add_input(sub, what: str = "what the channels of the recordings are") -> None:
+    sub.add_argument(
+        "--input",
+        type=_input_format,
+        metavar="FORMAT",
+        help=f"{what}: {inputformat.HELP} (default: as their headers declare, .amb as FuMa, else acn-sn3d)",
+    )
+
+
+def _input_format(text: str) -> inputformat.InputFormat:
+    try:
+        return inputformat.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_evaluate(sub) -> None:
@@ -193,6 +215,7 @@ def _add_evaluate(sub) -> None:
         "beside the CSVs, the probabilities too",
     )
     sub.add_argument("--audio", metavar="DIR", help="recordings with the same stems, for the breakdown by level")
+    _add_input(sub, "what the channels of those are")
     sub.add_argument(
         "--errors", metavar="FILE", help="write every error event as CSV: clip, kind, class, onset, offset, ..."
     )
@@ -442,7 +465,10 @@ def _add_bench(sub) -> None:
 
 
 def _add_check(sub) -> None:
-    sub.add_argument("clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG)")
+    sub.add_argument(
+        "clips", nargs="+", metavar="CLIP", help="4-channel FOA recordings (WAV, FLAC, OGG, AIFF, CAF, W64, BW64)"
+    )
+    _add_input(sub)
     sub.add_argument(
         "--truth",
         metavar="CSV_OR_FOLDER",

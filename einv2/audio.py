@@ -1,40 +1,62 @@
-"""First-order-ambisonics clips of any length and rate, from WAV, FLAC and OGG files, streamed so that memory stays flat.
+"""First-order-ambisonics clips of any length and rate, from WAV, FLAC, OGG, AIFF, CAF and W64 files, streamed so that memory
+stays flat.
 
-Audio is float32, channels first (4, S), in the order W, Y, Z, X, nominally in [-1, 1]. A clip of ``frames`` samples a
+Audio is float32, channels first (4, S), in the order W, Y, Z, X, nominally in [-1, 1]; files in another order are turned into it,
+see ``inputformat``. A clip of ``frames`` samples a
 channel at ``rate`` Hz becomes ``resampled_length(frames, rate, sample_rate)`` samples.
 """
 
 import io
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import soundfile
 import soxr
 
+from . import containers, inputformat
 from .config import LABEL_FRAMES_PER_SECOND, MAX_RATE, MAX_SECONDS, MIN_RATE
 from .files import write_bytes
+from .inputformat import InputFormat
 
 SAMPLE_RATE = 24000  # Hz, of the network
 MIN_SECONDS = 0.2
 BLOCK_SECONDS = 10
-FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG")  # as libsndfile names what it finds in the file
+FORMATS = (
+    "WAV",
+    "WAVEX",
+    "RF64",
+    "BW64",
+    "W64",
+    "CAF",
+    "AIFF",
+    "FLAC",
+    "OGG",
+)  # of which all but BW64 are libsndfile's names
+SUFFIXES = containers.SUFFIXES
 
 LOUDEST = 1e10  # 200 dB beyond full scale: no recording, and energies of more would not be finite
 LONG_SECONDS = 3600  # beyond it a file must hold this many
 MIN_BYTES_PER_SECOND = 200  # hours of silence take 9 as FLAC, speech at the lowest rate of OGG 700
 
 _READ_FRAMES = 16384
-_STREAMED_SIZES = (0, 0x7FFFF000, 0xFFFFFFFF)  # of a WAV data chunk, from writers that did not know the length
+_EXPECTED = "a 4-channel WAV, FLAC, OGG, AIFF, CAF, W64 or BW64 file"
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile gives the largest integer for a FLAC of unknown length
 _MAGIC = ((0, b"ID3", "MP3"), (4, b"ftyp", "MP4 (AAC)"), (0, b"\x1aE\xdf\xa3", "Matroska"), (0, b"PK\x03\x04", "ZIP"))
 
 
 class AudioError(ValueError):
-    """A clip that cannot be used: one sentence that names the file, what is wrong and what would be right."""
+    """A clip that cannot be used: one sentence that names the file, what is wrong and what would be right.
+
+    fix: the format as which it could be read if the user asks for it.
+    """
+
+    def __init__(self, message: str, fix: InputFormat | None = None):
+        super().__init__(message)
+        self.fix = fix
 
 
 @dataclass(frozen=True)
@@ -49,19 +71,30 @@ class ClipInfo:
     seconds: float
     format: str  # one of FORMATS
     subtype: str  # of the samples: "PCM_16", "FLOAT", "VORBIS", ...
+    read_as: InputFormat = inputformat.AS_IS  # what its channels are taken to be
+    notes: tuple[str, ...] = ()  # what was decided about the file, sentences without their ends
 
 
-def probe(path, name: str | None = None, max_seconds: float | None = None, channels: int = 4) -> ClipInfo:
-    """What a clip is, from its header. name: the file name used in messages, if not that of ``path``.
+def probe(
+    path,
+    name: str | None = None,
+    max_seconds: float | None = None,
+    channels: int = 4,
+    read_as: InputFormat | None = None,
+) -> ClipInfo:
+    """What a clip is, from its header. name: the file name used in messages, if not that of ``path``; read_as: what its channels
+    are, None for what its header declares (.amb: FuMa), else ACN/SN3D.
 
-    AudioError unless it is a readable WAV, FLAC or OGG file with 4 channels (1: a mono sound), a rate from 8 to 192 kHz, a
-    length from 0.2 s to ``max_seconds`` (a week if not given), and not visibly cut off; beyond an hour it must have 200 bytes a
-    second. Damage inside the samples shows only in ``stream``.
+    AudioError unless it is a readable file of ``FORMATS`` with 4 channels (1: a mono sound), or as many as ``read_as`` takes, a rate
+    from 8 to 192 kHz, a length from 0.2 s to ``max_seconds`` (a week if not given), and not visibly cut off; beyond an hour it must
+    have 200 bytes a second. Damage inside the samples shows only in ``stream``.
     """
     path = Path(path)
     name = name or path.name
     _require_file(path, name)
-    with _opened(path, name) as file:
+    found = _samples_of(path, name)
+    chosen = _format_of(found, read_as)
+    with _opened(path, name, found) as file:
         info = ClipInfo(
             name=name,
             path=str(path),
@@ -69,11 +102,13 @@ def probe(path, name: str | None = None, max_seconds: float | None = None, chann
             sample_rate=file.samplerate,
             frames=file.frames,
             seconds=file.frames / max(file.samplerate, 1),
-            format=file.format,
+            format=_kind(file, found),
             subtype=file.subtype,
+            read_as=chosen if channels == 4 else inputformat.AS_IS,
+            notes=_notes(found, read_as, channels),
         )
-    _require_channels(info, channels)
-    _require_complete(path, info)
+    _require_channels(info, channels, found)
+    _require_complete(path, info, found)
     _require_length(info, MAX_SECONDS if max_seconds is None else max_seconds)
     _require_content(path, info)
     return info
@@ -85,18 +120,19 @@ def stream(
     block_seconds: float = BLOCK_SECONDS,
     name: str | None = None,
     start_seconds: int = 0,
+    read_as: InputFormat | None = None,
 ) -> Iterator[np.ndarray]:
     """The clip in float32 blocks (4, S) at ``sample_rate``: S is the same for all blocks but the last, which may be shorter.
 
     Resampled by soxr without seams: the blocks joined are what resampling the whole clip at once gives. The header is
-    checked at once, as by ``probe``; while iterating, AudioError on samples that are NaN, infinite or beyond ``LOUDEST`` and on
-    a file that cannot be decoded to the end that its header promises; never more than that is decoded. What lies before
-    ``start_seconds`` is skipped, not read; ValueError if that is all there is.
+    checked at once, as by ``probe``, which says what ``read_as`` means; while iterating, AudioError on samples that are NaN,
+    infinite or beyond ``LOUDEST`` and on a file that cannot be decoded to the end that its header promises; never more than that
+    is decoded. What lies before ``start_seconds`` is skipped, not read; ValueError if that is all there is.
     """
     block = round(block_seconds * sample_rate)
     if block < 1:
         raise ValueError(f"block_seconds {block_seconds} is shorter than a sample at {sample_rate} Hz")
-    info = probe(path, name)
+    info = probe(path, name, read_as=read_as)
     start = start_seconds * info.sample_rate
     if not 0 <= start < info.frames:
         raise ValueError(f"start_seconds must lie in the {info.seconds:.1f} s of {info.name}, not be {start_seconds}")
@@ -104,15 +140,21 @@ def stream(
     return _recut(chunks, block, resampled_length(info.frames - start, info.sample_rate, sample_rate))
 
 
-def load(path, sample_rate: int = SAMPLE_RATE, max_seconds: float | None = 3600, name: str | None = None) -> np.ndarray:
+def load(
+    path,
+    sample_rate: int = SAMPLE_RATE,
+    max_seconds: float | None = 3600,
+    name: str | None = None,
+    read_as: InputFormat | None = None,
+) -> np.ndarray:
     """The whole clip, float32 (4, S), at ``sample_rate``. AudioError as ``probe`` and ``stream``.
 
     An hour at 24 kHz takes 1.4 GB; longer clips than ``max_seconds`` are for ``stream``.
     """
-    info = probe(path, name, max_seconds)
-    audio = np.empty((info.channels, resampled_length(info.frames, info.sample_rate, sample_rate)), np.float32)
+    info = probe(path, name, max_seconds, read_as=read_as)
+    audio = np.empty((4, resampled_length(info.frames, info.sample_rate, sample_rate)), np.float32)
     start = 0
-    for block in stream(path, sample_rate, name=name):
+    for block in stream(path, sample_rate, name=name, read_as=read_as):
         audio[:, start : start + block.shape[1]] = block
         start += block.shape[1]
     return audio
@@ -165,17 +207,46 @@ def frame_levels(audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarra
 
 def _require_file(path: Path, name: str) -> None:
     if path.is_dir():
-        raise AudioError(f"{name}: is a folder; expected a WAV, FLAC or OGG file")
+        raise AudioError(f"{name}: is a folder; expected {_EXPECTED}")
     if not path.exists():
-        raise AudioError(f"{name}: no such file; expected a WAV, FLAC or OGG file")
+        raise AudioError(f"{name}: no such file; expected {_EXPECTED}")
     if not path.stat().st_size:
-        raise AudioError(f"{name}: is empty (0 bytes); expected a WAV, FLAC or OGG file")
+        raise AudioError(f"{name}: is empty (0 bytes); expected {_EXPECTED}")
 
 
-def _opened(path: Path, name: str) -> soundfile.SoundFile:
+def _samples_of(path: Path, name: str) -> containers.Samples | None:
+    try:
+        return containers.samples_of(path)
+    except containers.ContainerError as error:
+        raise AudioError(f"{name}: {error}") from None
+    except PermissionError:
+        raise AudioError(f"{name}: may not be read; its permissions must allow it") from None
+
+
+def _format_of(found: containers.Samples | None, asked: InputFormat | None) -> InputFormat:
+    """What the channels are: what was asked for, else what the header declares."""
+    declared = inputformat.FUMA if found and found.is_b_format else inputformat.AS_IS
+    if asked is None:
+        return declared
+    return declared.of_first_four() if asked == inputformat.FIRST_FOUR else asked
+
+
+def _notes(found: containers.Samples | None, asked: InputFormat | None, channels: int) -> tuple[str, ...]:
+    if found is None:
+        return ()
+    is_believed = channels == 4 and found.is_b_format and asked in (None, inputformat.FIRST_FOUR)
+    believed = "its header declares B-format (.amb): read as FuMa" if is_believed else ""
+    return tuple(note for note in (believed, found.note) if note)
+
+
+def _kind(file: soundfile.SoundFile, found: containers.Samples | None) -> str:
+    return "BW64" if found and found.kind == "BW64" else file.format
+
+
+def _opened(path: Path, name: str, found: containers.Samples | None) -> soundfile.SoundFile:
     """The open file. AudioError if it holds no audio, or audio in another format than its users record and share."""
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(containers.View(path, found) if found and found.needs_view else path)
     except PermissionError:
         raise AudioError(f"{name}: may not be read; its permissions must allow it") from None
     except (
@@ -183,14 +254,14 @@ def _opened(path: Path, name: str) -> soundfile.SoundFile:
         TypeError,
         ValueError,
     ):  # TypeError: headerless formats, taken from the file name
-        raise AudioError(f"{name}: {_what_is(path)}; expected a WAV, FLAC or OGG file") from None
+        raise AudioError(f"{name}: {_what_is(path)}; expected {_EXPECTED}") from None
     kind = "MP3" if "MPEG" in file.format + file.subtype or file.format == "MP3" else file.format
     if kind in FORMATS:
         return file
     file.close()
     suffix = path.suffix.lower() if Path(name).suffix == "" else Path(name).suffix.lower()
     disguise = f" with a {suffix} name" if suffix and suffix != f".{kind.lower()}" else ""
-    raise AudioError(f"{name}: is {kind} data{disguise}; expected 4-channel WAV, FLAC or OGG")
+    raise AudioError(f"{name}: is {kind} data{disguise}; expected {_EXPECTED}")
 
 
 def _what_is(path: Path) -> str:
@@ -200,22 +271,58 @@ def _what_is(path: Path) -> str:
     kind = next((kind for at, magic, kind in _MAGIC if start[at : at + len(magic)] == magic), None)
     if kind:
         return f"is {kind} data"
-    if start[:4] in (b"RIFF", b"RF64", b"fLaC", b"OggS"):
+    if start[:4] in (b"RIFF", b"RF64", b"BW64", b"FORM", b"caff", b"riff", b"fLaC", b"OggS"):
         return "starts like an audio file, but its header is damaged or cut off"
     if all(byte >= 32 or byte in b"\t\r\n" for byte in start):
         return "is a text file, not audio"
     return "is not audio in a known format"
 
 
-def _require_channels(info: ClipInfo, channels: int) -> None:
-    if info.channels != channels:
-        count = "1 channel" if info.channels == 1 else f"{info.channels} channels"
-        expected = "first-order ambisonics has 4: W, Y, Z, X" if channels == 4 else "expected a mono sound, of 1"
-        raise AudioError(f"{info.name}: has {count}; {expected}")
+def _require_channels(info: ClipInfo, channels: int, found: containers.Samples | None) -> None:
+    if channels == 4:
+        _require_four(info, bool(found and found.is_b_format))
+    elif info.channels != channels:
+        raise AudioError(f"{info.name}: has {_counted(info)}; expected a mono sound, of 1")
     if not MIN_RATE <= info.sample_rate <= MAX_RATE:
         raise AudioError(
             f"{info.name}: has a sample rate of {info.sample_rate} Hz; expected from {MIN_RATE} to {MAX_RATE} Hz"
         )
+
+
+def _counted(info: ClipInfo) -> str:
+    return "1 channel" if info.channels == 1 else f"{info.channels} channels"
+
+
+def _require_four(info: ClipInfo, is_b_format: bool) -> None:
+    """AudioError unless the channels are as many as ``info.read_as`` takes; with a fix if they may be some other format."""
+    if info.channels == 4 or (info.channels > 4 and info.read_as.first_four):
+        return
+    if info.channels == 3 and info.read_as.may_lack_height:
+        return
+    said = f"{info.name}: has {_counted(info)}; first-order ambisonics has 4: W, Y, Z, X"
+    if info.channels < 3:
+        raise AudioError(said)
+    if info.channels == 3:
+        raise AudioError(
+            f"{said}; three can be FuMa without height, W, X, Y, and are read so on request", inputformat.FUMA
+        )
+    raise AudioError(
+        f"{said}; {_more_channels(info.channels, is_b_format)}, and the first four are read alone on request",
+        info.read_as.of_first_four(),
+    )
+
+
+def _more_channels(n: int, is_b_format: bool) -> str:
+    """What so many channels, more than four, may be."""
+    if is_b_format:
+        return "a B-format file with more has W, X, Y, Z first"
+    order, stereo = math.isqrt(n) - 1, math.isqrt(n - 2) - 1
+    if (order + 1) ** 2 == n:
+        return f"{n} are ambisonics of order {order}, which has these first"
+    if (stereo + 1) ** 2 == n - 2:
+        what = "these" if stereo == 1 else f"ambisonics of order {stereo}"
+        return f"{n} can be {what} and stereo that stays with the head"
+    return "a file with more may have these first"
 
 
 def _require_length(info: ClipInfo, max_seconds: float) -> None:
@@ -241,38 +348,16 @@ def _require_content(path: Path, info: ClipInfo) -> None:
         )
 
 
-def _require_complete(path: Path, info: ClipInfo) -> None:
-    """AudioError if a WAV or OGG file ends before its header says; libsndfile would shorten it without a word."""
-    if info.format in ("WAV", "WAVEX", "RF64"):
-        promised, held = _wav_data_bytes(path)
-        if promised > held:
-            share = held / promised
-            raise AudioError(
-                f"{info.name}: is cut off: its header promises {promised} bytes of samples, but the file holds {held} "
-                f"({share:.0%}); expected a complete file"
-            )
+def _require_complete(path: Path, info: ClipInfo, found: containers.Samples | None) -> None:
+    """AudioError if a file ends before its header says; libsndfile would shorten it without a word."""
+    if found and (found.promised or 0) > found.held:
+        share = found.held / (found.promised or 1)
+        raise AudioError(
+            f"{info.name}: is cut off: its header promises {found.promised} bytes of samples, but the file holds {found.held} "
+            f"({share:.0%}); expected a complete file"
+        )
     if info.format == "OGG" and _lacks_ogg_end(path):
         raise AudioError(f"{info.name}: is cut off before its last OGG page; expected a complete file")
-
-
-def _wav_data_bytes(path: Path) -> tuple[int, int]:
-    """Bytes of the data chunk that the header of a WAV file promises and that the file holds; (0, 0) where it does not say."""
-    with open(path, "rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        order: Literal["big", "little"] = "big" if file.read(12)[:4] == b"RIFX" else "little"
-        long_size = None
-        while len(header := file.read(8)) == 8:
-            kind, size = header[:4], int.from_bytes(header[4:], order)
-            at = file.tell()
-            if kind == b"data":
-                if size == 0xFFFFFFFF and long_size:  # RF64 keeps the 64-bit size in its ds64 chunk
-                    size = long_size
-                return (0, 0) if size in _STREAMED_SIZES else (size, end - at)
-            if kind == b"ds64":
-                long_size = int.from_bytes(file.read(16)[8:], order)
-            file.seek(at + size + size % 2)  # chunks are padded to even sizes
-    return 0, 0
 
 
 def _lacks_ogg_end(path: Path) -> bool:
@@ -294,9 +379,10 @@ def _lacks_ogg_end(path: Path) -> bool:
 
 
 def _decoded(info: ClipInfo, start: int = 0) -> Iterator[np.ndarray]:
-    """The samples from ``start`` on as float32 blocks (S, 4) at the file's rate: finite, and as many as the header says."""
-    done = start
-    with _opened(Path(info.path), info.name) as file:
+    """The samples from ``start`` on as float32 blocks (S, C) at the file's rate: finite, as many as the header says, and where C is
+    4 in ACN/SN3D. C is 1 for a mono sound."""
+    done, path = start, Path(info.path)
+    with _opened(path, info.name, _samples_of(path, info.name)) as file:
         _go_to(file, start, info)
         while done < info.frames:
             try:
@@ -307,7 +393,7 @@ def _decoded(info: ClipInfo, start: int = 0) -> Iterator[np.ndarray]:
                 break
             _require_usable(block, done, info)
             done += len(block)
-            yield block
+            yield block if info.channels in (1, 4) and info.read_as.is_plain else info.read_as.apply(block.T).T
     if done < info.frames:
         raise AudioError(_cut_off(info, done, "ends"))
 
@@ -349,10 +435,11 @@ def _resampled(blocks: Iterator[np.ndarray], info: ClipInfo, sample_rate: int) -
     if info.sample_rate == sample_rate:
         yield from blocks
         return
-    resampler = soxr.ResampleStream(info.sample_rate, sample_rate, info.channels, dtype="float32")
+    channels = min(info.channels, 4) if info.channels != 3 else 4
+    resampler = soxr.ResampleStream(info.sample_rate, sample_rate, channels, dtype="float32")
     for block in blocks:
-        yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros((0, info.channels), np.float32), last=True)
+        yield resampler.resample_chunk(np.ascontiguousarray(block))
+    yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
 
 
 def _recut(chunks: Iterator[np.ndarray], block: int, total: int) -> Iterator[np.ndarray]:

@@ -41,6 +41,7 @@ from .config import (
 )
 from .ensemble import Ensemble, in_rotations
 from .files import below, replacing, write_json, write_text
+from .inputformat import InputFormat
 from .losses import MAX_TRACKS
 from .metrics import dcase, intervals, tracks
 from .prediction import BranchPrediction, on_classes
@@ -50,6 +51,9 @@ STEREO_LOSES = (
     "dcase2025 is the format of the stereo task: elevations are not written, azimuths are (the measure takes the back for the front), "
     "onscreen is 0, and so is a distance that the network does not know."
 )
+
+
+PREDICT_CHECKS_SECONDS = 60  # of a clip; more would cost time
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -148,8 +152,11 @@ def _predict_clip(model, clip: Path, out: Path, options) -> dict:
 
 def _write_prediction(model, clip: Path, out: Path, options) -> dict:
     began = time.monotonic()
-    with _seconds_bar(clip.name, audio.probe(clip).seconds) as progress:
-        prediction = model.predict(clip, progress=progress)
+    info, heard = audio.probe(clip, read_as=options.input), _Heard()
+    with _seconds_bar(clip.name, info.seconds) as progress:
+        prediction = model.predict(clip, progress=progress, read_as=options.input, observe=heard.take)
+    found = heard.findings(info)
+    _warn(info, found)
     if options.classes is not None:
         prediction = on_classes(prediction, class_lists.parse(options.classes))
     csv = out / f"{clip.stem}.csv"
@@ -163,7 +170,41 @@ def _write_prediction(model, clip: Path, out: Path, options) -> dict:
         n_frames, events = len(prediction.sed), len(prediction.events(options.threshold))
     seconds = n_frames * prediction.frame_seconds
     elapsed = time.monotonic() - began
-    return {"clip": str(clip), "csv": str(csv), "seconds": seconds, "events": events, "elapsed_seconds": elapsed}
+    return {
+        "clip": str(clip),
+        "csv": str(csv),
+        "seconds": seconds,
+        "events": events,
+        "elapsed_seconds": elapsed,
+        "input": info.read_as.key,
+        "notes": list(info.notes),
+        "check": inputcheck.status(found),
+    }
+
+
+class _Heard:
+    """The start of what a network reads, kept to check it without reading it again."""
+
+    def __init__(self) -> None:
+        self.blocks: list[np.ndarray] = []
+        self.samples, self.sample_rate = 0, audio.SAMPLE_RATE
+
+    def take(self, block: np.ndarray, sample_rate: int) -> None:
+        if self.samples < PREDICT_CHECKS_SECONDS * sample_rate:
+            self.blocks.append(block)
+        self.samples, self.sample_rate = self.samples + block.shape[1], sample_rate
+
+    def findings(self, info: audio.ClipInfo) -> list[inputcheck.Finding]:
+        return inputcheck.check(np.concatenate(self.blocks, axis=1), self.sample_rate, info.read_as)
+
+
+def _warn(info: audio.ClipInfo, findings: list[inputcheck.Finding]) -> None:
+    """On standard error what the file was read as in spite of its header, and in one line what speaks against its channels."""
+    for note in info.notes:
+        print(f"note: {info.name}: {note}", file=sys.stderr)
+    against = [f for f in findings if f.level in ("error", "warning")]
+    if against:
+        print(f"warning: {info.name}: {_said(against, info).removeprefix('warning: ')}", file=sys.stderr)
 
 
 def _write_branch(path: Path, prediction: BranchPrediction, model: inference.BranchModel, threshold: float) -> None:
@@ -201,30 +242,35 @@ def check(options) -> int:
     status = 0
     for clip in options.clips:
         try:
-            entry, findings = _check_clip(Path(clip), options.truth, classes)
+            info, findings = _check_clip(Path(clip), options.truth, classes, options.input)
         except (ValueError, OSError) as error:
             status = _fail(error)
             report.append({"clip": str(clip), "error": str(error)})
             continue
-        print(f"{clip}: {entry['seconds']:.2f} s, {entry['sample_rate']} Hz, {entry['format']}. {_said(findings)}")
+        read = "" if options.input is None and info.read_as.is_plain else f", read as {info.read_as.name}"
+        notes = "".join(f"{note[0].upper()}{note[1:]}. " for note in info.notes)
+        print(
+            f"{clip}: {info.seconds:.2f} s, {info.sample_rate} Hz, {info.format}{read}. {notes}{_said(findings, info)}"
+        )
+        entry = {"clip": str(clip), "seconds": info.seconds, "sample_rate": info.sample_rate, "format": info.format}
+        entry |= {"input": info.read_as.key, "notes": list(info.notes), "status": inputcheck.status(findings)}
         report.append({**entry, "findings": [dataclasses.asdict(f) for f in findings]})
     _write_json(options.json, report)
     return status
 
 
 def _check_clip(
-    clip: Path, truth: str | None, classes: tuple[str, ...] | None = None
-) -> tuple[dict, list[inputcheck.Finding]]:
+    clip: Path, truth: str | None, classes: tuple[str, ...] | None, read_as: InputFormat | None
+) -> tuple[audio.ClipInfo, list[inputcheck.Finding]]:
     """What a clip is, and the findings on it, with a ground truth those against its labels too."""
-    info = audio.probe(clip)
-    signal = _first_seconds(clip, inputcheck.MAX_SECONDS)
-    findings = inputcheck.check(signal, audio.SAMPLE_RATE)
+    info = audio.probe(clip, read_as=read_as)
+    signal = _first_seconds(clip, inputcheck.MAX_SECONDS, read_as)
+    findings = inputcheck.check(signal, audio.SAMPLE_RATE, info.read_as)
     if truth is not None:
         path = truth if not Path(truth).is_dir() else _table_in(Path(truth), clip.stem)
         reference = labels.read_csv(path, _any_classes(Path(path)) if classes is None else classes)
         findings = inputcheck.together(findings + inputcheck.check_against(signal, audio.SAMPLE_RATE, reference))
-    entry = {"clip": str(clip), "seconds": info.seconds, "sample_rate": info.sample_rate, "format": info.format}
-    return entry, findings
+    return info, findings
 
 
 def _any_classes(table: Path) -> tuple[str, ...]:
@@ -238,16 +284,17 @@ def _table_in(folder: Path, stem: str) -> Path:
     return next((path for path in below(folder, ".csv") if path.stem == stem), folder / f"{stem}.csv")
 
 
-def _said(findings: list[inputcheck.Finding]) -> str:
+def _said(findings: list[inputcheck.Finding], info: audio.ClipInfo) -> str:
     """The summary of the findings, and what would set the clip right."""
-    return ". To try: ".join([inputcheck.summary(findings), *(f.fix.text for f in findings if f.fix)])
+    fixes = [f"{fix.text} (--input={info.read_as.then(fix).key})" for f in findings for fix in f.fixes]
+    return inputcheck.summary(findings) + (f". To try: {'; or '.join(fixes)}" if fixes else "")
 
 
-def _first_seconds(clip, seconds: float) -> np.ndarray:
+def _first_seconds(clip, seconds: float, read_as: InputFormat | None) -> np.ndarray:
     """The start of a clip (4, S). The rest is read too, so that damage anywhere in it is found."""
     kept, samples = [], 0
-    with _seconds_bar(Path(clip).name, audio.probe(clip).seconds) as progress:
-        for block in audio.stream(clip):
+    with _seconds_bar(Path(clip).name, audio.probe(clip, read_as=read_as).seconds) as progress:
+        for block in audio.stream(clip, read_as=read_as):
             if samples < seconds * audio.SAMPLE_RATE:
                 kept.append(block)
             samples += block.shape[1]
@@ -340,7 +387,7 @@ def evaluate(options) -> int:
 
 def _evaluate_further(clips: metadata.Clips, options) -> evaluation.Evaluation:
     """What --breakdown, --errors and --against need."""
-    predictions, levels = _arrays_of(clips, Path(options.predictions)), _levels_of(clips, options.audio)
+    predictions, levels = _arrays_of(clips, Path(options.predictions)), _levels_of(clips, options.audio, options.input)
     found = evaluation.evaluate_clips(clips, predictions, levels, n_frames=options.n_frames)
     for note in found.clips.notes[len(clips.notes) :]:
         print(f"note: {note}", file=sys.stderr)
@@ -399,14 +446,16 @@ def _arrays_of(clips: metadata.Clips, folder: Path) -> list[inference.Prediction
     return found
 
 
-def _levels_of(clips: metadata.Clips, folder: str | None) -> list[np.ndarray | None] | None:
+def _levels_of(
+    clips: metadata.Clips, folder: str | None, read_as: InputFormat | None
+) -> list[np.ndarray | None] | None:
     """dB of each frame of each clip, from the recordings in a folder."""
     if folder is None:
         return None
     files = {path.stem: path for path in below(folder, *datasets.AUDIO_SUFFIXES)}
     levels = []
     for stem in _bar(clips.stems, "levels"):
-        blocks = audio.stream(files[stem]) if stem in files else ()
+        blocks = audio.stream(files[stem], read_as=read_as) if stem in files else ()
         levels.append(np.concatenate([audio.frame_levels(block) for block in blocks]) if stem in files else None)
     return levels
 
@@ -763,7 +812,8 @@ def _seconds_bar(what: str, seconds: float):
 
 
 def _fail(error) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    fix = getattr(error, "fix", None)
+    print(f"error: {error}{f': --input={fix.key}' if fix else ''}", file=sys.stderr)
     return 1
 
 

@@ -33,13 +33,13 @@ from typing import NoReturn
 
 import numpy as np
 
-from . import class_lists, labels, metadata
+from . import class_lists, containers, labels, metadata
 from .class_lists import ClassList, is_class_file
 from .config import counted
 from .dcase_csv import USUAL, Reading
 from .files import below
 
-AUDIO_SUFFIXES = (".flac", ".wav", ".ogg")
+AUDIO_SUFFIXES = containers.SUFFIXES
 DEEP_FOLDER = "proj/asignal/DCASE2019/dataset"
 PUBLIC_SETS = {
     "dcase2019": "tau2019sse",

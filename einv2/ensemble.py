@@ -16,6 +16,7 @@ from . import audio
 from .alignment import EPSILON, agreement, best_order
 from .augment import N_PATTERNS, pattern_matrix, rotate_features
 from .inference import ESTIMATES, BranchModel, Model, Pair, Prediction, Runner
+from .inputformat import InputFormat
 
 _PATTERNS = (0, 6, 3, 5, 8, 14, 11, 13, 1, 7, 2, 4, 9, 15, 10, 12)  # as ``augment.pattern_matrix`` numbers them
 
@@ -52,13 +53,22 @@ class Ensemble:
         return rates[0]
 
     def predict(
-        self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
+        self,
+        clip: str | Path,
+        name: str | None = None,
+        progress: Callable[[float], None] | None = None,
+        read_as: InputFormat | None = None,
+        observe: Callable[[np.ndarray, int], None] | None = None,
     ) -> Prediction:
-        """Run every model over a file, one after the other, and combine them; see ``inference.Model.predict``."""
-        seconds = audio.probe(clip, name).seconds
+        """Run every model over a file, one after the other, and combine them; see ``inference.Model.predict``.
+
+        ``observe`` is called with the blocks of the first model.
+        """
+        seconds = audio.probe(clip, name, read_as=read_as).seconds
         predictions = []
         for i, model in enumerate(self.models):
-            predictions.append(model.predict(clip, name, _part(progress, i * seconds, len(self.models))))
+            part = _part(progress, i * seconds, len(self.models))
+            predictions.append(model.predict(clip, name, part, read_as, None if i else observe))
         # Models of different rates may count one frame more or less at the end of a clip.
         n = min(len(p.sed) for p in predictions)
         return combine([replace(p, sed=p.sed[:n], doa=p.doa[:n]) for p in predictions])

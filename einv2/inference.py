@@ -17,6 +17,7 @@ from .config import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND
 from .decode import as_tracks
 from .features import LogMelIntensity
 from .headers import available_models
+from .inputformat import InputFormat
 from .models import Output
 from .prediction import BranchPrediction, Prediction, activities, paired
 
@@ -107,13 +108,23 @@ class Runner(Generic[Said]):
         return doa
 
     def predict(
-        self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
+        self,
+        clip: str | Path,
+        name: str | None = None,
+        progress: Callable[[float], None] | None = None,
+        read_as: InputFormat | None = None,
+        observe: Callable[[np.ndarray, int], None] | None = None,
     ) -> Said:
         """Run over a file of any length and rate. ``progress`` is called with the seconds done; it may raise to stop.
 
+        read_as: what the channels are, see ``audio.probe``. ``observe`` is called with each block (4, S) that is
+        read, and its rate in Hz.
         audio.AudioError, in one sentence with ``name`` (default the file's), if the file cannot be used.
         """
-        return self.predict_blocks(audio.stream(clip, self.sample_rate, CHUNK_SECONDS, name=name), progress)
+        blocks = audio.stream(clip, self.sample_rate, CHUNK_SECONDS, name=name, read_as=read_as)
+        return self.predict_blocks(
+            blocks if observe is None else _observed(blocks, observe, self.sample_rate), progress
+        )
 
     def predict_audio(self, signal: np.ndarray) -> Said:
         """Run over a signal (4, S) float32 at the model's sample rate."""
@@ -193,12 +204,20 @@ class Pair:
         return max(self.detection.overlap_frames, self.directions.overlap_frames)
 
     def predict(
-        self, clip: str | Path, name: str | None = None, progress: Callable[[float], None] | None = None
+        self,
+        clip: str | Path,
+        name: str | None = None,
+        progress: Callable[[float], None] | None = None,
+        read_as: InputFormat | None = None,
+        observe: Callable[[np.ndarray, int], None] | None = None,
     ) -> Prediction:
-        """Run both over a file, one after the other; see ``Runner.predict``. ``progress`` is told the seconds done of both."""
-        seconds = audio.probe(clip, name).seconds
-        first = self.detection.predict(clip, name, progress and (lambda done: progress(done / 2)))
-        second = self.directions.predict(clip, name, progress and (lambda done: progress((seconds + done) / 2)))
+        """Run both over a file, one after the other; see ``Runner.predict``. ``progress`` is told the seconds done of both,
+        ``observe`` what the first reads."""
+        seconds = audio.probe(clip, name, read_as=read_as).seconds
+        first = self.detection.predict(clip, name, progress and (lambda done: progress(done / 2)), read_as, observe)
+        second = self.directions.predict(
+            clip, name, progress and (lambda done: progress((seconds + done) / 2)), read_as
+        )
         return paired(first, second)
 
     def predict_audio(self, signal: np.ndarray) -> Prediction:
@@ -217,6 +236,14 @@ def _other_task(name: str, task: str) -> str:
         f"{name} estimates {ESTIMATES[task]} only: give a network with both branches, or pair it with one of the task {other}, "
         f"as in `predict --model {name}+OTHER`."
     )
+
+
+def _observed(
+    blocks: Iterator[np.ndarray], observe: Callable[[np.ndarray, int], None], sample_rate: int
+) -> Iterator[np.ndarray]:
+    for block in blocks:
+        observe(block, sample_rate)
+        yield block
 
 
 def batch_chunks(n_channels: int, n_mels: int, precision: str = "float32", chunk_seconds: int = CHUNK_SECONDS) -> int:

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import soxr
 
-from einv2 import audio
+from einv2 import audio, inputformat
 
 
 def noise(frames, channels=4, seed=0):
@@ -172,8 +172,134 @@ def test_mp3(tmp_path, name, says):
     refused(path, says)
 
 
-def test_other_containers(tmp_path):
-    refused(wav(tmp_path / "clip.aiff", noise(9000)), "is AIFF data; expected 4-channel WAV, FLAC or OGG")
+@pytest.mark.parametrize("suffix", ["aiff", "caf", "w64"])
+def test_other_containers(tmp_path, suffix):
+    samples = noise(9000)
+    path = wav(tmp_path / f"clip.{suffix}", samples)
+    assert audio.probe(path).format == suffix.upper()
+    np.testing.assert_allclose(audio.load(path), samples.T, atol=1e-4)
+    os.truncate(path, path.stat().st_size // 2)
+    refused(path, "cut off")
+
+
+def test_a_format_that_is_not_read(tmp_path):
+    refused(wav(tmp_path / "clip.au", noise(9000)), "is AU data; expected a 4-channel WAV, FLAC, OGG")
+
+
+def riff(samples, magic=b"RIFF", size=None, fmt=None, behind=b"", ds64=b""):
+    """A WAV file of 16 bits, with a data size, a format, and what else is asked for."""
+    data = np.round(samples * 2**15).astype("<i2").tobytes()
+    channels = samples.shape[1]
+    fmt = fmt or struct.pack("<HHIIHH", 1, channels, 24000, 48000 * channels, 2 * channels, 16)
+    size = len(data) if size is None else size
+    body = (
+        b"WAVE" + ds64 + b"fmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", size) + data + behind
+    )
+    return magic + struct.pack("<I", 0xFFFFFFFF if ds64 else len(body)) + body
+
+
+def b_format(channels, code=1):
+    """The format of an .amb file."""
+    return struct.pack("<HHIIHHHHI", 0xFFFE, channels, 24000, 48000 * channels, 2 * channels, 16, 22, 16, 0) + (
+        struct.pack("<I", code) + bytes.fromhex("2107d3118644c8c1ca000000")
+    )
+
+
+def test_amb_is_fuma(tmp_path):
+    path, samples = tmp_path / "clip.AMB", noise(9000)
+    path.write_bytes(riff(samples, fmt=b_format(4)))
+    info = audio.probe(path)
+    assert info.read_as is inputformat.FUMA and "declares B-format" in info.notes[0]
+    np.testing.assert_allclose(audio.load(path), inputformat.FUMA.apply(samples.T), atol=1e-4)
+    np.testing.assert_allclose(audio.load(path, read_as=inputformat.AS_IS), samples.T, atol=1e-4)
+
+
+def test_amb_without_height(tmp_path):
+    path, samples = tmp_path / "clip.amb", noise(9000, 3)
+    path.write_bytes(riff(samples, fmt=b_format(3)))
+    w, x, y = samples.T
+    for rate in (24000, 16000):
+        loaded = audio.load(path, rate)
+        assert len(loaded) == 4 and not loaded[2].any()
+    np.testing.assert_allclose(audio.load(path), np.stack([2**0.5 * w, y, 0 * w, x]), atol=1e-4)
+    plain = wav(tmp_path / "wxy.wav", samples)
+    refused(plain, "three can be FuMa without height")
+    assert audio.load(plain, read_as=inputformat.FUMA).shape == (4, 9000)
+
+
+def test_amb_with_more_channels(tmp_path):
+    path, samples = tmp_path / "clip.amb", noise(9000, 9)
+    path.write_bytes(riff(samples, fmt=b_format(9)))
+    with pytest.raises(audio.AudioError, match="has W, X, Y, Z first") as error:
+        audio.probe(path)
+    for asked in (error.value.fix, inputformat.FIRST_FOUR):
+        loaded = audio.load(path, read_as=asked)
+        np.testing.assert_allclose(loaded, inputformat.FUMA.apply(samples.T[:4]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "channels, says",
+    [
+        (6, "stereo that stays with the head"),
+        (8, "may have these first"),
+        (9, "order 2"),
+        (16, "order 3"),
+        (25, "order 4"),
+        (36, "order 5"),
+    ],
+)
+def test_the_first_four_of_many(tmp_path, channels, says):
+    samples = noise(9000, channels)
+    path = wav(tmp_path / "clip.wav", samples)
+    refused(path, says)
+    with pytest.raises(audio.AudioError) as error:
+        audio.probe(path)
+    assert error.value.fix is inputformat.FIRST_FOUR
+    np.testing.assert_allclose(audio.load(path, read_as=error.value.fix), samples.T[:4], atol=1e-4)
+
+
+def test_bw64(tmp_path):
+    path, samples = tmp_path / "clip.wav", noise(9000)
+    ds64 = struct.pack("<4sIQQQI", b"ds64", 28, 0, 72000, 9000, 0)
+    path.write_bytes(riff(samples, b"BW64", 0xFFFFFFFF, ds64=ds64, behind=b"axml\x04\0\0\0<a/>"))
+    assert audio.probe(path).format == "BW64"
+    np.testing.assert_allclose(audio.load(path), samples.T, atol=1e-4)
+    os.truncate(path, 40_000)
+    refused(path, "is cut off: its header promises 72000 bytes")
+
+
+def test_a_size_that_wrapped(tmp_path):
+    path, samples = tmp_path / "clip.wav", noise(24000)
+    path.write_bytes(riff(samples, size=48_000))
+    info = audio.probe(path)
+    assert info.frames == 24000 and "holds 4 times as many" in info.notes[0]
+    np.testing.assert_allclose(audio.load(path), samples.T, atol=1e-4)
+    path.write_bytes(riff(samples, size=48_000, behind=b"odd"))
+    refused(path, "which are no chunk; its size may have wrapped at 4 GiB")
+
+
+def test_more_than_4_gib(tmp_path):
+    """Known by its size alone, with a chunk behind the samples; the file has holes for samples."""
+    path, chunk, size = tmp_path / "clip.wav", b"LIST\x04\0\0\0INFO", 2**32 + 96_000
+    header = riff(np.zeros((0, 4)), size=96_000)
+    with open(path, "wb") as file:
+        file.write(header)
+        file.seek(len(header) + size)
+        file.write(chunk)
+    info = audio.probe(path)
+    assert info.frames == size // 8 and "wraps at 4 GiB" in info.notes[0]
+
+
+def test_chunks_behind_the_samples_are_no_wrap(tmp_path):
+    path = tmp_path / "clip.wav"
+    for behind in (
+        b"id3 \x03\0\0\0abc\0",
+        b"bext\x02\0\0\0ab" * 3 + b"cue \x04\0\0\0\0\0\0\0",
+        b"LIST\x03\0\0\0abc",
+        bytes(99),
+    ):
+        path.write_bytes(riff(noise(9000), behind=behind))
+        assert audio.probe(path).notes == () and audio.load(path).shape == (4, 9000)
 
 
 def test_length_and_rate(tmp_path):
@@ -202,7 +328,7 @@ def test_cut_off_wav(tmp_path, options):
     refused(path, "is cut off: its header promises")
 
 
-@pytest.mark.parametrize("size", [0x7FFFF000, 0xFFFFFFFF])
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0xFFFFFFFF])
 def test_wav_of_a_streaming_writer(tmp_path, size):
     path = wav(tmp_path / "clip.wav", noise(9000))
     content = bytearray(path.read_bytes())
@@ -210,6 +336,7 @@ def test_wav_of_a_streaming_writer(tmp_path, size):
     content[at : at + 4] = struct.pack("<I", size)
     path.write_bytes(content)
     assert audio.load(path).shape == (4, 9000)
+    assert "does not say how long it is" in audio.probe(path).notes[0]
 
 
 def test_chunks_after_the_samples_are_not_samples(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "einv2"
 LAYERS = {
-    "background": 1, "config": 1, "deviations": 1, "files": 1, "geometry": 1, "pickles": 1,
+    "background": 1, "config": 1, "containers": 1, "deviations": 1, "files": 1, "geometry": 1, "inputformat": 1, "pickles": 1,
     "annotations": 2, "audio": 2, "class_lists": 2, "dcase_csv": 2, "foa": 2, "headers": 2, "inputcheck": 2,
     "labels": 2, "listening": 2, "metadata": 2,
     "metrics": 2, "simulate": 2, "systems": 2,

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import class_menu, folders, reading, results_view, scoring, shelf, state, userdata, widgets
+from app import class_menu, folders, opening, reading, results_view, scoring, shelf, state, userdata, widgets
 from app.scoring import Job, Results
 from einv2 import metadata
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.files import is_visible
 
-AUDIO_TYPES = ["wav", "flac", "ogg"]
 TOLD = "told by the files"
 UPLOADS = "evaluate_uploads"  # session key: the files of each uploader
 KEEP = dict(persist_state="session")  # widgets that are found as they were left
@@ -126,7 +125,7 @@ def choose_tables() -> Job | None:
     }
     recordings = uploads(
         "Recordings (optional)",
-        AUDIO_TYPES,
+        opening.AUDIO_TYPES,
         "evaluate_audio",
         "To break scores down by level, and to open an error on the Inspect page.",
     )
@@ -142,7 +141,9 @@ def choose_tables() -> Job | None:
 
 
 def choose_recordings() -> Job | None:
-    recordings = uploads("FOA recordings", AUDIO_TYPES, "evaluate_audio", "4 channels W, Y, Z, X (ACN/SN3D), any rate.")
+    recordings = uploads(
+        "FOA recordings", opening.AUDIO_TYPES, "evaluate_audio", "4 channels W, Y, Z, X (ACN/SN3D), any rate."
+    )
     truths = uploads(
         "Ground truth", ["csv"], "evaluate_truths", "DCASE metadata CSVs, with the stems of the recordings."
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import composing, compute, figure_texts, state, texts, userdata, widgets
+from app import composing, compute, figure_texts, opening, state, texts, userdata, widgets
 from app.composing import BUILT_IN, CLASS_LISTS, Batch, Rendered, SetConfig, Upload
 from app.plots import scene_map
 from einv2 import labels
@@ -16,7 +16,6 @@ from einv2.simulate import specification as scenes
 from einv2.simulate.specification import Noise, Problem, Sound, Specification, SpecifiedRoom
 from einv2.simulate.synthesis import PROCEDURAL_CLASSES
 
-AUDIO_TYPES = ["wav", "flac", "ogg"]
 ROOMS = {
     "Free field": SpecifiedRoom((7.0, 6.0, 3.0), 0.0),
     "Small room": SpecifiedRoom((4.0, 3.5, 2.6), 0.3),
@@ -178,7 +177,7 @@ def draw() -> None:
 def choose_uploads() -> dict[str, Upload]:
     files = st.file_uploader(
         "Mono sounds",
-        AUDIO_TYPES,
+        opening.AUDIO_TYPES,
         accept_multiple_files=True,
         key=uploader_key(),
         on_change=forget_removed,
