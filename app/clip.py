@@ -20,7 +20,7 @@ SAME_CLASSES = "as the network"
 def prepared(source: Source) -> Source:
     """The clip with its channels set right as the user chose, and from where it is looked at. The same choice is the same object."""
     name, fix = st.session_state.get(state.FIX, (None, None))
-    fix = fix if name == source.name else None
+    fix = fix if name == source.name else source.fix
     kept = st.session_state.get(state.PREPARED)
     if kept is None or kept[0] is not source:
         st.session_state.pop(state.WINDOW, None)  # it was that of another clip

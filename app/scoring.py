@@ -19,6 +19,7 @@ from einv2.class_lists import ClassList
 from einv2.dcase_csv import USUAL, Reading
 from einv2.evaluation import Evaluation
 from einv2.inference import Prediction
+from einv2.inputformat import InputFormat
 from einv2.metrics import errors
 from einv2.metrics.intervals import METHODS
 
@@ -39,6 +40,8 @@ class Job:
     the levels, and something to hear. suffixes: of the recordings' files. classes: class names, a value of --classes, or "auto".
     n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth. reading and
     truth_reading: what is known of how the tables of either side are written.
+    n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth.
+    read_as: what the channels of the recordings are; None is what their headers tell.
     """
 
     truths: Files
@@ -51,6 +54,7 @@ class Job:
     n_frames: int | None = None
     reading: Reading = USUAL
     truth_reading: Reading = USUAL
+    read_as: InputFormat | None = None
 
     def recording_name(self, stem: str) -> str:
         return f"{stem}{self.suffixes.get(stem, '.wav')}"
@@ -60,7 +64,11 @@ class Job:
         if stem not in self.recordings:
             return None
         return Source(
-            self.recording_name(stem), _bytes(self.recordings[stem]), f"{stem}.csv", _bytes(self.truths[stem])
+            self.recording_name(stem),
+            _bytes(self.recordings[stem]),
+            f"{stem}.csv",
+            _bytes(self.truths[stem]),
+            fix=self.read_as,
         )
 
 
@@ -173,11 +181,11 @@ def _predict(job: Job, progress: Progress) -> dict[str, dict[str, Prediction]]:
     for n, (name, stem) in enumerate((name, stem) for name in job.networks for stem in stems):
         part = _part(progress, n / (len(stems) * len(found)), (n + 1) / (len(stems) * len(found)))
         with compute.turn(part), _opened(job, stem) as path:
-            seconds = audio.probe(path, job.recording_name(stem)).seconds
+            seconds = audio.probe(path, job.recording_name(stem), read_as=job.read_as).seconds
             said = f"{name} runs on {stem}"
             model = compute.load_model(name)
             found[name][stem] = model.predict(
-                path, job.recording_name(stem), lambda done, p=part, t=said, s=seconds: p(done / s, t)
+                path, job.recording_name(stem), lambda done, p=part, t=said, s=seconds: p(done / s, t), job.read_as
             )
     return found
 
@@ -216,7 +224,7 @@ def _levels(job: Job, stems: list[str], progress: Progress) -> list[np.ndarray |
 
 def _level(job: Job, stem: str) -> np.ndarray:
     with _opened(job, stem) as path:
-        blocks = audio.stream(path, name=job.recording_name(stem))
+        blocks = audio.stream(path, name=job.recording_name(stem), read_as=job.read_as)
         return np.concatenate([audio.frame_levels(block) for block in blocks])
 
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, figure, live, noise, shown, start, upload
 
 from app import clip_tabs, compute, state
-from einv2 import foa, headers, inputcheck
+from einv2 import foa, headers, inputformat
 
 ROOT = Path(__file__).parent.parent
 
@@ -132,7 +132,7 @@ def test_what_is_found_after_a_remedy_is_added_to_it():
     app.selectbox(key="channels").set_value("W, X, Y, Z in SN3D").run()
     fine(next(b for b in app.button if b.label == "Read it so").click().run())
     fine(next(b for b in app.button if b.label == "Read as FuMa").click().run())
-    assert app.session_state[state.PREPARED][3].fix is inputcheck.FUMA
+    assert app.session_state[state.PREPARED][3].fix is inputformat.FUMA
     assert any("nothing speaks against" in m.value for m in app.markdown)
 
 

@@ -54,6 +54,7 @@ def clip(tmp_path):
 
 def write_clip(path, seconds=1.05, channels=4, rate=RATE, **options):
     noise = 0.1 * np.random.default_rng(0).standard_normal((round(seconds * rate), channels))
+    noise[:, 1:] *= 3**-0.5  # a diffuse field in SN3D
     soundfile.write(path, noise, rate, **options)
     return path
 
@@ -265,7 +266,7 @@ def test_check(tmp_path, scenes, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and all(str(c) in line and "8.00 s, 24000 Hz, FLAC" in line for c, line in zip(clips, lines))
     report = json.loads((tmp_path / "check.json").read_text())
-    assert [entry["seconds"] for entry in report] == [8, 8] and report[0]["findings"][0]["level"] == "ok"
+    assert [entry["seconds"] for entry in report] == [8, 8] and report[0]["status"] == "plausible"
 
 
 def test_check_goes_on_after_a_bad_clip(tmp_path, clip, capsys):
@@ -720,10 +721,10 @@ def test_check_against_labels_finds_flipped_sides(tmp_path, capsys):
         assert main("check", clip, "--truth", given, "--json", tmp_path / "check.json") == 0
         out = capsys.readouterr().out
         assert len(out.splitlines()) == 1 and "error: left and right are flipped; set right" in out
-        assert out.endswith("To try: channels W, -Y, Z, X\n")
+        assert out.endswith("To try: channels W, -Y, Z, X (--input=flip-y)\n")
         (entry,) = json.loads((tmp_path / "check.json").read_text())
-        assert [f["code"] for f in entry["findings"]] == ["ok", "axes"] and entry["findings"][0]["fix"] is None
-        fix = entry["findings"][1]["fix"]
+        assert [f["code"] for f in entry["findings"]] == ["axes"]
+        fix = entry["findings"][0]["fix"]
         assert fix["order"] == [0, 1, 2, 3] and fix["gains"] == [1, -1, 1, 1]
 
 

@@ -7,13 +7,16 @@ import streamlit as st
 
 from app import class_menu, folders, opening, reading, results_view, scoring, shelf, state, userdata, widgets
 from app.scoring import Job, Results
-from einv2 import metadata
+from einv2 import inputformat, metadata
 from einv2.config import LABEL_FRAMES_PER_SECOND
 from einv2.files import is_visible
 
 TOLD = "told by the files"
 UPLOADS = "evaluate_uploads"  # session key: the files of each uploader
 KEEP = dict(persist_state="session")  # widgets that are found as they were left
+INPUTS = {"as their headers tell": None} | {
+    choice.name: choice for choice in (*inputformat.CHOICES, inputformat.FIRST_FOUR)
+}
 EXTENTS = {"up to its last event": None, "for 60 s": 60 * LABEL_FRAMES_PER_SECOND}
 
 
@@ -51,10 +54,17 @@ def choose() -> None:
             help="The official code from 2022 on looks no further than the last event of the ground truth; that of 2020 and 2021 looks "
             "at 60 s of every clip, so that false alarms after the last event count.",
         )
+        read_as = st.selectbox(
+            "Channels of the recordings",
+            list(INPUTS),
+            key="evaluate_input",
+            **KEEP,
+            help="What `--input` is on the command line. The input check of the Inspect page tells which it may be.",
+        )
         if st.button(
             "Score", type="primary", width="stretch", disabled=job is None or classes is None, icon=":material/check:"
         ):
-            begin(replace(job, n_frames=EXTENTS[extent], classes=classes))
+            begin(replace(job, n_frames=EXTENTS[extent], classes=classes, read_as=INPUTS[read_as]))
         if state.JOB in st.session_state:
             st.button("Close the evaluation", on_click=close, width="stretch", icon=":material/close:")
 
