@@ -40,7 +40,6 @@ class Job:
     the levels, and something to hear. suffixes: of the recordings' files. classes: class names, a value of --classes, or "auto".
     n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth. reading and
     truth_reading: what is known of how the tables of either side are written.
-    n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth.
     read_as: what the channels of the recordings are; None is what their headers tell.
     """
 
