@@ -682,7 +682,10 @@ def test_as_a_module(tmp_path):
     command = [sys.executable, "-m", "einv2", "check", str(tmp_path / "notes.wav")]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert result.returncode == 1 and result.stdout == ""
-    assert result.stderr == "error: notes.wav: is a text file, not audio; expected a WAV, FLAC or OGG file\n"
+    assert (
+        result.stderr
+        == "error: notes.wav: is a text file, not audio; expected a 4-channel WAV, FLAC, OGG, AIFF, CAF, W64 or BW64 file\n"
+    )
 
 
 # bench
