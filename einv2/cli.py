@@ -53,7 +53,7 @@ STEREO_LOSES = (
 )
 
 
-PREDICT_CHECKS_SECONDS = 60  # of a clip; more would cost time
+PREDICT_CHECKS_BLOCKS = 3  # of the network's chunks, of a clip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,7 +152,8 @@ def _predict_clip(model, clip: Path, out: Path, options) -> dict:
 
 def _write_prediction(model, clip: Path, out: Path, options) -> dict:
     began = time.monotonic()
-    info, heard = audio.probe(clip, read_as=options.input), _Heard()
+    info = audio.probe(clip, read_as=options.input)
+    heard = _Heard(info.seconds)
     with _seconds_bar(clip.name, info.seconds) as progress:
         prediction = model.predict(clip, progress=progress, read_as=options.input, observe=heard.take)
     found = heard.findings(info)
@@ -183,14 +184,18 @@ def _write_prediction(model, clip: Path, out: Path, options) -> dict:
 
 
 class _Heard:
-    """The start of what a network reads, kept to check it without reading it again."""
+    """Some of the blocks that a network reads, spread over the clip, kept to check it without reading it again.
 
-    def __init__(self) -> None:
+    They are few, so that the check costs little beside the network.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds  # of the clip
         self.blocks: list[np.ndarray] = []
         self.samples, self.sample_rate = 0, audio.SAMPLE_RATE
 
     def take(self, block: np.ndarray, sample_rate: int) -> None:
-        if self.samples < PREDICT_CHECKS_SECONDS * sample_rate:
+        if self.samples >= len(self.blocks) * self.seconds * sample_rate / PREDICT_CHECKS_BLOCKS:
             self.blocks.append(block)
         self.samples, self.sample_rate = self.samples + block.shape[1], sample_rate
 
