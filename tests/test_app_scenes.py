@@ -436,7 +436,7 @@ def test_a_set_goes_on_after_its_server_was_killed(monkeypatch):
     kept = userdata.path_of("scenes", "left")
     found = {p.name: p.read_bytes() for p in kept.glob("metadata_dev/*.csv")}
     assert first.items() <= found.items() and len(found) == len(list(kept.glob("foa_dev/*.flac"))) == 3
-    assert {p.name for p in kept.iterdir()} == {"foa_dev", "metadata_dev", "scenes"}
+    assert {p.name for p in kept.iterdir()} == {"classes.txt", "foa_dev", "metadata_dev", "scenes"}
 
 
 def test_what_the_scenes_are_like_is_told_to_the_command():

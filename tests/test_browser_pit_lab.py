@@ -51,7 +51,7 @@ def test_controls_change_what_is_marked(open_lab):
     page = open_lab(2)
     marks = f"({DRAWN})?._fullData.find(t => t.name === 'pulled the wrong way')?.x?.length"
     few = page.evaluate(marks) or 0
-    page.get_by_text("Reference tracks in reverse").click()
+    page.get_by_text("Reference tracks in reverse", exact=True).click()
     page.wait_for_function(f"few => ({marks} ?? 0) > few + 50", arg=few)
     wait_for_figure(page, "pulls")
 

@@ -480,7 +480,7 @@ def test_another_source_keeps_how_it_is_heard_and_another_clip_starts_over(open_
 
 def test_the_threshold_moves_while_playing(open_player):
     page = open_player()
-    zoom(page, 1, 9)
+    zoom(page, 0, 8)
     page.evaluate(f"document.querySelector('{CHART}').mark = 1")
     drawn = f"document.querySelector('{CHART}').data.find(t => t.name === 'track 1 azimuth').x.length"
     before = page.evaluate(drawn)
@@ -493,7 +493,7 @@ def test_the_threshold_moves_while_playing(open_player):
     page.wait_for_timeout(500)
     assert page.evaluate(drawn) < before
     assert page.evaluate(f"document.querySelector('{CHART}').mark") == 1  # the same chart
-    assert shown_range(page) == [1, 9]
+    assert shown_range(page) == [0, 8]
     assert host(page)["playing"] == "true" and time_shown(page) > started
 
 

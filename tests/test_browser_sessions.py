@@ -76,7 +76,8 @@ def test_two_browsers_each_see_their_own_clip_only(browser, address):
     again = first.context.new_page()
     again.goto(second.url)
     again.get_by_text("See what a SELD network hears").wait_for()
-    assert again.locator(CHART).count() == 0 and "of_" not in text(again)
+    assert again.locator(CHART).count() == 0 and "of_ann" not in text(again)
+    assert "of_ben.wav was open here and is no more" in text(again)  # by the address, which the user was given
     for page in (first, second):
         page.context.close()
 

@@ -508,7 +508,7 @@ class Chart {
   cutBars() {
     const [low, high] = this.range;
     for (const trace of this.gd.data) {
-      if (trace.type !== "bar" || trace.orientation !== "h") continue;
+      if (trace.type !== "bar" || trace.orientation !== "h" || trace.x?.length === undefined) continue;
       const whole = trace.einv2Whole ??= { base: Array.from(trace.base), x: Array.from(trace.x) };
       const starts = whole.base.map((base, i) => (base < high && base + whole.x[i] > low ? Math.max(base, low) : base));
       const cut = { base: starts, x: whole.base.map((base, i) => {

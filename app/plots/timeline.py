@@ -336,8 +336,8 @@ def truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
     runs = segments(truth)
     colours = [theme.class_colour(classes[c]) for c in runs["class"]]
     return go.Bar(
-        base=runs["onset"],
-        x=runs["offset"] - runs["onset"],
+        base=runs["onset"].tolist(),
+        x=(runs["offset"] - runs["onset"]).tolist(),  # lists, which the player cuts to the view
         y=[f"truth {lane + 1}" for lane in runs["track"]],
         customdata=[
             f"{escape(classes[c])}<br>{a:.1f} to {b:.1f} s"
