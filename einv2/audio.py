@@ -303,26 +303,24 @@ def _require_four(info: ClipInfo, is_b_format: bool) -> None:
     if info.channels < 3:
         raise AudioError(said)
     if info.channels == 3:
-        raise AudioError(
-            f"{said}; three can be FuMa without height, W, X, Y, and are read so on request", inputformat.FUMA
-        )
+        raise AudioError(f"{said}; W, X, Y without height, as FuMa has them, can be read on request", inputformat.FUMA)
     raise AudioError(
-        f"{said}; {_more_channels(info.channels, is_b_format)}, and the first four are read alone on request",
+        f"{said}; {_more_channels(info.channels, is_b_format)} the first four can be read alone on request",
         info.read_as.of_first_four(),
     )
 
 
 def _more_channels(n: int, is_b_format: bool) -> str:
-    """What so many channels, more than four, may be."""
+    """What so many channels, more than four, may be: the start of a clause."""
     if is_b_format:
-        return "a B-format file with more has W, X, Y, Z first"
+        return "B-format with more channels has W, X, Y, Z first, so"
     order, stereo = math.isqrt(n) - 1, math.isqrt(n - 2) - 1
     if (order + 1) ** 2 == n:
-        return f"{n} are ambisonics of order {order}, which has these first"
+        return f"ambisonics of order {order} has {n}, with these first, so"
     if (stereo + 1) ** 2 == n - 2:
         what = "these" if stereo == 1 else f"ambisonics of order {stereo}"
-        return f"{n} can be {what} and stereo that stays with the head"
-    return "a file with more may have these first"
+        return f"{n} can be {what} and two of head-locked stereo, so"
+    return "if they come first here,"
 
 
 def _require_length(info: ClipInfo, max_seconds: float) -> None:

@@ -45,7 +45,7 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class ClassList:
-    """names: in the order of the indices. source: what told the list, to follow "told by". year: the first one in
+    """names: in the order of the indices. source: where the list is from, to follow "from". year: the first one in
     ``labels.CLASS_LISTS`` that has this list; None for a list of one's own."""
 
     names: tuple[str, ...]
@@ -57,7 +57,7 @@ class ClassList:
 
     def __str__(self) -> str:
         which = f"{self.year} with {len(self.names)} classes" if self.year else _shown(self.names)
-        return f"class list: {which}, told by {self.source}"
+        return f"class list: {which}, from {self.source}"
 
 
 def parse(value: str) -> tuple[str, ...]:

@@ -329,7 +329,7 @@ def class_list_of_metadata(
         return found, True
     if found.conflict or labels.DCASE2020_CLASSES not in found.fitting:
         _refuse_unclear(str(folder or "the files"), found)
-    return ClassList(labels.DCASE2020_CLASSES, "nothing in the files, so that of DCASE 2020 is taken"), False
+    return ClassList(labels.DCASE2020_CLASSES, "DCASE 2020 by default, since nothing in the files names it"), False
 
 
 @dataclass(frozen=True)
@@ -346,7 +346,7 @@ class _Unclear:
 def _asked(asked: str | Sequence[str]) -> ClassList:
     if isinstance(asked, str):
         return ClassList(class_lists.parse(asked), f"--classes {asked}")
-    return ClassList(tuple(asked), "choice")
+    return ClassList(tuple(asked), "your choice")
 
 
 def _folders_of_list(folder: Path) -> list[Path]:

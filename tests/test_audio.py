@@ -223,7 +223,7 @@ def test_amb_without_height(tmp_path):
         assert len(loaded) == 4 and not loaded[2].any()
     np.testing.assert_allclose(audio.load(path), np.stack([2**0.5 * w, y, 0 * w, x]), atol=1e-4)
     plain = wav(tmp_path / "wxy.wav", samples)
-    refused(plain, "three can be FuMa without height")
+    refused(plain, "W, X, Y without height")
     assert audio.load(plain, read_as=inputformat.FUMA).shape == (4, 9000)
 
 
@@ -240,8 +240,8 @@ def test_amb_with_more_channels(tmp_path):
 @pytest.mark.parametrize(
     "channels, says",
     [
-        (6, "stereo that stays with the head"),
-        (8, "may have these first"),
+        (6, "head-locked stereo"),
+        (8, "if they come first here"),
         (9, "order 2"),
         (16, "order 3"),
         (25, "order 4"),
