@@ -12,13 +12,10 @@ KNOWN = {
     "DCASE 2019": labels.DCASE2019_CLASSES,
     "DCASE 2020": labels.DCASE2020_CLASSES,
     "DCASE 2021": labels.DCASE2021_CLASSES,
-    "DCASE 2022 to 2024": labels.DCASE2022_CLASSES,  # and 2025
+    "DCASE 2022 to 2025": labels.DCASE2022_CLASSES,
 }
 OWN = "own names"
-HELP = (
-    "A DCASE CSV holds class numbers; which sounds they mean differs from year to year. Choose own names for any other list. Those of "
-    "2025 are those of 2022 to 2024."
-)
+HELP = "A DCASE CSV holds class numbers; which sounds they mean differs from year to year. Choose own names for any other list."
 REMEMBERED = "own_classes"  # session key of the own names, as they were typed last on any page
 Choice = TypeVar("Choice")
 

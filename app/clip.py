@@ -15,6 +15,7 @@ from einv2.inference import Prediction
 from einv2.inputformat import InputFormat
 
 SAME_CLASSES = "as the network"
+ITS_OWN = "as the scene"  # a list of one's own, which came with the clip
 
 
 def prepared(source: Source) -> Source:
@@ -127,7 +128,7 @@ def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hear
 def show_notes(name: str, notes: tuple[str, ...]) -> None:
     """How a table was read, where that is not the usual way."""
     if notes:
-        st.caption(widgets.plain(f"{name}: {' '.join(notes)}"))
+        st.caption(widgets.plain(widgets.for_page(f"{name}: {' '.join(notes)}")))
 
 
 def class_lists(classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -140,8 +141,11 @@ def choose_truth_classes(
 ) -> tuple[str, ...]:
     """Which class list the indices of a CSV mean. first: the position of the one that is chosen at first, if the clip that is
     open does not know that of its ground truth."""
-    options = class_lists(classes)
+    at_first = {SAME_CLASSES: classes}
     clip = st.session_state.get(state.CLIP)
-    if clip and key == "truth_classes" and clip.truth_classes in options:
-        first = list(options).index(clip.truth_classes)
-    return class_menu.choose(label, {SAME_CLASSES: classes}, key, first) or classes
+    known = clip.truth_classes if clip and key == "truth_classes" else None
+    if isinstance(known, tuple):
+        at_first, known = {**at_first, ITS_OWN: known}, ITS_OWN
+    if known in (options := [*at_first, *class_menu.KNOWN]):
+        first = options.index(known)
+    return class_menu.choose(label, at_first, key, first) or classes

@@ -162,10 +162,12 @@ def show_events(shown, table: pd.DataFrame, name: str) -> None:
             event = events.iloc[rows[0]]
             st.session_state[state.SEEK] = state.seek(event["onset"], event["offset"])
 
+    shown_columns = [c for c in columns if c in events and c not in unwanted]
+    written = {"track": events["track"] + 1, **{c: events[c].round() + 0.0 for c in ("azimuth", "elevation")}}
+    if "found" in events:
+        written["found"] = 100 * events["found"].astype(float)
     st.dataframe(
-        events.assign(track=events["track"] + 1, **{c: events[c].round() + 0.0 for c in ("azimuth", "elevation")})[
-            [c for c in columns if c in events and c not in unwanted]
-        ],
+        events.assign(**written)[shown_columns],
         hide_index=True,
         key="events",
         on_select=play,
@@ -183,7 +185,7 @@ def show_events(shown, table: pd.DataFrame, name: str) -> None:
                 "off by (°)", format="%.0f", help="Mean distance from the ground truth's event of its class."
             ),
             "found": number(
-                "within 20°", format="percent", help="Of its frames: right class, within 20° of the ground truth."
+                "within 20° (%)", format="%.1f", help="Of its frames: right class, within 20° of the ground truth."
             ),
         },
     )

@@ -38,7 +38,7 @@ NEW_SECONDS = 2.0  # of a source that is placed on the map
 CLASS_LISTS = {  # as ``clip.choose_truth_classes`` calls them
     "dcase2020": "DCASE 2020",
     "dcase2021": "DCASE 2021",
-    "dcase2022": "DCASE 2022 to 2024",
+    "dcase2022": "DCASE 2022 to 2025",
     "dcase2019": "DCASE 2019",
 }
 COLUMNS = (
@@ -237,7 +237,8 @@ def _render(specification: Specification, uploads: Mapping[str, Upload], progres
             )
     except OSError as error:
         raise ValueError(f"The scene could not be written: {error.strerror}.") from error
-    clip = Clip(f"{stem}.flac", flac, f"{stem}.csv", csv, truth_classes=CLASS_LISTS[specification.class_list])
+    classes = CLASS_LISTS.get(specification.class_list, specification.classes)
+    clip = Clip(f"{stem}.flac", flac, f"{stem}.csv", csv, truth_classes=classes)
     return Rendered(specification, clip, scenes.to_text(specification))
 
 

@@ -38,7 +38,7 @@ def show(results: Results) -> None:
     seconds = first.clips.n_frames.sum() / LABEL_FRAMES_PER_SECOND
     stems = first.clips.stems
     st.markdown(f"#### {len(stems)} {'clip' if len(stems) == 1 else 'clips'}, {seconds / 60:.1f} minutes")
-    st.caption(widgets.plain(f"{results.class_list[0].upper()}{results.class_list[1:]}."))
+    st.caption(widgets.plain(widgets.for_page(f"{results.class_list[0].upper()}{results.class_list[1:]}.")))
     show_notes(results)
     method = choose_method(results)
     show_scores(results, method)
@@ -50,7 +50,7 @@ def show_notes(results: Results) -> None:
     if notes := [*results.notes, *report.notes_on_files(results.systems)]:
         title = "1 thing to know about the files" if len(notes) == 1 else f"{len(notes)} things to know about the files"
         with st.expander(title, icon=":material/info:"):
-            st.markdown("\n".join(f"- {widgets.plain(note)}" for note in notes))
+            st.markdown("\n".join(f"- {widgets.plain(widgets.for_page(note))}" for note in notes))
 
 
 def choose_method(results: Results) -> str:

@@ -52,8 +52,8 @@ class Source:
     """A clip the user opened: its bytes, or its file, with the name they know it by, and the ground truth that came with it.
 
     fix: what its channels were said to be, None for what its header tells; start: seconds, a multiple of 60, from which it is
-    looked at. truth_classes: the list that the classes of its ground truth are of, as ``clip.choose_truth_classes`` calls it,
-    where that is known. system: to be shown beside the networks.
+    looked at. truth_classes: the list that the classes of its ground truth are of, as ``clip.choose_truth_classes`` calls it, or
+    the names of one's own, where that is known. system: to be shown beside the networks.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Source:
     truth: bytes | None = None
     fix: "InputFormat | None" = None
     start: float = 0.0
-    truth_classes: str | None = None
+    truth_classes: str | tuple[str, ...] | None = None
     system: SystemTable | None = None
 
     @cached_property

@@ -51,7 +51,8 @@ TRACK_SYMBOLS = ("circle", "diamond", "square", "triangle-up")
 LANE_SYMBOLS = (  # of the tracks of several systems, one after the other
     *TRACK_SYMBOLS, "cross", "x", "triangle-down", "star", "pentagon", "hourglass", "bowtie", "diamond-tall",
 )  # fmt: skip
-NEUTRAL = "#76838F"  # text that is legible on the light and on the dark page
+NEUTRAL = "#76838F"  # lines and marks on the light and on the dark page; its contrast is too low for text
+PAGE_TEXT = "var(--page-text)"  # no colour that Plotly knows, so that it takes that of the page's text
 SPECTROGRAM_COLOURS = "Viridis"
 
 

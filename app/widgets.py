@@ -18,11 +18,34 @@ def plain(text: object) -> str:
 
 
 def error(text: object) -> None:
-    st.error(plain(_sentence(text)), icon=":material/error:")
+    st.error(plain(_sentence(for_page(text))), icon=":material/error:")
 
 
 def warning(text: object) -> None:
-    st.warning(plain(_sentence(text)), icon=":material/warning:")
+    st.warning(plain(_sentence(for_page(text))), icon=":material/warning:")
+
+
+_MENUS = (  # how a message of the library speaks of a flag, and how a page speaks of its menu
+    (
+        re.compile(r"(?:choose it with|give) --classes .*", re.DOTALL),
+        "choose it in the menu of classes, or own names there.",
+    ),
+    (re.compile(r"--classes \d+, or names of your own"), "own names in the menu of classes."),
+    (re.compile(r"\b[Cc]hoose with --classes\b"), "Choose in the menu of classes"),
+    (re.compile(r"--classes\b"), "the menu of classes"),
+    (re.compile(r"--columns\b(?: frame,class,\.\.\.)?"), "“Columns, in order” of its layout"),
+    (re.compile(r"--frame-ms\b"), "“A frame lasts” of its layout"),
+    (re.compile(r"--seconds 60\b"), "“for 60 s”"),
+    (re.compile(r" \(--first-frame 1\)"), ""),
+)
+
+
+def for_page(text: object) -> str:
+    """A message of the library with the menus of the pages in place of the flags of the command line."""
+    said = str(text)
+    for flag, menu in _MENUS:
+        said = flag.sub(menu, said)
+    return said
 
 
 def _sentence(text: object) -> str:

@@ -26,15 +26,6 @@ HELP_NAMES = (
     "text, CSV or JSON file of names, one a line or index,name"
 )
 HELP = f"{HELP_NAMES}; or a number N, for N classes without names"
-_NAME = "classes.txt"  # as it is written; ``file_in`` says which others are read
-SUFFIXES = (".txt", ".csv", ".tsv", ".json")
-MAX_BYTES = 1_000_000
-HELP = (
-    "a known list ("
-    + ", ".join(sorted(labels.CLASS_LISTS))
-    + "); names with commas between them, in the order of their indices; "
-    "a text, CSV or JSON file of names, one a line or index,name; or a number N, for N classes without names"
-)
 _NAME = r"class(es|names?|list|labels?|labelsindices|map)|vocabulary"  # of a file in a data set, less signs
 _NAME_COLUMNS = ("name", "classname", "displayname", "class", "label", "category")
 _INDEX_COLUMNS = ("index", "id", "number", "classindex", "classid")

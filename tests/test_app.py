@@ -205,7 +205,7 @@ def test_ground_truth_beyond_the_clip_is_said():
 
 def test_ground_truth_of_another_class_list_is_shown_by_its_names():
     app = upload("clip.wav", encoded(noise()), b"3,4,0,10,0\n4,4,0,10,0\n")
-    app.selectbox(key="truth_classes").set_value("DCASE 2022 to 2024").run()
+    app.selectbox(key="truth_classes").set_value("DCASE 2022 to 2025").run()
     assert not app.error and not app.metric
     assert any("laughter" in element.proto.body for element in app.get("html"))
 

@@ -171,7 +171,7 @@ def test_classes_that_networks_do_not_know_are_left_out():
     app = start()
     truth = b"0,2,0,10,0\n1,2,0,10,0\n0,1,0,90,0\n"  # DCASE 2022: clapping, male speech
     app.session_state[state.CLIP] = state.Source("clip.wav", encoded(noise()), "clip.csv", truth)
-    app.run().selectbox(key="truth_classes").set_value("DCASE 2022 to 2024").run()
+    app.run().selectbox(key="truth_classes").set_value("DCASE 2022 to 2025").run()
     assert any("clapping" in w.value for w in fine(app).warning) and figures(app)
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -147,6 +148,31 @@ def test_a_scene_of_another_class_list_opens_with_it():
     press(press(app, "Render"), "Open in Tracks")
     assert app.selectbox(key="truth_classes").value == "DCASE 2021"
     assert [c for c in app.caption if "There, choose" in c.value] == []
+
+
+def test_a_scene_of_own_classes_is_rendered_opened_and_scored_with_them():
+    app = start()
+    app.selectbox(key="scene_classes").set_value("own names").run()
+    app.text_area(key="scene_classes_own").set_value("male speech, ringing phone, siren").run()
+    assert not app.exception and not app.error
+    press(app, "Render")
+    assert made(app).specification.class_list == "male speech, ringing phone, siren"
+    assert {row.split(",")[1] for row in made(app).clip.truth.decode().splitlines()} == {"0", "1"}
+    app.switch_page("views/models.py").run().switch_page("views/scenes.py").run()
+    assert not app.exception and app.text_area(key="scene_classes_own").value == "male speech, ringing phone, siren"
+    press(press(app, "Render"), "Open in Inspect")
+    assert app.selectbox(key="truth_classes").value == "as the scene" and not app.error
+
+
+def test_a_specification_of_own_classes_opens_with_them_and_a_wrong_list_is_said():
+    own = replace(composing.first_scene(), class_list="male speech, ringing phone")
+    app = open_json(start(), scenes.to_text(own))
+    assert not app.error and app.selectbox(key="scene_classes").value == "own names"
+    assert app.text_area(key="scene_classes_own").value == "male speech, ringing phone"
+    app.text_area(key="scene_classes_own").set_value("ringing phone, ringing phone").run()
+    assert not app.exception and app.error and button(app, "Render").disabled
+    app.text_area(key="scene_classes_own").set_value("piano, siren").run()
+    assert "is not in the list of your own" in shown(app.error[0].value)
 
 
 def test_open_in_inspect():

@@ -170,7 +170,7 @@ def test_tables_of_other_years_have_class_lists_of_their_own():
         app.file_uploader(key="tracks_csv").upload(name, data, "text/csv")
     lists = [s for s in fine(app.run()).selectbox if s.label.startswith("Classes of") and "csv" in s.label]
     assert [s.value for s in lists] == ["DCASE 2019", "as the network"]
-    lists[1].set_value("DCASE 2022 to 2024")
+    lists[1].set_value("DCASE 2022 to 2025")
     fine(app.run())
     ticks = figure(app)["layout"]["yaxis"]["ticktext"]
     assert ticks[-3:] == ["speech", "track 1", "track 2"] and "male speech" in live(app)["arrays"][0]["text"]

@@ -149,7 +149,6 @@ def _counts_in_words(table: pd.DataFrame) -> go.Scatter:
         mode="text",
         text=[f"  no reference frames, {n:,} in the system" for n in silent["system"]],
         textposition="middle right",
-        textfont=dict(color=theme.NEUTRAL),
         customdata=[[group, first] for group in silent.index],
         hovertext=[
             f"{label(group)}: no reference frames<br>{n:,} frames in the system, of them {a:,} {first} and {b:,} {second}"
@@ -233,7 +232,7 @@ def _dot_text(name: str, measure: str, group: str, reference: float, system: flo
 
 
 def _reference_counts(figure: go.Figure, systems: Mapping[str, pd.DataFrame], groups: Sequence[str]) -> None:
-    """The largest number of any system, in grey at the right of each group; systems on the same clips have the same."""
+    """The largest number of any system, at the right of each group; systems on the same clips have the same."""
     counts = (
         pd.concat([t["reference"].reindex(groups) for t in systems.values()], axis=1).max(axis=1) if systems else []
     )
@@ -718,7 +717,7 @@ def _groups_down(figure: go.Figure, groups: Sequence[str], title: str) -> go.Fig
 
 
 def _note(text: str, align: str = "center") -> dict:
-    return dict(text=text, showarrow=False, align=align, font=dict(color=theme.NEUTRAL, size=FONT - 1))
+    return dict(text=text, showarrow=False, align=align, font=dict(size=FONT - 1))
 
 
 def _suffix(name: str) -> str:

@@ -341,10 +341,10 @@ def _fill(event: int, duplicate: bool, heard: str, colours: list[str] | None) ->
         colour = theme.class_colour(heard)
         return colour, colour, "", colour, theme.text_on(colour)
     if event == NOTHING:
-        return GREY, "rgba(0,0,0,0)", "", GREY, theme.NEUTRAL
+        return GREY, "rgba(0,0,0,0)", "", GREY, theme.PAGE_TEXT
     colour = colours[event]
     if duplicate:
-        return faded(colour), colour, "/", colour, theme.NEUTRAL
+        return faded(colour), colour, "/", colour, theme.PAGE_TEXT
     return colour, colour, "", colour, theme.text_on(colour)
 
 

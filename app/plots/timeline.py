@@ -345,7 +345,7 @@ def truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:
         ],
         hovertemplate="truth: %{customdata}<extra></extra>",
         text=[escape(classes[c]) for c in runs["class"]],
-        textfont=dict(color=theme.NEUTRAL),
+        textfont=dict(color=theme.PAGE_TEXT),
         marker=dict(color=[_faded(c) for c in colours], line=dict(color=colours, width=1.5)),
         name="truth",
         **_BAR,

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import composing, compute, figure_texts, opening, state, texts, userdata, widgets
+from app import class_menu, composing, compute, figure_texts, opening, state, texts, userdata, widgets
 from app.composing import BUILT_IN, CLASS_LISTS, Batch, Rendered, SetConfig, Upload
 from app.plots import scene_map
-from einv2 import labels
+from einv2 import class_lists, labels
 from einv2.config import field_help
 from einv2.simulate import SceneConfig
 from einv2.simulate import specification as scenes
@@ -39,6 +39,7 @@ ASKED = "scenes_asked"  # the Specification that is to be rendered
 STOPPED = "scenes_stopped"
 SHOWN = "scenes_shown"  # the Specification that was rendered last
 ARRIVED = "scenes_arrived"  # a scene was rendered just now: it is to be seen
+OWN_CLASSES = "scene_classes_own"  # the names, as they are typed
 RESULT = "scene_result"  # the place of what was rendered
 BATCH = "scenes_batch"
 FILES = "scenes_files"  # ids of what is in the uploader
@@ -73,7 +74,7 @@ def put(specification: Specification) -> None:
     noise = specification.noise
     values = {
         "scene_seconds": specification.seconds,
-        "scene_classes": specification.class_list,
+        **classes_of(specification),
         "scene_room": room,
         "scene_rt60": specification.room.rt60_s,
         "scene_noise": noise is not None,
@@ -84,6 +85,27 @@ def put(specification: Specification) -> None:
     st.session_state.update(values)
     st.session_state[REQUIRED] = {sound.name: sound for sound in specification.files.values()}
     put_rows(composing.to_rows(specification.sources))
+
+
+def classes_of(specification: Specification) -> dict[str, str]:
+    """What the menu of classes shows of a specification."""
+    if specification.class_list in CLASS_LISTS:
+        return {"scene_classes": specification.class_list}
+    return {"scene_classes": class_menu.OWN, OWN_CLASSES: specification.class_list}
+
+
+def chosen_list() -> str:
+    """The class list as a specification has it: a known one, or names of the user's own, which may be wrong yet."""
+    chosen = st.session_state["scene_classes"]
+    kept = st.session_state.get(class_menu.REMEMBERED, "")
+    return st.session_state.get(OWN_CLASSES, kept).strip() if chosen == class_menu.OWN else chosen
+
+
+def chosen_classes() -> tuple[str, ...]:
+    try:
+        return class_lists.named(chosen_list())
+    except ValueError:
+        return labels.DCASE2020_CLASSES  # said beside the menu
 
 
 def put_rows(rows: pd.DataFrame) -> None:
@@ -166,7 +188,7 @@ def draw() -> None:
             chosen["random_overlap"],
             chosen_room(),
             Noise(chosen["scene_snr"]) if chosen["scene_noise"] else None,
-            chosen["scene_classes"],
+            chosen_list(),
         )
     except ValueError as error:
         chosen[WRONG] = str(error)
@@ -228,7 +250,7 @@ def open_specification() -> None:
 
 def edit_sources(sounds: dict[str, Sound]) -> pd.DataFrame:
     """The table of sources; the rows as they are now."""
-    classes = labels.CLASS_LISTS[st.session_state["scene_classes"]]
+    classes = chosen_classes()
     shown = st.session_state[EDITED]
     names = [*dict.fromkeys([BUILT_IN, *sounds, *(s for s in shown["sound"] if isinstance(s, str))])]
     options = [*dict.fromkeys([*classes, *(c for c in shown["class"] if isinstance(c, str))])]
@@ -283,12 +305,14 @@ def choose_settings() -> dict:
     seconds = left.number_input("Length (s)", 1, scenes.MAX_SECONDS, key="scene_seconds", **KEEP)
     classes = right.selectbox(
         "Classes",
-        list(CLASS_LISTS),
-        format_func=CLASS_LISTS.get,
+        [*CLASS_LISTS, class_menu.OWN],
+        format_func=lambda name: CLASS_LISTS.get(name, name),
         key="scene_classes",
-        help=f"Built-in sounds are there for {len(PROCEDURAL_CLASSES)} classes, those of DCASE 2020.",
+        help=f"Built-in sounds are there for {len(PROCEDURAL_CLASSES)} classes, those of DCASE 2020; others need sounds of your own.",
         **KEEP,
     )
+    if classes == class_menu.OWN:
+        class_menu.own_names(OWN_CLASSES)
     st.selectbox("Room", [*ROOMS, OWN_ROOM], key="scene_room", **KEEP)
     if st.session_state["scene_room"] == OWN_ROOM:
         choose_room()
@@ -323,7 +347,7 @@ def choose_settings() -> dict:
         "room": room,
         "noise": Noise(snr) if noise else None,
         "peak_db": peak,
-        "class_list": classes,
+        "class_list": chosen_list(),
     }
 
 
@@ -373,7 +397,7 @@ def show_map(rows: pd.DataFrame) -> None:
         **KEEP,
     )
     if target == NEW:
-        classes = labels.CLASS_LISTS[st.session_state["scene_classes"]]
+        classes = chosen_classes()
         if st.session_state.get("scene_new_class") not in classes:
             st.session_state["scene_new_class"] = next((c for c in classes if c in PROCEDURAL_CLASSES), classes[0])
         right.selectbox("Its class", classes, key="scene_new_class", **KEEP)

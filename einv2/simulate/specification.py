@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import audio, labels
+from .. import audio, class_lists, labels
 from ..config import from_json, one_line
 from ..files import write_text
 from .render import SAMPLE_RATE, render_sounds
@@ -120,7 +120,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Specification:
-    """All of a scene. seed: of the noise and the late reverberation; peak_db: of the whole scene, dB re full scale."""
+    """All of a scene. seed: of the noise and the late reverberation; peak_db: of the whole scene, dB re full scale; class_list: a
+    known list, or names of one's own as ``class_lists.named`` reads them."""
 
     seed: int
     seconds: int
@@ -134,7 +135,7 @@ class Specification:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return labels.CLASS_LISTS[self.class_list]
+        return class_lists.named(self.class_list)
 
     @property
     def files(self) -> dict[str, Sound]:
@@ -273,8 +274,10 @@ def problems(specification: Specification, sounds: Mapping[str, np.ndarray] | No
 def _scene_problems(s: Specification) -> Iterator[str]:
     if s.version != VERSION or s.sample_rate != SAMPLE_RATE:
         yield f"version {VERSION} and a sample rate of {SAMPLE_RATE} Hz are known, not {s.version} and {s.sample_rate} Hz"
-    if s.class_list not in labels.CLASS_LISTS:
-        yield f"the class lists are {', '.join(labels.CLASS_LISTS)}, not {s.class_list!r}"
+    try:
+        class_lists.named(s.class_list)
+    except ValueError as error:
+        yield f"the class lists are {', '.join(labels.CLASS_LISTS)}, or names of your own: {error}"
     if not 1 <= s.seconds <= MAX_SECONDS:
         yield f"a scene lasts from 1 to {MAX_SECONDS} s, not {s.seconds} s"
     if not 0 <= s.seed < 2**63:
@@ -307,7 +310,8 @@ def _room_problems(room: SpecifiedRoom) -> Iterator[str]:
 
 def _source_problems(s: Source, specification: Specification) -> Iterator[str]:
     if s.class_name not in specification.classes:
-        yield f"the class {s.class_name!r} is not in the list {specification.class_list}"
+        known = specification.class_list in labels.CLASS_LISTS
+        yield f"the class {s.class_name!r} is not in the list {specification.class_list if known else 'of your own'}"
     if s.sound.is_file and not _HEX.fullmatch(s.sound.sha256):
         yield f"the SHA-256 of {s.sound.name} must be 64 hexadecimal digits"
     if not s.sound.is_file and s.class_name not in PROCEDURAL_CLASSES:
@@ -459,9 +463,10 @@ def draw(
     Lengths, paths and levels are drawn from the ranges of ``SceneConfig``. ValueError if so many events do not fit, or if the
     class list has no class with a procedural sound.
     """
-    classes = [name for name in labels.CLASS_LISTS[class_list] if name in PROCEDURAL_CLASSES]
+    classes = [name for name in class_lists.named(class_list) if name in PROCEDURAL_CLASSES]
     if not classes:
-        raise ValueError(f"no class of {class_list} has a built-in sound")
+        which = class_list if class_list in labels.CLASS_LISTS else "your list"
+        raise ValueError(f"no class of {which} has a built-in sound")
     if not (1 <= n_events <= MAX_SOURCES and 1 <= max_overlap <= MAX_AT_ONCE and 1 <= seconds <= MAX_SECONDS):
         raise ValueError(f"{n_events} events, {max_overlap} at a time, in {seconds} s are out of range")
     rng = np.random.default_rng(seed)
