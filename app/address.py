@@ -45,6 +45,7 @@ _HISTORY = st.components.v2.component("einv2_history", js=(Path(__file__).parent
 # session keys
 _PAGE = "address_page"  # the path of the page that ran last
 _LINK = "address_link"  # the choices of all pages as the address last held them: {name: [text]}
+_OPENED = "address_opened"  # the clip that the address named when the session came to it
 _REFUSED = "address_refused"  # (kind, name, why): a clip that the address names and that could not be opened
 
 
@@ -74,6 +75,11 @@ def answered(name: str) -> None:
     st.session_state.get(_LINK, {}).pop(name, None)
 
 
+def has_opened(source: Source) -> bool:
+    """Whether this clip is open because the address named it, so that the choices there are about it."""
+    return st.session_state.get(_OPENED) is source
+
+
 def keep_history_short() -> None:
     """One entry of the browser's history for a page and a clip, not for every choice. See address.js."""
     _HISTORY(data={"clip": _clip()}, key="einv2_history")
@@ -101,6 +107,7 @@ def _open(asked: dict[str, list[str]]) -> None:
         put_away(source)
     if kind is not None and (source is None or source.link != (kind, name)):
         open_clip(kind, name)
+        st.session_state[_OPENED] = st.session_state.get(state.CLIP)
 
 
 def open_clip(kind: str, name: str) -> None:

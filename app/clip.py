@@ -1,12 +1,13 @@
 """The clip that is open (``app.opening``), set right as the user chose, and analysed."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
-from app import class_menu, compute, state, widgets
+from app import address, class_menu, compute, state, widgets
 from app.compute import Hearing, Truth
 from app.state import Source
 from einv2 import inference
@@ -25,24 +26,43 @@ def prepared(source: Source) -> Source:
     kept = st.session_state.get(state.PREPARED)
     if kept is None or kept[0] is not source:
         st.session_state.pop(state.WINDOW, None)  # it was that of another clip
-    start = 60.0 * st.session_state.get(state.WINDOW, 0)
+        if not address.has_opened(source):
+            address.answered(state.WINDOW)
+    start = 60.0 * _minute(source)
     if kept is None or kept[0] is not source or kept[1:3] != (fix, start):
         new = dataclasses.replace(source, fix=fix, start=start)
         kept = st.session_state[state.PREPARED] = (source, fix, start, new)
     return kept[3]
 
 
+def _minute(source: Source) -> int:
+    """From which the clip is looked at: what the slider says or, before it is drawn, the address."""
+    if state.WINDOW in st.session_state:
+        return st.session_state[state.WINDOW]
+    asked = next(iter(address.asked(state.WINDOW)), "")
+    minute = int(asked) if re.fullmatch("[0-9]{1,5}", asked) else 0
+    try:
+        return minute if minute and minute <= _last_minute(compute.seconds_of(source)) else 0
+    except (ValueError, OSError):
+        return 0  # why the clip cannot be read is said where it is analysed
+
+
+def _last_minute(seconds: float) -> int:
+    return max(int(np.ceil((seconds - compute.WINDOW_SECONDS) / 60)), 1) if seconds > compute.WINDOW_SECONDS else 0
+
+
 def choose_window(seconds: float) -> None:
     minutes = compute.WINDOW_SECONDS // 60
-    last = max(int(np.ceil((seconds - compute.WINDOW_SECONDS) / 60)), 1)
-    st.slider(
+    minute = st.slider(
         f"Window of {minutes} minutes, from minute",
         0,
-        last,
+        _last_minute(seconds),
         key=state.WINDOW,
         bind=widgets.LINK,
         help="A long clip is seen, heard and scored through a window; times on the page count from its start.",
     )
+    if 60.0 * minute != st.session_state[state.PREPARED][2]:
+        st.rerun()
 
 
 def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hearing, dict[str, Prediction]] | None:

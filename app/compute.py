@@ -132,6 +132,12 @@ def opened(source: Source) -> Iterator[Path]:
         yield Path(file.name)
 
 
+def seconds_of(source: Source) -> float:
+    """The length of the whole clip."""
+    with opened(source) as path:
+        return audio.probe(path, name=source.name, read_as=source.fix).seconds
+
+
 def _blocks(
     source: Source, path: Path, sample_rate: int, seconds: int = inference.CHUNK_SECONDS
 ) -> Iterator[np.ndarray]:

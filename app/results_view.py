@@ -81,9 +81,9 @@ def show_scores(results: Results, method: str) -> None:
     else:
         (evaluation,) = results.systems.values()
         rows = [{"measure": YEARS[m], **score_texts(scores, method)} for m, scores in evaluation.scores.items()]
-    table = pd.DataFrame(rows)
-    config = {k: st.column_config.TextColumn(help=text) for k, text in texts.SCORES.items() if k in table}
-    st.dataframe(table, hide_index=True, column_config=config)
+    table = pd.DataFrame(rows).fillna("–")
+    named = table.set_index(table.columns[0]).rename(index=widgets.plain)
+    st.table(named)  # whose cells, unlike those of st.dataframe, wrap where the page is narrow
     if len(results.systems) > 1:
         scores = {name: evaluation.scores for name, evaluation in results.systems.items()}
         for column, score in zip(st.columns(2), ("F", "LE")):
@@ -91,7 +91,8 @@ def show_scores(results: Results, method: str) -> None:
                 widgets.plot(measures.years(scores, score, method), f"years_{score}")
     few = f"{n_clips} clips are few: the intervals say little. " if 1 < n_clips < FEW_CLIPS else ""
     st.caption(f"{few if n_clips > 1 else texts.ONE_CLIP + ' '}{texts.WHY_THE_YEARS_DIFFER}")
-    with st.expander("What each year counts, and the command that gives the same"):
+    with st.expander("What the scores are, what each year counts, and the command that gives the same"):
+        st.markdown("\n".join(f"- **{name}**: {text}" for name, text in texts.SCORES.items() if name in table))
         st.markdown("\n".join(f"- {text}" for text in texts.MEASURES.values()))
         n_frames = results.job.n_frames
         seconds = "" if n_frames is None else f" --seconds {n_frames / LABEL_FRAMES_PER_SECOND:g}"

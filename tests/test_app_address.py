@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from streamlit.elements.lib import policies
 from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, noise, shown, start, upload
-from test_app_inspect import data_root, fine, two_networks  # noqa: F401
+from test_app_inspect import data_root, fine, minutes, two_networks  # noqa: F401
 
 from app import folders, state
 
@@ -18,6 +19,16 @@ def _full_errors(monkeypatch):
     monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", ["main.py"])
+
+
+@pytest.fixture(autouse=True)
+def _no_value_twice(monkeypatch):
+    """No widget has a value of the session and another at first: Streamlit would log that once for each server."""
+    logged = []
+    monkeypatch.setattr(policies, "_shown_default_value_warning", False)
+    monkeypatch.setattr(policies._LOGGER, "warning", lambda text, *values, **_: logged.append(text % values))
+    yield
+    assert logged == []
 
 
 def link(page="", **parameters) -> AppTest:
@@ -51,6 +62,30 @@ def test_what_a_link_says_of_other_pages_is_there_when_one_comes_to_them():
     fine(move(app, "inspect"))
     assert clip_of(app) == "moving_dog.flac" and app.slider(key="threshold").value == 0.65
     assert app.multiselect(key="networks").value == ["einv2-nopit"]
+
+
+def test_all_choices_of_a_link_are_taken_on_every_page():
+    of_tracks = dict(tracks_networks="einv2-tpit", tracks_view="Assignment", threshold="0.65")
+    of_others = dict(
+        pit_part="Homogeneous overlap", model="einv2-nopit", networks="einv2-nopit", median="3", panel="X, front"
+    )
+    app = link(example="two_of_a_kind", **of_tracks, **of_others)
+    for page in ("tracks", "pit_lab", "models", "evaluate", "scenes", "train", "inspect"):
+        fine(move(app, page).run())
+        if page == "tracks":
+            assert app.segmented_control(key="tracks_view").value == "Assignment"
+    assert app.slider(key="threshold").value == 0.65 and app.slider(key="median").value == 3
+    assert app.selectbox(key="panel").value == "X, front"
+
+
+def test_a_link_opens_the_window_of_a_long_recording(data_root, minutes):  # noqa: F811
+    (data_root / "set" / "foa_dev" / "long.flac").write_bytes(minutes(3))
+    app = fine(link(recording="set/foa_dev/long.flac", window="1"))
+    assert app.slider(key="window").value == 1 and app.session_state[state.PREPARED][-1].start == 60
+    fine(move(fine(move(app, "models")), "tracks"))
+    assert app.slider(key="window").value == 1 and app.session_state[state.PREPARED][-1].start == 60
+    app = fine(link(recording="set/foa_dev/long.flac", window="99"))
+    assert app.session_state[state.PREPARED][-1].start == 0
 
 
 def test_one_threshold_for_all_pages_of_a_clip():

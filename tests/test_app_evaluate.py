@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_app import TIMEOUT, encoded, noise, only_error, shown
 
-from app import class_menu, folders, report, results_view, scoring, state, tracking
+from app import class_menu, folders, report, results_view, scoring, state, tracking, widgets
 from einv2 import headers
 from einv2.metrics import dcase
 
@@ -91,18 +91,18 @@ def test_examples_are_scored_as_by_the_command_line(tmp_path, capsys):
 def test_one_system_has_a_row_for_each_year():
     app = score(FIRST, FIRST)
     assert len(results(app).systems) == 1
-    table = app.dataframe[0].value
-    assert table["measure"].tolist() == [f"DCASE {year}" for year in range(2020, 2026)]
-    assert table["F"][0].startswith("100.0 %")
+    table = app.table[0].value
+    assert table.index.tolist() == [f"DCASE {year}" for year in range(2020, 2026)]
+    assert table["F"].iloc[0].startswith("100.0 %")
 
 
 def test_two_systems_and_their_difference():
     app = score(FIRST, FIRST, SECOND)
     found = results(app)
     assert list(found.systems) == ["system A", "system B"]
-    table = app.dataframe[0].value
-    assert table["system"].tolist() == ["system A", "system B", "system B minus system A"]
-    assert table["F"][2].startswith("−")
+    table = app.table[0].value
+    assert table.index.tolist() == ["system A", "system B", "system B minus system A"]
+    assert table["F"].iloc[2].startswith("−")
     app.selectbox(key="evaluate_year").set_value("dcase2024")
     assert not app.run().exception
 
@@ -258,11 +258,13 @@ def test_hostile_names_are_shown_as_they_are():
     bad = "<img src=x onerror=alert(1)> **b** [l](javascript:x)"
     app = start()
     upload(app, "evaluate_truths", {bad: FIRST["a"]})
-    upload(app, "evaluate_tables_A", {bad: SECOND["a"]})
+    for letter in "AB":
+        upload(app, f"evaluate_tables_{letter}", {bad: SECOND["a"]})
     app.run()
     app.text_input(key="evaluate_name_A").set_value("<script>x</script>")
     press_score(app.run())
     assert not app.exception and not app.error
+    assert "<script" not in str(app.table[0].value.index[0]).replace("\\<", "")
     for element in [*app.markdown, *app.caption]:
         assert "<img" not in element.value.replace("\\<", "") and "<script" not in element.value.replace("\\<", "")
 
@@ -421,6 +423,29 @@ def test_notes_name_the_system_that_they_are_about():
     app = score({"a": FIRST["a"]}, {"a": FIRST["a"]}, beyond)
     (note,) = report.notes_on_files(results(app).systems)
     assert note.startswith("system B: 1 row of the predictions lies after")
+
+
+def test_an_unclear_class_list_is_asked_for_by_the_menu_not_by_a_flag():
+    app = score({"a": "3,20,0,10,0\n"}, {"a": "3,20,0,10,0\n"})
+    said = shown(app.error[0].value)
+    assert "class list" in said and "in the menu of classes" in said and "--" not in said
+
+
+@pytest.mark.parametrize(
+    "said, on_page",
+    [
+        (
+            "a.csv: choose a longer one: --classes 21, or names of your own",
+            "a.csv: choose a longer one: own names in the menu of classes.",
+        ),
+        ("Frames of 20 ms (--frame-ms).", "Frames of 20 ms (“A frame lasts” of its layout)."),
+        ("Read from 0 (--first-frame 1).", "Read from 0."),
+        ("Read as tracks (--columns).", "Read as tracks (“Columns, in order” of its layout)."),
+        ("Nothing of the kind.", "Nothing of the kind."),
+    ],
+)  # fmt: skip
+def test_pages_name_their_menus_where_the_library_names_flags(said, on_page):
+    assert widgets.for_page(said) == on_page
 
 
 def test_what_the_files_do_not_tell_is_chosen_and_what_was_decided_is_said():

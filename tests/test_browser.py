@@ -223,6 +223,31 @@ def test_a_change_of_theme_changes_the_figure_and_keeps_the_detections(open_page
     assert colours[0] == colours[2] != colours[1]
 
 
+def test_back_forward_and_reload_keep_clip_page_and_threshold(open_page):
+    page = open_page()
+    open_example(page, 2)
+    press_slider(page, "ArrowRight", 3)
+    wait_for_threshold(page, 0.65)
+
+    def at(path, sign):
+        page.locator(sign).first.wait_for()
+        page.wait_for_function("path => location.pathname === path", arg=path)
+        page.wait_for_function("() => location.search.includes('example=two_of_a_kind')")
+        page.get_by_text("Open: two_of_a_kind.flac").first.wait_for()
+        slider = page.locator(".st-key-threshold input[type=range]").first
+        page.wait_for_function("e => Number(e.value) === 0.65", arg=slider.element_handle())
+
+    ribbons = ".st-key-ribbons .js-plotly-plot"
+    page.get_by_role("link", name="Tracks", exact=True).click()
+    at("/tracks", ribbons)
+    page.reload()
+    at("/tracks", ribbons)
+    page.go_back()
+    at("/", CHART)
+    page.go_forward()
+    at("/tracks", ribbons)
+
+
 def test_sessions_do_not_share_a_clip(open_page):
     first, second = open_page(), open_page()
     open_example(first, 0)

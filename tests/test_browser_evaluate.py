@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import settled
 
 pytestmark = pytest.mark.browser
 
@@ -95,8 +96,11 @@ def test_a_click_on_a_cell_or_a_dot_lists_the_errors_behind_it(scored):
     )
 
 
-def test_an_error_opens_on_the_inspect_page_at_its_moment(scored):
+def test_an_error_opens_on_the_inspect_page_at_its_moment_with_its_network(scored):
     page = scored()
+    page.locator(".st-key-evaluate_system").get_by_role("combobox").click()
+    page.get_by_role("option", name="einv2-nopit", exact=True).click()
+    settled(page)
     table = page.locator(".st-key-evaluate_events [data-testid=stDataFrame]")
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
@@ -108,6 +112,9 @@ def test_an_error_opens_on_the_inspect_page_at_its_moment(scored):
     button.click()
     page.get_by_text("Shown around the error").wait_for()
     page.get_by_text(f"{stem}.flac").first.wait_for()
+    assert "networks=einv2-nopit" in page.url
+    chosen = page.locator(".st-key-networks [data-baseweb=tag]")
+    assert [tag.inner_text().strip() for tag in chosen.all()] == ["einv2-nopit"]
     chart(page, "timeline")
     start, end = page.evaluate("document.querySelector('.st-key-timeline .js-plotly-plot')._fullLayout.xaxis.range")
     assert start <= onset <= end < 12 and end - start < 10

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import pytest
 
 from app import theme
-from app.plots import timeline
+from app.plots import ribbons, timeline
 from einv2 import labels
 
 CLASSES = ("alarm", "piano")
@@ -53,6 +53,14 @@ def test_detections_come_last_and_empty(figure):
     names = [trace.name for trace in figure.data[-5:]]
     assert names == ["detections", "track 1 azimuth", "track 2 azimuth", "track 1 elevation", "track 2 elevation"]
     assert all(len(trace.x) == 0 for trace in figure.data[-5:])
+
+
+def test_names_on_a_tint_have_the_colour_of_the_text_of_the_page(figure, detections):
+    (bars,) = (trace for trace in figure.data if trace.name == "truth")
+    assert bars.textfont.color == theme.PAGE_TEXT  # which is none that Plotly would take instead
+    for event, again in ((ribbons.NOTHING, False), (0, True)):
+        assert ribbons._fill(event, again, "alarm", ["#FF0000"])[-1] == theme.PAGE_TEXT
+    assert ribbons._fill(0, False, "alarm", ["#FF0000"])[-1] == theme.text_on("#FF0000")
 
 
 def test_arrays_fill_the_figure(figure, detections):

@@ -465,3 +465,7 @@ def test_every_kind_measure_and_rate_has_its_sentence(one):
     assert set(texts.IDENTITY) == set(texts.IDENTITY_NAMES) == set(one.identity_rates)
     for said in [*texts.DEFINITIONS.values(), texts.MEASURES, texts.FIGURES]:
         assert all(text.endswith(".") for text in said.values())
+
+
+def test_notes_have_the_colour_of_the_text_of_the_page():
+    assert "color" not in measures._note("5,000")["font"]
