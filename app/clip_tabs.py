@@ -68,8 +68,10 @@ def mend(source: Source, fix: InputFormat | None) -> None:
 
 
 def show_check(source: Source, hearing: Hearing, found: list[inputcheck.Finding]) -> None:
-    rows = [{"result": f.level, "finding": f.message, "evidence": evidence(f), "remedy": f.remedy} for f in found]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    rows = [
+        {"result": f.level, "finding": f.message, "evidence": evidence(f), "remedy": f.remedy or "–"} for f in found
+    ]
+    st.table(pd.DataFrame(rows).map(widgets.plain).set_index("result"))  # its cells wrap: sentences stand there
     st.markdown("**Read the channels another way.** Some layouts cannot be told from the samples.")
     read_as = hearing.info.read_as
     choices = {choice.name: choice for choice in inputformat.CHOICES}
@@ -88,7 +90,9 @@ def show_check(source: Source, hearing: Hearing, found: list[inputcheck.Finding]
 
 
 def evidence(finding: inputcheck.Finding) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in finding.evidence.items())
+    return ", ".join(
+        f"{name.replace('_', ' ').replace('dbfs', 'dBFS')} {value}" for name, value in finding.evidence.items()
+    )
 
 
 # Listening

@@ -155,7 +155,8 @@ def results(shown: Shown) -> None:
     """All that depends on the threshold and the like; moving them runs this part only."""
     if moment := st.session_state.get(state.MOMENT):
         place, whole = st.columns([3, 1], vertical_alignment="center")
-        of = f" of {widgets.plain(shown.source.system.name)}" if shown.source.system else ""
+        system = shown.source.system.name if shown.source.system else next(iter(shown.predictions))
+        of = f" of {widgets.plain(system)}"
         place.markdown(f"Shown around the error{of} from {moment[0]:.1f} to {moment[1]:.1f} s.")
         if state.RESULTS in st.session_state:
             place.page_link("views/evaluate.py", label="Back to the evaluation", icon=":material/arrow_back:")

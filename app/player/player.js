@@ -785,8 +785,8 @@ class Strip {
     const repeats = scene.data.tracks.length > 0 && scene.data.tracks.every((name) => scene.data.classes.some((c) => c[0] === name));
     this.parts.now.classList.toggle("no-tracks", repeats);
     this.parts.now.style.setProperty("--rows", clamp(scene.most, 2, MOST_ROWS));
-    const longest = Math.max(5, ...(scene.data.labels ?? []).map((label) => label.length));
-    this.parts.now.style.setProperty("--track", `${clamp(longest + 1, 6, 17)}ch`);
+    const longest = Math.max("truth 1".length, ...(scene.data.labels ?? scene.data.tracks).map((label) => label.length));
+    this.parts.now.style.setProperty("--track", `${clamp(longest + 1, 8, 17)}ch`);
   }
 
   setWidth(width) {

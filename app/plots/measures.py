@@ -337,7 +337,9 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
         tickvals=np.arange(size), ticktext=names, showgrid=False, zeroline=False, constrain="domain", automargin=False
     )
     figure.update_xaxes(range=[-0.5, size - 0.5], tickangle=-45, title_text="heard as (numbers: % of the row)", **axis)
-    return figure.update_yaxes(range=[size - 0.5, -0.5], title_text="reference", scaleanchor="x", **axis)
+    return figure.update_yaxes(
+        range=[size - 0.5, -0.5], title_text="reference", scaleanchor="x", constraintoward="top", **axis
+    )
 
 
 def _cells(percent: np.ndarray, matrix: np.ndarray, names: list[str]) -> go.Heatmap:
