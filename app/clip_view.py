@@ -288,7 +288,7 @@ def choose_view(shown: Shown) -> tuple[str, str, bool]:
         clip_tabs.ways(shown),
         key="way",
         bind=widgets.LINK,
-        help="A beam along a track lets you hear what is there.",
+        help=compute.HELP_WAYS,
     )
     panel = row.selectbox(
         "Top panel",

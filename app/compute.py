@@ -245,10 +245,14 @@ class _Observer:
 
 
 WAYS = {
-    "stereo": "Stereo: two cardioids, left and right",
-    "binaural": "Binaural, for headphones",
-    "W": "W: everything, without direction",
+    "stereo": "Stereo",
+    "binaural": "Binaural",
+    "W": "W: everything",
 }
+HELP_WAYS = (
+    "Stereo: two cardioids, to the left and to the right. Binaural: for headphones. W: without direction. A beam along a track lets you "
+    "hear what is there."
+)
 
 
 def listen(source: Source, way: str, trajectory: np.ndarray | None = None) -> bytes:

@@ -226,7 +226,7 @@ def results(shown: Shown) -> None:
         [*compute.WAYS.values(), *lanes_heard(comparison)],
         key="tracks_way",
         bind=widgets.LINK,
-        help="A beam along a track lets you hear what is there.",
+        help=compute.HELP_WAYS,
     )
     draw(shown, comparison, way, threshold)
     tracks_tabs.show(shown, comparison)
