@@ -250,8 +250,8 @@ WAYS = {
     "W": "W: everything",
 }
 HELP_WAYS = (
-    "Stereo: two cardioids, to the left and to the right. Binaural: for headphones. W: without direction. A beam along a track lets you "
-    "hear what is there."
+    "Stereo: two cardioids, to the left and to the right. Binaural: for headphones. W: without direction. A beam along a track "
+    "lets you hear what is there."
 )
 
 
