@@ -18,6 +18,7 @@ from einv2.simulate import (
     render,
     sample_scene,
     scene_from_json,
+    specification,
     write_scenes,
 )
 from einv2.simulate.disturbances import CODECS, Ambience, Channel, DirectionalNoise, Disturbances, through_channel
@@ -183,6 +184,32 @@ def test_other_sounds_and_damaged_scenes_are_refused(tmp_path, capsys):
 def test_json_of_a_scene_gives_the_scene_back():
     drawn = sample_scene(everything(), 14, np.random.default_rng(8))
     assert scene_from_json(json.loads(json.dumps(scene_to_json(drawn)))) == drawn
+
+
+def test_a_specification_may_hold_disturbances(tmp_path):
+    plain = specification.draw(3, 4, 3, 2, specification.SpecifiedRoom(SIZE, 0.4))
+    text = specification.to_text(plain)
+    assert "disturbances" not in text and specification.from_text(text) == plain
+    found = sample_scene(everything(), 14, np.random.default_rng(8)).disturbances
+    found = replace(found, interferers=(event(class_index=NO_CLASS),), noise=DirectionalNoise(40.0, 0.0, 1.0, 10.0, 3))
+    disturbed = replace(plain, disturbances=found)
+    read = specification.from_text(specification.to_text(disturbed))
+    assert read == disturbed and not specification.problems(read)
+    audio, table = specification.rebuild(read)
+    np.testing.assert_array_equal(audio, specification.rebuild(disturbed)[0])
+    assert table.equals(specification.rebuild(plain)[1]) and not np.allclose(audio, specification.rebuild(plain)[0])
+    for change in (dict(noise=DirectionalNoise(0.0, 0.0, 50.0, 10.0, 3)), dict(interferers=(event(onset=9.0),))):
+        (problem,) = specification.problems(replace(plain, disturbances=replace(found, **change)))
+        assert "among the disturbances" in problem.text and problem.source is None
+    values = json.loads(text)
+    for wrong, said in (
+        ({"microphone": {"size": 3}}, "no field 'size'"),
+        ([1], "cannot be read"),
+        ({"wind": {}}, "wind"),
+    ):
+        with pytest.raises(ValueError, match="is not the specification of a scene") as error:
+            specification.from_text(json.dumps(values | {"disturbances": wrong}))
+        assert said in str(error.value)
 
 
 def test_scenes_of_other_recordings_of_no_class_are_refused(tmp_path, bank):

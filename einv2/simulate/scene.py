@@ -231,13 +231,14 @@ def scene_from_json(values: dict) -> Scene:
             events=events,
             disturbances=None if disturbances is None else disturbances_from_json(disturbances),
         )
-        return _possible(scene)
+        require_possible(scene)
+        return scene
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"this is not a scene: {error}") from error
 
 
-def _possible(scene: Scene) -> Scene:
-    """The scene. ValueError, one sentence, if it cannot be rendered."""
+def require_possible(scene: Scene) -> None:
+    """ValueError, one sentence, if it cannot be rendered."""
     found = scene.disturbances or Disturbances()
     numbers = json.dumps(scene_to_json(replace(scene, snr_db=min(scene.snr_db, 1e3))))
     if "NaN" in numbers or "Infinity" in numbers:
@@ -248,10 +249,16 @@ def _possible(scene: Scene) -> Scene:
         raise ValueError("a room has three sides, a receiver three coordinates, and up to 30 s of reverberation")
     if not all(0 < at < side <= 100 for at, side in zip(scene.receiver_m, scene.room_m)):
         raise ValueError(f"the receiver at {scene.receiver_m} is not inside of a room of {scene.room_m} m")
-    levels = [scene.peak_db, *(event.level_db for event in (*scene.events, *found.interferers))]
+    sounds = (*scene.events, *found.interferers)
+    levels = [scene.peak_db, *(level for sound in sounds for level in (sound.level_db, sound.direct_loss_db))]
+    levels += [part.level_db for part in (found.noise, found.ambience) if part is not None]
     if max(map(abs, levels)) > 200:
         raise ValueError("levels lie in -200 to 200 dB")
-    for event in (*scene.events, *found.interferers):
+    if (noise := found.noise) is not None:
+        reach = free_path((noise.azimuth, noise.elevation), scene.room_m, scene.receiver_m)
+        if not 0 < noise.distance_m <= reach + WALL_MARGIN_M:
+            raise ValueError(f"the noise from a direction, {noise.distance_m} m away, is not inside of the room")
+    for event in sounds:
         reach = free_path(
             event.direction(waypoints(min(event.max_seconds, MAX_SECONDS))), scene.room_m, scene.receiver_m
         )
@@ -261,7 +268,6 @@ def _possible(scene: Scene) -> Scene:
             )
         if not 0 < event.distance_m <= reach + WALL_MARGIN_M or event.seed < 0:
             raise ValueError(f"an event at {event.distance_m} m is not inside of the room, or has a negative seed")
-    return scene
 
 
 def disturbances_from_json(values: dict) -> Disturbances:

@@ -8,6 +8,8 @@
 A reverberation time of 0 is a free field; a noise of null is none. A sound is procedural, with a seed, or a mono file, by its
 name and the SHA-256 of its bytes, of which the first ``length_s`` are taken. A path goes in a straight line from (azimuth,
 elevation) ``start_deg`` to ``end_deg``: azimuths count on past +-180, so 170 to 190 crosses the back, and 0 to 360 is once around.
+A key ``disturbances`` may hold what recordings have besides, as a drawn scene has it: sounds of no class (procedural ones), noise
+from a direction, ambience, walls, microphone, channel.
 """
 
 import hashlib
@@ -15,7 +17,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +26,19 @@ import pandas as pd
 from .. import audio, class_lists, labels
 from ..config import from_json, one_line
 from ..files import write_text
+from .disturbances import Disturbances
 from .render import SAMPLE_RATE, render_sounds
 from .rooms import Room
-from .scene import Scene, SceneConfig, SceneEvent, free_path, sample_event, waypoints
+from .scene import (
+    Scene,
+    SceneConfig,
+    SceneEvent,
+    disturbances_from_json,
+    free_path,
+    require_possible,
+    sample_event,
+    waypoints,
+)
 from .sources import PROCEDURAL
 from .synthesis import PROCEDURAL_CLASSES, synthesise
 
@@ -132,6 +144,7 @@ class Specification:
     class_list: str = "dcase2020"
     sample_rate: int = SAMPLE_RATE
     version: int = VERSION
+    disturbances: Disturbances | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -157,6 +170,7 @@ class Specification:
             peak_db=self.peak_db,
             seed=self.seed,
             events=tuple(source.event(self.classes.index(source.class_name)) for source in self.sources),
+            disturbances=self.disturbances,
         )
 
 
@@ -177,6 +191,8 @@ def to_text(specification: Specification) -> str:
     for source, entry in zip(specification.sources, values["sources"]):
         entry["sound"] = source.sound.plain()
         entry["class"] = entry.pop("class_name")
+    if specification.disturbances is None:
+        del values["disturbances"]
     return json.dumps(values, indent=1, sort_keys=True)
 
 
@@ -195,11 +211,15 @@ def from_text(text: str | bytes, name: str = "the specification") -> Specificati
 def _specification(values) -> Specification:
     if isinstance(values, dict) and values.get("version", VERSION) != VERSION:
         raise ValueError(f"it is of version {values['version']!r}, but version {VERSION} is read")
-    _require_keys(values, {f.name for f in fields(Specification)}, "the scene")
+    if not isinstance(values, dict) or values.get("disturbances") is None:
+        _require_keys(values, {f.name for f in fields(Specification)} - {"disturbances"}, "the scene")
+    else:
+        _require_keys(values, {f.name for f in fields(Specification)}, "the scene")
     nested = {
         "room": _of(SpecifiedRoom, values["room"], "room"),
         "noise": None if values["noise"] is None else _of(Noise, values["noise"], "noise"),
         "sources": _sources(values["sources"]),
+        "disturbances": _disturbances(values.get("disturbances")),
     }
     flat = from_json(_Flat, {key: value for key, value in values.items() if key not in nested})
     return Specification(**asdict(flat), **nested)
@@ -213,6 +233,13 @@ class _Flat:
     class_list: str
     sample_rate: int
     version: int
+
+
+def _disturbances(values) -> Disturbances | None:
+    try:
+        return None if values is None else disturbances_from_json(values)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"disturbances cannot be read: {error}") from error
 
 
 def _sources(values) -> tuple[Source, ...]:
@@ -289,6 +316,8 @@ def _scene_problems(s: Specification) -> Iterator[str]:
     if not 1 <= len(s.sources) <= MAX_SOURCES:
         yield f"a scene has from 1 to {MAX_SOURCES} sources, not {len(s.sources)}"
     yield from _room_problems(s.room)
+    if s.disturbances is not None:
+        yield from _disturbance_problems(s)
 
 
 def _room_problems(room: SpecifiedRoom) -> Iterator[str]:
@@ -306,6 +335,13 @@ def _room_problems(room: SpecifiedRoom) -> Iterator[str]:
             f"no walls give a room of {size} m a reverberation time of {room.rt60_s:g} s: from {math.ceil(100 * low) / 100:g} to "
             f"{math.floor(10 * high) / 10:g} s are possible, or 0 for a free field"
         )
+
+
+def _disturbance_problems(s: Specification) -> Iterator[str]:
+    try:
+        require_possible(replace(s, sources=()).scene())
+    except ValueError as error:
+        yield f"among the disturbances, {error}"
 
 
 def _source_problems(s: Source, specification: Specification) -> Iterator[str]:
