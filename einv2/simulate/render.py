@@ -296,10 +296,11 @@ def rebuild_drawn(
         raise ValueError(f"{stem}.json has an event of a class beyond the {len(bank.classes)} of the sounds")
     if values.get("sounds") != fingerprint(bank, unclassified):
         raise ValueError(
-            f"{stem}.json was drawn from other sounds: give --sources, --part, --held-out-share, --procedural-share, "
-            "--strong-variation and --interferers as then."
+            f"{stem}.json was drawn from other sounds: give --sources, --classes, --part, --held-out-share, "
+            "--procedural-share, --strong-variation and --interferers as then."
         )
     _make_folders(out)
+    _write_classes(out, bank.classes)
     write_scene(out, stem, scene, bank, unclassified)
     return scene
 
