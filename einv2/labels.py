@@ -300,7 +300,7 @@ def read(
         return Table(empty_table(), (), None)
     rows = _with_angles(_with_classes(written, tuple(classes), name), written, name)
     if "frame" not in rows:
-        frames = _frames_of_events(rows, written, name)
+        frames = _frames_of_events(rows, written, len(classes), name)
     else:
         rows = rows.assign(frame=rows["frame"] - (reading.first_frame or 0))
         _check_values(rows, written.lines[rows.index], len(classes), name)
@@ -446,7 +446,7 @@ def _frame_table(columns) -> pd.DataFrame:
     return pd.DataFrame({n: np.asarray(columns[n], np.int64 if n in integer else float) for n in FRAME_COLUMNS})
 
 
-def _frames_of_events(events: pd.DataFrame, written: dcase_csv.Written, name: str) -> pd.DataFrame:
+def _frames_of_events(events: pd.DataFrame, written: dcase_csv.Written, n_classes: int, name: str) -> pd.DataFrame:
     """The frame table of events. Each is an instance of its class, numbered in order of onset if the file gives no number."""
     lines = written.lines[events.index]
     onset, offset = (events[c].to_numpy(float) for c in ("onset", "offset"))
@@ -460,6 +460,12 @@ def _frames_of_events(events: pd.DataFrame, written: dcase_csv.Written, name: st
         (offset * LABEL_FRAMES_PER_SECOND > MAX_FRAME, lambda i: f"offset {offset[i]:g}", "seconds within one week"),
     ):
         _refuse(bad, lines, name, what, expected)
+    for column in [c for c in ("class", "track") if c in events]:
+        values = events[column].to_numpy(float)
+        _refuse(
+            values != np.floor(values), lines, name, lambda i, v=values, c=column: f"{c} {v[i]:g}", "a whole number"
+        )
+    _require_classes(events["class"].to_numpy(float), lines, n_classes, name)
     _check_places(events, lines, name)
     events = _in_cm(events, written).drop_duplicates().sort_values("onset", kind="stable")
     if (total := int((events["offset"] - events["onset"]).sum() * LABEL_FRAMES_PER_SECOND)) > MAX_EVENT_FRAMES:

@@ -291,7 +291,7 @@ def _bytes(content: Path | bytes) -> bytes:
 
 
 def _name(stem: str, file: Path | bytes) -> str:
-    return f"{stem}.csv" if isinstance(file, bytes) else str(file)
+    return f"{stem.removesuffix('.csv')}.csv" if isinstance(file, bytes) else str(file)
 
 
 def _width(content: bytes) -> int | None:
