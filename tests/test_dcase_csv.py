@@ -284,7 +284,9 @@ def test_frames_from_1():
         read("0,3,0,30,10\n", first_frame=1)
 
 
-@pytest.mark.parametrize("index, says", [("-1", "class -1 on line 2"), ("14", "class 14 on line 2"), ("0.5", "class 0.5")])
+@pytest.mark.parametrize(
+    "index, says", [("-1", "class -1 on line 2"), ("14", "class 14 on line 2"), ("0.5", "class 0.5")]
+)
 def test_class_numbers_of_events_are_checked_as_those_of_frames(tmp_path, index, says):
     path = tmp_path / "clip.csv"
     path.write_text(f"sound_event_recording,start_time,end_time,ele,azi,dist\n{index},0,1,0,10,1\n")
