@@ -505,6 +505,8 @@ def test_what_sounds_now(open_player):
         ["male speech", "track 1"], ["ringing phone", "track 2"], ["male speech", "truth 1"], ["ringing phone", "truth 2"],
     ]  # fmt: skip
     assert rows[2][2:4] == ["35°", "5°"] and float(rows[0][4]) > 0.5 and rows[2][4] == ""
+    cut = "cells => cells.filter(c => c.scrollWidth > c.clientWidth).map(c => c.textContent)"
+    assert page.locator(".now td").evaluate_all(cut) == []
     go_to(page, 0.1)
     page.get_by_text("No sound detected here.").wait_for()
 
