@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from conftest import settled
 
 CHART = ".st-key-timeline .js-plotly-plot"
 
@@ -75,6 +76,8 @@ def wait_for_threshold(page, threshold):
 
 def test_example_shows_detections_beside_ground_truth(open_page):
     page = open_page()
+    page.get_by_role("button", name="Try this example").nth(2).wait_for()
+    settled(page)
     feet = {round(button.bounding_box()["y"]) for button in page.get_by_role("button", name="Try this example").all()}
     assert len(feet) == 1  # on one line, though the texts of the cards differ in length
     open_example(page, 0)
