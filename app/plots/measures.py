@@ -333,13 +333,9 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     figure.add_trace(_cells(percent, matrix, names))
     figure.add_traces(_cell_texts(percent))
     figure.add_trace(_cell_marks(percent, matrix, [*classes, "nothing"]))
-    axis = dict(
-        tickvals=np.arange(size), ticktext=names, showgrid=False, zeroline=False, constrain="domain", automargin=False
-    )
+    axis = dict(tickvals=np.arange(size), ticktext=names, showgrid=False, zeroline=False, automargin=False)
     figure.update_xaxes(range=[-0.5, size - 0.5], tickangle=-45, title_text="heard as (numbers: % of the row)", **axis)
-    return figure.update_yaxes(
-        range=[size - 0.5, -0.5], title_text="reference", scaleanchor="x", constraintoward="top", **axis
-    )
+    return figure.update_yaxes(range=[size - 0.5, -0.5], title_text="reference", **axis)
 
 
 def _cells(percent: np.ndarray, matrix: np.ndarray, names: list[str]) -> go.Heatmap:
