@@ -10,7 +10,7 @@ import io
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -215,8 +215,10 @@ def _require_file(path: Path, name: str) -> None:
 
 
 def _samples_of(path: Path, name: str) -> containers.Samples | None:
+    """What the container says; a name that ends in .amb declares B-format as the header of such files does."""
     try:
-        return containers.samples_of(path)
+        found = containers.samples_of(path)
+        return replace(found, is_b_format=True) if found and Path(name).suffix.lower() == ".amb" else found
     except containers.ContainerError as error:
         raise AudioError(f"{name}: {error}") from None
     except PermissionError:
@@ -235,7 +237,7 @@ def _notes(found: containers.Samples | None, asked: InputFormat | None, channels
     if found is None:
         return ()
     is_believed = channels == 4 and found.is_b_format and asked in (None, inputformat.FIRST_FOUR)
-    believed = "its header declares B-format (.amb): read as FuMa" if is_believed else ""
+    believed = "it is declared as B-format (.amb): read as FuMa" if is_believed else ""
     return tuple(note for note in (believed, found.note) if note)
 
 

@@ -35,6 +35,9 @@ _BAND_HZ = (500, 3000)
 _SEGMENT_SECONDS = 0.5
 _CELL_RANGE_DB = -50.0  # cells weaker than this against the strongest are left out
 _MIN_BANDS = 8  # a tone in a room can have any ratio; many bands cannot agree on a wrong one
+_RATIO_NO_HEIGHT = (
+    1.3  # without the height, diffuse sound lowers the ratio of FuMa to 1.33 at least, that of SN3D to 0.67
+)
 _RATIO_STRONG = 1.45  # SN3D has 1, FuMa 2: nearer to 2, as a factor
 _RATIO_FUMA = 2.45  # up to here nearer to 2 than to the 3 of N3D, as a factor
 _RATIO_EITHER = (2.2, 3.4)  # a microphone may have it in FuMa and in N3D, unless all cells agree
@@ -302,7 +305,16 @@ def _dead(energy: np.ndarray, ratio: float | None) -> list[Finding]:
     remedy = "check the recording and the export"
     if not certain:
         remedy += ", unless no sound of the scene comes along " + ("that axis" if len(names) == 1 else "those axes")
-    return [Finding("dead_channel", "error" if certain else "warning", f"{what} silent", {"channels": names}, remedy)]
+    found = Finding("dead_channel", "error" if certain else "warning", f"{what} silent", {"channels": names}, remedy)
+    return [_without_height(found, ratio) if dead == [3] and ratio is not None else found]
+
+
+def _without_height(found: Finding, ratio: float) -> Finding:
+    """A silent fourth channel is what a recording in the order W, X, Y, Z, as FuMa has it, lacks where its height was left out."""
+    fix, other = (FUMA, WXYZ) if ratio > _RATIO_NO_HEIGHT else (WXYZ, FUMA)
+    message = f"{found.message}, as the fourth channel, the height, of a horizontal recording in FuMa is"
+    remedy = f"read the file as {fix.name} or as {other.name} if it is one; else {found.remedy}"
+    return replace(found, message=message, remedy=remedy, fix=fix, others=(other,))
 
 
 # The gains

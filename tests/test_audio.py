@@ -209,7 +209,7 @@ def test_amb_is_fuma(tmp_path):
     path, samples = tmp_path / "clip.AMB", noise(9000)
     path.write_bytes(riff(samples, fmt=b_format(4)))
     info = audio.probe(path)
-    assert info.read_as is inputformat.FUMA and "declares B-format" in info.notes[0]
+    assert info.read_as is inputformat.FUMA and "declared as B-format" in info.notes[0]
     np.testing.assert_allclose(audio.load(path), inputformat.FUMA.apply(samples.T), atol=1e-4)
     np.testing.assert_allclose(audio.load(path, read_as=inputformat.AS_IS), samples.T, atol=1e-4)
 
@@ -423,3 +423,10 @@ def test_ogg_cut_between_pages(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content[: content.rfind(b"OggS\0")])
     refused(path, "is cut off before its last OGG page")
+
+
+def test_a_name_that_ends_in_amb_declares_b_format(tmp_path):
+    samples = noise(9000)
+    path = wav(tmp_path / "written.wav", samples).rename(tmp_path / "clip.AMB")
+    assert audio.probe(path).read_as is inputformat.FUMA and "(.amb): read as FuMa" in audio.probe(path).notes[0]
+    np.testing.assert_allclose(audio.load(path), inputformat.FUMA.apply(samples.T), atol=1e-4)

@@ -197,7 +197,7 @@ def test_fuma_without_height():
     (finding,) = inputcheck.check(fuma, RATE)
     assert finding.fix is inputformat.FUMA and "silent" not in finding.message
     dead = scene(2, 2, diffuse=0.2)
-    dead[3] = 0
+    dead[1] = 0
     assert inputcheck.check(dead, RATE)[0].remedy == (
         "check the recording and the export, unless no sound of the scene comes along that axis"
     )
@@ -502,3 +502,14 @@ def test_wrong_axes_of_the_examples_are_found(clip, fix):
     (finding,) = inputcheck.check_against(broken, RATE, labels.read_csv(clip.with_suffix(".csv")))
     assert finding.fix == fix
     np.testing.assert_allclose(finding.fix.apply(broken), audio, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_silent_fourth_channel_hints_at_fuma(seed):
+    """The height of a scene that has some, left out of a FuMa file."""
+    original = scene(seed, 3, diffuse=0.2)
+    fuma = original[[0, 3, 1, 2]] * np.sqrt([[0.5], [1], [1], [1]])
+    fuma[3] = 0
+    (finding,) = inputcheck.check(fuma.astype(np.float32), RATE)
+    assert inputformat.FUMA in finding.fixes and finding.level == "warning"
+    assert "FuMa" in finding.message + finding.remedy
