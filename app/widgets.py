@@ -33,8 +33,10 @@ _MENUS = (  # how a message of the library speaks of a flag, and how a page spea
     (re.compile(r"--classes \d+, or names of your own"), "own names in the menu of classes."),
     (re.compile(r"\b[Cc]hoose with --classes\b"), "Choose in the menu of classes"),
     (re.compile(r"--classes\b"), "the menu of classes"),
-    (re.compile(r"--columns\b(?: frame,class,\.\.\.)?"), "“Columns, in order” of its layout"),
-    (re.compile(r"--frame-ms\b"), "“A frame lasts” of its layout"),
+    (re.compile(r"--(?:reference-)?columns\b(?: frame,class,\.\.\.)?"), "“Columns, in order” of its layout"),
+    (re.compile(r"--(?:reference-)?units\b"), "“Directions” of its layout"),
+    (re.compile(r"--(?:reference-)?distance-unit\b"), "“Distances” of its layout"),
+    (re.compile(r"--(?:reference-)?frame-ms\b"), "“A frame lasts” of its layout"),
     (re.compile(r"--seconds 60\b"), "“for 60 s”"),
     (re.compile(r" \(--first-frame 1\)"), ""),
 )

@@ -228,6 +228,7 @@ def _add_evaluate(sub) -> None:
     _add_json(sub)
     _add_reading(sub, "", "predictions")
     _add_reading(sub, "reference-", "ground truth")
+    _add_reading(sub, "against-", "predictions of --against")
 
 
 def _add_reading(sub, prefix: str, side: str) -> None:

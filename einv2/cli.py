@@ -19,6 +19,7 @@ from . import (
     checkpoint,
     class_lists,
     datasets,
+    dcase_csv,
     evaluation,
     geometry,
     headers,
@@ -334,14 +335,12 @@ def models(options) -> int:
 
 def evaluate(options) -> int:
     """Score a folder of predictions against a folder of ground truth, matched by stem."""
+    measure = None if options.metric == "all" else options.metric
     references = metadata.csv_files(options.references)
-    told, certain = datasets.class_list_of_metadata(
-        references,
-        options.classes,
-        None if options.metric == "all" else options.metric,
-        options.references,
-        reading_of(options, "reference_"),
-    )
+    with metadata.flags_of("reference-"):
+        told, certain = datasets.class_list_of_metadata(
+            references, options.classes, measure, options.references, reading_of(options, "reference_")
+        )
     classes, notes = told.names, [] if certain else [f"{told}. Choose with --classes if it is another."]
     clips = metadata.read_clips(
         metadata.csv_files(options.predictions),
@@ -349,10 +348,13 @@ def evaluate(options) -> int:
         classes,
         reading=reading_of(options),
         reference_reading=reading_of(options, "reference_"),
+        measure=measure,
     )
+    if reading_of(options, "against_") != dcase_csv.USUAL and not options.against:
+        raise ValueError("the layout of the predictions of --against would do nothing without --against.")
     if options.against:
         _others(clips, options.against)  # refused before anything is printed
-    notes = [*notes, *clips.notes]
+    notes = [*notes, *clips.notes, *_without_distances(clips, measure)]
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     wanted = dcase.MEASURES if options.metric == "all" else (options.metric or dcase.MEASURES[0],)
@@ -390,6 +392,15 @@ def evaluate(options) -> int:
     return 0
 
 
+def _without_distances(clips: metadata.Clips, measure: str | None) -> list[str]:
+    """A note if the measure that was asked for looks at distances, and neither side has any."""
+    if measure not in ("dcase2024", "dcase2025") or any(
+        t["distance"].notna().any() for t in (clips.estimate, clips.reference)
+    ):
+        return []
+    return [f"Neither side has distances, so {measure} looks at directions alone."]
+
+
 def _evaluate_further(clips: metadata.Clips, options) -> evaluation.Evaluation:
     """What --breakdown, --errors and --against need."""
     predictions, levels = _arrays_of(clips, Path(options.predictions)), _levels_of(clips, options.audio, options.input)
@@ -408,12 +419,18 @@ def _report_further(found: evaluation.Evaluation, references: dict[str, Path], o
     if options.errors:
         write_text(options.errors, found.named_error_events().to_csv(index=False, float_format="%.3f"))
     if options.against:
-        truth_as = reading_of(options, "reference_")
-        other = metadata.read_clips(
-            _others(clips, options.against), references, clips.classes, reference_reading=truth_as
-        )
+        with metadata.flags_of("against-"):
+            other = metadata.read_clips(
+                _others(clips, options.against),
+                references,
+                clips.classes,
+                reading=reading_of(options, "against_"),
+                reference_reading=reading_of(options, "reference_"),
+                measure=None if options.metric == "all" else options.metric,
+            )
         for note in other.notes:
-            print(f"note: {options.against}: {note}", file=sys.stderr)
+            if not note.startswith("Ground truth"):  # said already
+                print(f"note: {options.against}: {metadata.with_flags(note, 'against-')}", file=sys.stderr)
         others = evaluation.evaluate_clips(other, n_frames=options.n_frames)
         report["differences"] = evaluation.differences(others, found, options.intervals or intervals.METHODS[0])
         _print_differences(report["differences"], options)
@@ -657,6 +674,8 @@ def _fitted_to_data(options, chosen: dict) -> tuple[ModelConfig, FeatureConfig, 
     split = dict(chosen, share=config.validation_share, seed=config.seed)
     clips, _ = datasets.split_clips(options.data, options.validation, **split)
     told = datasets.class_list(clips, options.classes)
+    for note in metadata.reading_notes({str(clip.metadata): clip.metadata for clip in clips}, told.names):
+        print(f"note: {note}", file=sys.stderr)
     if options.n_classes is None:
         model = dataclasses.replace(model, n_classes=len(told.names))
     if options.n_tracks is None:

@@ -35,7 +35,7 @@ EXPECTED = (
     "frame,class,track,azimuth,elevation (DCASE 2020 to 2022), with a distance (2023, 2024), DCASE 2019 events, or a header that "
     "names the columns"
 )
-ASK = "name them in order (--columns frame,class,...)"
+ASK = "name them in a header line, or in order (--columns frame,class,...)"
 
 POLAR = {
     4: ("frame", "class", "azimuth", "elevation"),
@@ -77,6 +77,7 @@ _UNIT_WORDS = {
 _TEXT_COLUMNS = ("class", "name", "onscreen")
 _MAY_BE_EMPTY = ("distance", "onscreen", "confidence")
 _FLAGS = {"true": 1.0, "false": 0.0}
+_MISSING = ("", "nan", "na", "n/a", "none", "null")  # in any case, in place of a number that may be empty
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _DELIMITERS = {";": "semicolons", "\t": "tabs", ",": "commas", "|": "bars"}
 
@@ -86,6 +87,8 @@ _POSITION = 20.0  # metres
 MOST_TRACKS = 20  # a larger number is an odd track number
 NEAR_METRES = 20.0  # distances with decimals that are all smaller are metres
 _NEAR_WHOLE_METRES = 15.0  # whole ones
+_SMALL_ANGLES = 0.1  # radians, up to which it does not matter
+_WIDE = np.pi  # azimuths over more than this are not degrees of a source that hardly moves
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ class Written:
     rows: its known columns, numbers but for class names; lines: the number in the file of each row; columns: of the file, in
     order, None for one that is read over. units: "degrees", "radians" or "cartesian"; distance_unit: None without distances.
     notes: decisions that are not the usual ones. alternative: other columns that the file's values would fit as well.
-    doubtful_distance: the unit is told by nothing but the size of whole numbers.
+    doubtful_distance: the unit is told by nothing but the size of whole numbers. doubtful_angles: whether they are degrees or radians
+    is told by nothing but their size.
     """
 
     rows: pd.DataFrame
@@ -144,12 +148,13 @@ class Written:
     notes: tuple[str, ...]
     alternative: tuple[str, ...] | None = None
     doubtful_distance: bool = False
+    doubtful_angles: bool = False
 
     @property
     def doubt(self) -> tuple[str, ...]:
-        """A note on the other columns that the values would fit."""
+        """Notes on the other columns, or the other unit of angles, that the values would fit."""
         if self.alternative is None:
-            return ()
+            return (SMALL_ANGLES[self.units],) if self.doubtful_angles else ()
         said = ", ".join(c for c in self.columns if c)
         return (f"Read as {said}; the values would fit {', '.join(self.alternative)} as well (--columns).",)
 
@@ -217,7 +222,7 @@ def parse(text: str, name: str, reading: Reading = USUAL) -> Written | None:
     found = _columns(header, values, texts, reading, name, numbers[0])
     rows = _named(found.names, values, texts, numbers[body], name)
     notes = [*_delimiter_notes(delimiter, header, trailing, found), *found.notes]
-    angles = next((u for u in (reading.units, found.units) if u in ("degrees", "radians")), "degrees")
+    angles, doubtful_angles = _angle_unit(found, values, texts, reading.units)
     unit, doubtful, said = _distance_unit(rows, texts, reading.distance_unit or found.distance_unit)
     return Written(
         rows,
@@ -228,6 +233,7 @@ def parse(text: str, name: str, reading: Reading = USUAL) -> Written | None:
         (*notes, *said),
         found.alternative,
         doubtful,
+        doubtful_angles,
     )
 
 
@@ -409,8 +415,8 @@ def _columns_of_header(header: list[str], texts, name: str, line: int) -> _Colum
         notes.append(NO_ELEVATION)
     metres = "m" if sorted(f.lower() for f in header) == sorted(HEADER_2019) else None
     distance = units.get("distance") if units.get("distance") in DISTANCE_UNITS else metres
-    radians = "radians" if "radians" in (units.get("azimuth"), units.get("elevation")) else None
-    return _Columns(tuple(columns), tuple(notes), None, radians, distance)
+    angles = next((u for u in ("radians", "degrees") if u in (units.get("azimuth"), units.get("elevation"))), None)
+    return _Columns(tuple(columns), tuple(notes), None, angles, distance)
 
 
 NO_ELEVATION = "Without elevations (DCASE 2025); these are taken as 0."
@@ -457,9 +463,9 @@ class _Evidence:
         return bool((np.abs(lengths - 1) <= _UNIT_NORM).all())
 
     def counts(self, column: int) -> bool:
-        """Whether it may be track numbers: whole, not negative, below 100."""
+        """Whether it may be track numbers: whole, below 100, not negative but for the -1 of a track that is not known."""
         values = self.of(column)
-        return bool(((values >= 0) & (values < 100) & (values == np.floor(values))).all())
+        return bool(((values >= -1) & (values < 100) & (values == np.floor(values))).all())
 
     def flags(self, column: int) -> bool:
         return bool(np.isin(self.of(column), (0, 1)).all())
@@ -475,6 +481,10 @@ class _Evidence:
         )
 
 
+SMALL_ANGLES = {
+    "degrees": "Read as degrees, though no azimuth is beyond 6.28 and no elevation beyond 1.57, as in radians (--units).",
+    "radians": "Read as radians, since no azimuth is beyond 6.28 and no elevation beyond 1.57 (--units).",
+}
 METRES = "The distances are so small that they are read as metres, not cm."
 VECTORS = "Read as vectors x, y, z (Cartesian: x front, y left, z up), not as degrees."
 NOT_NORMALISED = "The vectors x, y, z are not of length 1; only their direction is used."
@@ -500,8 +510,11 @@ def _five(evidence: _Evidence) -> _Columns | None:
         return _cartesian(evidence, CARTESIAN[5])
     angles = evidence.largest(2) <= 360 and evidence.largest(3) <= 90
     if evidence.not_negative(4) and angles and evidence.largest(2) > _POSITION and not evidence.flags(4):
-        names = ("frame", "class", "azimuth", "elevation", "distance")
-        return _Columns(names, (f"Read as {', '.join(names)}: the third column is no track number.",))
+        is_share = evidence.pointed(4) and 0 < evidence.largest(4) <= 1
+        last = ("confidence", "distance") if is_share else ("distance",)
+        names, *other = (("frame", "class", "azimuth", "elevation", column) for column in last)
+        said = f"Read as {', '.join(names)}: the third column is no track number."
+        return _Columns(names, (said,), other[0] if other else None)
     return None
 
 
@@ -517,6 +530,8 @@ def _six(evidence: _Evidence) -> _Columns | None:
         return _cartesian(evidence, CARTESIAN[6], POLAR[6] if evidence.not_negative(5) else None)
     if pointed and not evidence.not_negative(5) and largest <= _POSITION:
         return _cartesian(evidence, CARTESIAN[6])
+    if evidence.unit_vectors(3, 4, 5) and len(evidence.values):
+        return _Columns(POLAR[6], evidence.odd_tracks(), CARTESIAN[6])
     if evidence.flags(5) and evidence.not_negative(4):
         return _stereo_or_not(evidence)
     return _Columns(POLAR[6], evidence.odd_tracks())
@@ -560,7 +575,7 @@ def _require_numbers(values: pd.DataFrame, texts, numbers: list[int], name: str)
     elif bad.shape[1] > 1:
         bad[:, 1] &= (texts[1] == "").to_numpy()
     for k in range(5, bad.shape[1]):  # distance, confidence
-        bad[:, k] &= (texts[k] != "").to_numpy()
+        bad[:, k] &= ~texts[k].str.lower().isin(_MISSING).to_numpy()
     if bad.any():
         row, k = map(int, np.argwhere(bad)[0])
         _refuse_field(texts.iloc[row, k], numbers[row], name)
@@ -572,7 +587,8 @@ def _named(names, values, texts, numbers: list[int], name: str) -> pd.DataFrame:
     for k, column in enumerate(names[: values.shape[1]]):
         if texts is None or column is None or column in _TEXT_COLUMNS:
             continue
-        bad[:, k] = np.isnan(values[k].to_numpy(float)) & ((texts[k] != "").to_numpy() | (column not in _MAY_BE_EMPTY))
+        empty = texts[k].str.lower().isin(_MISSING).to_numpy() & (column in _MAY_BE_EMPTY)
+        bad[:, k] = np.isnan(values[k].to_numpy(float)) & ~empty
     if bad.any():
         row, k = map(int, np.argwhere(bad)[0])
         _refuse_field(texts.iloc[row, k], numbers[row], name)
@@ -599,6 +615,19 @@ def _delimiter_notes(delimiter: str, header, trailing: bool, found: _Columns) ->
     if trailing and not header:
         notes.append(f"Every line ends with an empty field; read as {', '.join(c for c in found.names if c)}.")
     return notes
+
+
+def _angle_unit(found: _Columns, values: pd.DataFrame, texts, given: str | None) -> tuple[str, bool]:
+    """(degrees or radians, in doubt): as given, or by the size of the angles."""
+    if given in ("degrees", "radians") or found.units or "azimuth" not in found.names or not len(values):
+        return (given if given in ("degrees", "radians") else found.units) or "degrees", False
+    evidence = _Evidence(values, texts)
+    azimuth, *elevation = (found.names.index(c) for c in ("azimuth", "elevation") if c in found.names)
+    largest = evidence.largest(azimuth), evidence.largest(*elevation) if elevation else 0.0
+    fits = largest[0] <= 2 * np.pi + 0.01 and largest[1] <= np.pi / 2 + 0.01 and max(largest) > _SMALL_ANGLES
+    if not fits or not evidence.pointed(azimuth, *elevation):
+        return "degrees", False
+    return "radians" if np.ptp(evidence.of(azimuth)) > _WIDE else "degrees", True
 
 
 def _distance_unit(rows: pd.DataFrame, texts, given: str | None) -> tuple[str | None, bool, tuple[str, ...]]:

@@ -276,6 +276,16 @@ def distinct_instances(table: pd.DataFrame) -> pd.DataFrame:
 # Reading
 
 
+class TooManyClasses(ValueError):
+    """A table has a class index beyond the class list."""
+
+    def __init__(self, name: str, index: float, line: int, n_classes: int) -> None:
+        super().__init__(
+            f"{name}: class {index:g} on line {line}, but the class list has {n_classes} (0 to {n_classes - 1}); "
+            f"choose a longer one: --classes {index + 1:g}, or names of your own"
+        )
+
+
 @dataclass(frozen=True)
 class Table:
     """A frame table as ``read`` gives it. notes: what was decided of its file that is not the usual; written: how it was read, None
@@ -375,6 +385,7 @@ def _with_angles(rows: pd.DataFrame, written: dcase_csv.Written, name: str) -> p
         rows = rows.assign(elevation=0.0)
     if written.units == "radians":
         rows = rows.assign(**{c: np.degrees(rows[c].to_numpy(float)) for c in ("azimuth", "elevation")})
+        rows = rows.assign(elevation=rows["elevation"].clip(-90, 90) if written.doubtful_angles else rows["elevation"])
     return rows
 
 
@@ -409,11 +420,10 @@ def _check_values(rows: pd.DataFrame, lines: np.ndarray, n_classes: int, name: s
 
 def _require_classes(index: np.ndarray, lines: np.ndarray, n_classes: int, name: str) -> None:
     if (outside := (index < 0) | (index >= n_classes)).any():
-        row = int(np.argmax(outside))
-        raise ValueError(
-            f"{name}: class {index[row]:g} on line {lines[row]}, but the class list has {n_classes} (0 to {n_classes - 1}); "
-            f"choose a longer one: --classes {index[row] + 1:g}, or names of your own"
-        )
+        row = int(np.argmax(np.where(outside, index, -np.inf) if (index >= 0).all() else index < 0))
+        if index[row] < 0:
+            raise ValueError(f"{name}: class {index[row]:g} on line {lines[row]}; expected class indices from 0")
+        raise TooManyClasses(name, index[row], lines[row], n_classes)
 
 
 def _check_places(rows: pd.DataFrame, lines: np.ndarray, name: str) -> None:

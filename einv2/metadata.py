@@ -8,10 +8,11 @@ to 2023 count a row that is written twice as two instances, and know an instance
 2024 and 2025 know it by its track number.
 """
 
+import contextlib
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,10 +29,13 @@ from .metrics.matching import clip_of, keys
 
 NAMED = 3  # stems named in a note
 METRES_ABOVE = 20  # distances that are smaller than the true ones by more than this are not in cm
+LARGER_BY = 8  # distances that are larger than the true ones by more than this are perhaps neither in cm nor in metres
+_READING_FLAG = re.compile(r"--(columns|units|distance-unit|frame-ms|first-frame)\b")  # see ``arguments``
 _WHOLE_NUMBERS = re.compile(rb"[0-9,\-\r\n]*")
-_HOPS_MS = (10, 20, 40, 50, 80, 200)  # of frames, but for the 100 ms of every DCASE format
+_HOPS_MS = (10, 20, 25, 40, 50, 80, 200)  # of frames, but for the 100 ms of every DCASE format
 _AGREEMENT = 0.3  # F of the classes that sound, frame by frame, above which two sides belong together
 _CLOSE = 0.95  # above which even a small difference tells
+_FITTING = 30.0  # degrees between the directions of two sides, median, up to which the unit is right
 _BOUNDS = {
     "frame": (0, labels.MAX_FRAME),
     "track": (-np.inf, np.inf),
@@ -78,11 +82,13 @@ def read_clips(
     progress: Callable[[float, str], None] = lambda share, what: None,
     reading: Reading = USUAL,
     reference_reading: Reading = USUAL,
+    measure: str | None = None,
 ) -> Clips:
     """The clips that both sides have, given as stem to CSV file, or its bytes.
 
     ``progress`` is called with the share that is done and what is being done; it may raise to stop. reading and
-    reference_reading: what is known of how the files of either side are written. OSError or ValueError, one sentence that names the
+    reference_reading: what is known of how the files of either side are written. measure: the one that was asked for; that of 2025
+    tells what its tables are. OSError or ValueError, one sentence that names the
     file, if one cannot be read; ValueError if no stem is on both sides.
     """
     stems = sorted(estimates.keys() & references.keys())
@@ -92,17 +98,19 @@ def read_clips(
             f"{named(references)} on the other."
         )
     progress(0.0, f"Reading {len(stems)} predictions")
-    system = _read_side({s: estimates[s] for s in stems}, classes, reading)
+    system = _read_side({s: estimates[s] for s in stems}, classes, reading, measure=measure)
     progress(0.5, f"Reading {len(stems)} ground truths")
-    truth = _read_side({s: references[s] for s in stems}, classes, reference_reading, system.columns)
+    with flags_of("reference-"):
+        truth = _read_side({s: references[s] for s in stems}, classes, reference_reading, system.columns, measure)
     if system.unsettled:
-        system = _read_side({s: estimates[s] for s in stems}, classes, reading, truth.columns)
+        system = _read_side({s: estimates[s] for s in stems}, classes, reading, truth.columns, measure)
+    system, truth = _with_settled_angles(system, truth)
     estimate, reference, converted = _in_cm(system, truth)
     if reading.frame_ms is None and reading.first_frame is None:
         estimate, timed = _in_label_frames(estimate, reference)
         converted += timed
     notes = _unmatched(estimates, references) + _said(system, truth, stems) + converted
-    notes += _oddities(estimate, reference, stems)
+    notes += _classes_from_one(estimate, reference) + _oddities(estimate, reference, stems)
     n_frames = np.zeros(len(stems), np.int64)
     for table in (estimate, reference):
         np.maximum.at(n_frames, clip_of(table), table["frame"].to_numpy() + 1)
@@ -203,28 +211,46 @@ def read_many(files: Mapping[str, Path | bytes], classes) -> pd.DataFrame:
 @dataclass(frozen=True)
 class _Side:
     """The files of one side: their table, the clips that each note is about, how many files have which columns, and the clips whose
-    columns or unit of distance stay open."""
+    columns or units stay open."""
 
     table: pd.DataFrame
     notes: dict[str, list[int]] = field(default_factory=dict)
     columns: Counter = field(default_factory=Counter)
     unsettled: bool = False
     doubtful_distances: frozenset[int] = frozenset()
+    small_angles: Mapping[int, str] = field(default_factory=dict)  # the unit in which each is read that has no others
+
+    @property
+    def all_small(self) -> bool:
+        """Whether all tables with rows may be in degrees or in radians."""
+        return bool(self.small_angles) and {*self.table["clip"].unique().tolist()} <= self.small_angles.keys()
+
+    @property
+    def notes_without_angles(self) -> dict[str, list[int]]:
+        return {note: clips for note, clips in self.notes.items() if note not in dcase_csv.SMALL_ANGLES.values()}
 
 
 def _read_side(
-    files: Mapping[str, Path | bytes], classes, reading: Reading = USUAL, others: Counter | None = None
+    files: Mapping[str, Path | bytes],
+    classes,
+    reading: Reading = USUAL,
+    others: Counter | None = None,
+    measure: str | None = None,
 ) -> _Side:
+    """others: how many further files have which columns."""
     others = others or Counter()
+    expected: Counter = Counter({dcase_csv.STEREO: 1}) if measure == "dcase2025" else Counter()
     contents = [_bytes(content) for content in files.values()]
     names = [_name(stem, file) for stem, file in files.items()]
     tables, done = _read_plain(contents, len(classes)) if reading == USUAL else ([], set())
     columns: Counter = Counter(POLAR[_width(contents[n]) or 0] for n in done)
-    found = {
-        n: labels.read(io.BytesIO(contents[n]), classes, names[n], True, reading)
-        for n in range(len(contents))
-        if n not in done
-    }
+    left = [n for n in range(len(contents)) if n not in done]
+    try:
+        found = {n: labels.read(io.BytesIO(contents[n]), classes, names[n], True, reading) for n in left}
+    except labels.TooManyClasses:
+        evidence = class_evidence(files, reading)  # the class list that is asked for is long enough for all files
+        file, _, line = evidence.place.rpartition(", line ")
+        raise labels.TooManyClasses(file, evidence.largest, int(line), len(classes)) from None
     written = {n: read.written for n, read in found.items() if read.written is not None}
     columns += Counter(w.columns for w in written.values() if w.alternative is None)
     notes: dict[str, list[int]] = {}
@@ -232,12 +258,15 @@ def _read_side(
     for n, read in found.items():
         said = read.notes
         if n in written and (other := written[n].alternative):
-            said, told = written[n].notes, (columns + others)[written[n].columns] - (columns + others)[other]
+            of_files, own = columns + others, written[n].columns
+            by_files = of_files[own] - of_files[other]
+            said, told = written[n].notes, by_files or expected[own] - expected[other]
             if told < 0:
                 read = found[n] = labels.read(
                     io.BytesIO(contents[n]), classes, names[n], True, replace(reading, columns=other)
                 )
-                said = (f"Read as {', '.join(other)}, as other files are.",)
+                why = "other files are" if by_files else f"the tables of {measure} are"
+                said = (f"Read as {', '.join(other)}, as {why}.",)
             elif told == 0:
                 said, unsettled = read.notes, True
         for note in said:
@@ -246,7 +275,32 @@ def _read_side(
     table = pd.concat(tables) if tables else labels.empty_table().assign(clip=0)
     table = table.sort_values(["clip", "frame"], kind="stable", ignore_index=True)
     doubtful = frozenset(n for n, w in written.items() if w.doubtful_distance)
-    return _Side(table, notes, columns, unsettled, doubtful)
+    small = {n: read.written.units for n, read in found.items() if read.written and read.written.doubtful_angles}
+    return _Side(table, notes, columns, unsettled, doubtful, small)
+
+
+@contextlib.contextmanager
+def flags_of(prefix: str) -> Iterator[None]:
+    """Within it, errors name the flags of a side (``--reference-columns``) in place of those of the predictions."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(with_flags(str(error), prefix)) from None
+
+
+def with_flags(text: str, prefix: str) -> str:
+    """A message on how a table is written, with the flags of another side than the predictions."""
+    return _READING_FLAG.sub(rf"--{prefix}\1", text)
+
+
+def reading_notes(files: Mapping[str, Path | bytes], classes) -> list[str]:
+    """What is to be said of how many files are read, each note once with the files that it is about."""
+    side = _read_side(files, classes)
+    return [f"{_files(clips, [*files])}: {note}" for note, clips in side.notes.items()]
+
+
+def _files(clips: list[int], stems: list[str], what: str = "files") -> str:
+    return f"{len(clips)} of {len(stems)} {what} ({named([stems[n] for n in clips])})"
 
 
 def _said(system: _Side, truth: _Side, stems: list[str]) -> list[str]:
@@ -254,8 +308,8 @@ def _said(system: _Side, truth: _Side, stems: list[str]) -> list[str]:
     said = []
     for what, side in (("predictions", system), ("ground truth", truth)):
         for note, clips in side.notes.items():
-            some = f"{len(clips)} of {len(stems)} files of the {what} ({named([stems[n] for n in clips])})"
-            said.append(f"{what.capitalize() if len(clips) == len(stems) else some}: {note}")
+            who = what.capitalize() if len(clips) == len(stems) else _files(clips, stems, f"files of the {what}")
+            said.append(f"{who}: {note if side is system else with_flags(note, 'reference-')}")
     return said
 
 
@@ -331,7 +385,15 @@ def _in_cm(system: _Side, truth: _Side) -> tuple[pd.DataFrame, pd.DataFrame, lis
     reference = _settled_distances(truth, system.table)
     estimate = _settled_distances(system, reference)
     found, true = (t["distance"].dropna() for t in (estimate, reference))
-    if not (len(found) and len(true) and found.median() * METRES_ABOVE < true.median()):
+    if not (len(found) and len(true)):
+        return estimate, reference, []
+    if found.median() > LARGER_BY * true.median():
+        note = (
+            f"The distances of the predictions (median {found.median():.0f} cm) are {found.median() / true.median():.0f} times those "
+            f"of the ground truth ({true.median():.0f} cm): see that both are in cm or in metres."
+        )
+        return estimate, reference, [note]
+    if not found.median() * METRES_ABOVE < true.median():
         return estimate, reference, []
     note = (
         f"The distances of the predictions (median {found.median():.3g}) are to those of the ground truth ({true.median():.3g} cm) as "
@@ -347,6 +409,46 @@ def _settled_distances(side: _Side, other: pd.DataFrame) -> pd.DataFrame:
     if not (np.isfinite(found) and np.isfinite(true)) or abs(np.log(found / true)) < abs(np.log(found / 100 / true)):
         return side.table
     return side.table.assign(distance=np.where(doubtful, side.table["distance"] / 100, side.table["distance"]))
+
+
+def _with_settled_angles(system: _Side, truth: _Side) -> tuple[_Side, _Side]:
+    """Both sides, with small angles in the unit in which they fit the other side best, if that has larger ones."""
+    small = system.all_small or truth.all_small
+    if small and all(side.all_small for side in (system, truth) if len(side.table)):
+        unit = "radians" if "radians" in {*system.small_angles.values(), *truth.small_angles.values()} else "degrees"
+        return _in_unit(system, unit, True), _in_unit(truth, unit, True)
+    return _settled_angles(system, truth), _settled_angles(truth, system)
+
+
+def _settled_angles(side: _Side, other: _Side) -> _Side:
+    """A side in the unit of the other one, if that is sure. A table of the side that is sure tells that the others are in degrees."""
+    if not side.all_small:
+        return _in_unit(side, "degrees")
+    apart = {unit: _distance_apart(_in_unit(side, unit).table, other.table) for unit in dcase_csv.SMALL_ANGLES}
+    if not min(apart.values()) <= _FITTING:  # so it is with NaN, too
+        return _in_unit(side, "radians" if "radians" in side.small_angles.values() else "degrees", True)
+    if apart["degrees"] <= apart["radians"]:
+        return _in_unit(side, "degrees")
+    note = "Read as radians, in which the angles fit those of the other side (--units)."
+    return replace(_in_unit(side, "radians"), notes=side.notes_without_angles | {note: sorted(side.small_angles)})
+
+
+def _in_unit(side: _Side, unit: str, is_said: bool = False) -> _Side:
+    """A side with its small angles in one unit; is_said: with the note on that."""
+    table, notes = side.table, side.notes_without_angles
+    wrong = [clip for clip, found in side.small_angles.items() if found != unit]
+    factor = np.where(table["clip"].isin(wrong), 180 / np.pi if unit == "radians" else np.pi / 180, 1.0)
+    notes |= {dcase_csv.SMALL_ANGLES[unit]: sorted(side.small_angles)} if is_said and side.small_angles else {}
+    return replace(side, table=table.assign(**{c: table[c] * factor for c in ("azimuth", "elevation")}), notes=notes)
+
+
+def _distance_apart(table: pd.DataFrame, other: pd.DataFrame) -> float:
+    """The median distance, in degrees, between the rows of one frame and class and their nearest on the other side; NaN without any."""
+    rows = table.reset_index().merge(other, on=["clip", "frame", "class"], suffixes=("", "_other"))
+    if not len(rows):
+        return np.nan
+    here, there = (geometry.to_vector(rows[f"azimuth{s}"], rows[f"elevation{s}"]) for s in ("", "_other"))
+    return float(rows.assign(apart=geometry.distance(here, there)).groupby("index")["apart"].min().median())
 
 
 def _in_label_frames(estimate: pd.DataFrame, reference: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -370,6 +472,19 @@ def _in_label_frames(estimate: pd.DataFrame, reference: pd.DataFrame) -> tuple[p
             "Read from 0 (--first-frame 1)."
         ]
     return estimate, []
+
+
+def _classes_from_one(estimate: pd.DataFrame, reference: pd.DataFrame) -> list[str]:
+    """A note if the classes of the predictions fit those of the ground truth only when they count from 1."""
+    earlier = estimate.assign(**{"class": estimate["class"] - 1})
+    if not len(estimate) or earlier["class"].min() < 0 or (as_is := _agreement(estimate, reference)) > 0.5:
+        return []
+    if (shifted := _agreement(earlier, reference)) <= _CLOSE:
+        return []
+    return [
+        f"The classes of the predictions agree with the ground truth best if they count from 1 ({shifted:.3f} against {as_is:.3f}). "
+        "Read from 0, as the class list counts: write them from 0."
+    ]
 
 
 def _agreement(estimate: pd.DataFrame, reference: pd.DataFrame) -> float:
@@ -396,7 +511,7 @@ def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str])
     last = np.full(len(stems), -1)
     np.maximum.at(last, clip_of(reference), reference["frame"].to_numpy())
     has = [table["distance"].notna().any() for table in (estimate, reference)]
-    if any(has) and not all(has):
+    if any(has) and not all(has) and len(estimate) and len(reference):
         side = "predictions have" if has[0] else "ground truth has"
         notes.append(f"Only the {side} distances: the measures of 2024 and 2025 look at directions alone.")
     for side, table in (("predictions", estimate), ("ground truth", reference)):

@@ -440,6 +440,7 @@ def test_an_unclear_class_list_is_asked_for_by_the_menu_not_by_a_flag():
         ),
         ("Frames of 20 ms (--frame-ms).", "Frames of 20 ms (“A frame lasts” of its layout)."),
         ("Read from 0 (--first-frame 1).", "Read from 0."),
+        ("Read as radians (--reference-units).", "Read as radians (“Directions” of its layout)."),
         ("Read as tracks (--columns).", "Read as tracks (“Columns, in order” of its layout)."),
         ("Nothing of the kind.", "Nothing of the kind."),
     ],

@@ -798,3 +798,19 @@ def test_sounds_of_other_classes_among_those_of_2020_are_said(tmp_path, capsys):
     one_error_line(capsys.readouterr(), "holds a data set of other classes")
     assert main("simulate", tmp_path / "own", *options, "--classes", "alarm,crash,owl") == 0
     assert (tmp_path / "own" / "classes.txt").read_text() == "alarm\ncrash\nowl\n"
+
+
+def test_evaluate_says_what_a_measure_lacks_and_reads_the_other_system_by_its_own_flags(tmp_path, capsys):
+    for side, text in {"a": "0,3,0,30,10\n", "b": "3,0,0,30,10\n", "truth": "0,3,0,30,10\n"}.items():
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "clip.csv").write_text(text)
+    both = ["evaluate", tmp_path / "a", tmp_path / "truth", "--metric", "dcase2025", "--json", tmp_path / "scores.json"]
+    layout = ["--against-columns", "class,frame,track,azimuth,elevation"]
+    assert main(*both, "--against", tmp_path / "b", *layout) == 0
+    assert "Neither side has distances, so dcase2025 looks at directions alone." in capsys.readouterr().err
+    assert json.loads((tmp_path / "scores.json").read_text())["differences"]["dcase2020"]["F"]["value"] == 0
+    assert main(*both, *layout) == 1
+    assert "would do nothing without --against" in capsys.readouterr().err
+    (tmp_path / "b" / "clip.csv").write_text("0;3;0;30;10\n")
+    assert main(*both, "--against", tmp_path / "b") == 0
+    assert "b: Predictions: Columns separated by semicolons." in capsys.readouterr().err

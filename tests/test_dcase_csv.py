@@ -292,3 +292,53 @@ def test_class_numbers_of_events_are_checked_as_those_of_frames(tmp_path, index,
     path.write_text(f"sound_event_recording,start_time,end_time,ele,azi,dist\n{index},0,1,0,10,1\n")
     with pytest.raises(ValueError, match=says):
         labels.read_csv(path, labels.DCASE2020_CLASSES)
+
+
+@pytest.mark.parametrize(
+    "angles, units",
+    [
+        ([(3.05, -0.61), (-2.93, 0.35), (0.44, 0.0)], "radians"),
+        ([(0.5, 6.28), (0.25, 0.25)], None),  # degrees: no elevation in radians is so large
+        ([(1.25, 0.5), (2.5, -0.25)], "degrees"),  # may be either: a source in front that hardly moves
+        ([(1, 1), (-2, 0)], None),
+        ([(0.0, 0.0)], None),
+    ],
+)
+def test_small_angles_are_told_by_their_range_and_said(angles, units):
+    found = read(lines(*[[f, 3, 0, *direction, 250] for f, direction in enumerate(angles)]))
+    factor = 180 / math.pi if units == "radians" else 1
+    np.testing.assert_allclose(found.frames[["azimuth", "elevation"]], np.multiply(angles, factor))
+    assert [note for note in found.notes if note in dcase_csv.SMALL_ANGLES.values()] == (
+        [dcase_csv.SMALL_ANGLES[units]] if units else []
+    )
+
+
+@pytest.mark.parametrize("units", ["degrees", "radians"])
+def test_small_angles_of_a_unit_that_is_given_are_in_no_doubt(units):
+    table = lines([0, 3, 0, 3.05, -0.61], [1, 3, 0, -2.93, 0.35])
+    header = f"frame,class,track,azimuth [{units}],elevation [{units}]\n"
+    for found in (read(table, units=units), read(header + table)):
+        assert found.written.units == units and not {*found.notes} & {*dcase_csv.SMALL_ANGLES.values()}
+
+
+def test_vectors_along_axes_in_whole_numbers_are_doubtful():
+    found = read("0,3,0,1,0,0\n1,3,0,0,1,0\n")
+    assert found.frames["azimuth"].tolist() == [1, 0] and "x, y, z" in found.notes[-1]
+
+
+def test_a_last_column_of_shares_is_a_confidence():
+    found = read("0,3,-130,10,0.92\n1,3,-131,10,0.4\n")
+    assert found.frames["azimuth"].tolist() == [-130, -131] and found.frames["distance"].isna().all()
+    assert "confidence" in found.notes[0] and "distance" in found.notes[1]
+
+
+@pytest.mark.parametrize("missing", ["nan", "NaN", "N/A", "None", ""])
+def test_distances_that_are_not_known_may_be_named_so(missing):
+    for text in (f"0,3,0,30,10,{missing}\n1,3,0,30,10,250\n", f"frame,class,dist,azi,ele\n0,3,{missing},30,10\n"):
+        assert np.isnan(read(text).frames["distance"][0])
+    with pytest.raises(ValueError, match="line 1"):
+        read(f"0,3,0,{missing},10,250\n")
+
+
+def test_track_numbers_of_minus_1_are_read():
+    assert rows(read("0,3,-1,30,10,250\n")) == [[0, 3, -1, 30, 10]]

@@ -1,5 +1,8 @@
 """Many metadata files at once: the same rows as one by one, and what is said of odd ones."""
 
+import math
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -238,3 +241,77 @@ def test_notes_count_in_plain_grammar():
     assert metadata._rows(1, "lie", "predictions") == "1 row of the predictions lies"
     assert metadata._rows(2, "have", "ground truth") == "2 rows of the ground truth have"
     assert metadata._rows(1, "have", "predictions") == "1 row of the predictions has"
+
+
+def table_of(angles, decimals=4):
+    """A text with one frame of class 3 for each direction."""
+    return "".join(f"{f},3,0,{a:.{decimals}f},{e:.{decimals}f}\n" for f, (a, e) in enumerate(angles))
+
+
+DIRECTIONS = [(30, 10), (31, 10), (-150, -20), (175, 0)]
+RADIANS = table_of([(math.radians(a), math.radians(e)) for a, e in DIRECTIONS])
+DEGREES = table_of(DIRECTIONS, 0)
+FRONT = [(0.5, 0.25), (1.5, -0.5), (-1.25, 1.0), (-1.4, 1.5)]  # degrees in which nothing says so
+
+
+@pytest.mark.parametrize(
+    "estimate, truth, found, said",
+    [
+        (RADIANS, DEGREES, (DIRECTIONS, DIRECTIONS), ["Predictions: Read as radians, in which the angles fit"]),
+        (DEGREES, RADIANS, (DIRECTIONS, DIRECTIONS), ["Ground truth: Read as radians, in which the angles fit"]),
+        (RADIANS, RADIANS, (DIRECTIONS, DIRECTIONS), ["Predictions: Read as radians, since", "Ground truth: Read as ra"]),
+        (table_of(FRONT), table_of([(0, 0)] * 4, 0), (FRONT, [(0, 0)] * 4), []),
+        (table_of(FRONT), table_of(FRONT), (FRONT, FRONT), ["Predictions: Read as degrees, th", "Ground truth: Read as deg"]),
+        (table_of(FRONT), table_of([(90, 0)] * 4, 0), (FRONT, [(90, 0)] * 4), ["Predictions: Read as degrees, though"]),
+    ],
+)  # fmt: skip
+def test_radians_are_told_by_the_other_side(estimate, truth, found, said):
+    read = clips({"a": estimate}, {"a": truth})
+    for table, expected in zip((read.estimate, read.reference), found):
+        np.testing.assert_allclose(table[["azimuth", "elevation"]], expected, atol=0.01)
+    assert len(read.notes) == len(said) and all(n.startswith(s) for n, s in zip(read.notes, said)), read.notes
+    assert "--reference-units" in read.notes[-1] if said and said[-1].startswith("Ground") else True
+
+
+def test_small_angles_are_degrees_if_a_further_file_says_so():
+    read = clips({"a": table_of(FRONT), "b": table_of(DIRECTIONS, 1)}, {"a": DEGREES, "b": DEGREES})
+    np.testing.assert_allclose(read.estimate[["azimuth", "elevation"]][:4], FRONT)
+    assert not read.notes
+
+
+def test_the_measure_of_2025_tells_what_its_tables_are():
+    near = "".join(f"{f},3,0,{a},{80 - f},0\n" for f, a in enumerate((30, 40, 50)))
+    side = {"a": near.encode()}
+    plain, stereo = (metadata.read_clips(side, side, CLASSES, measure=m) for m in (None, "dcase2025"))
+    assert plain.estimate["elevation"].tolist() == [80, 79, 78] and stereo.estimate["distance"].tolist() == [80, 79, 78]
+    assert "--columns" in plain.notes[0] and "--reference-columns" in plain.notes[1]
+    assert stereo.notes[0].endswith("as the tables of dcase2025 are.")
+
+
+def test_distances_and_classes_that_look_wrong_are_said():
+    truth = "".join(f"{f},{f % 5},0,{10 * f},0,200\n" for f in range(10))
+    far = clips({"a": truth.replace(",200\n", ",2000\n")}, {"a": truth})
+    assert far.notes[0].startswith("The distances of the predictions (median 2000 cm) are 10 times those")
+    later = clips({"a": "".join(f"{f},{f % 5 + 1},0,{10 * f},0,200\n" for f in range(10))}, {"a": truth})
+    assert later.notes[0].startswith(
+        "The classes of the predictions agree with the ground truth best if they count from 1"
+    )
+
+
+def test_an_empty_side_says_nothing_of_distances():
+    assert not any("distances" in note for note in clips({"a": ""}, {"a": "0,1,0,10,0,200\n"}).notes)
+
+
+def test_errors_of_the_ground_truth_name_its_flags():
+    with pytest.raises(ValueError, match="--reference-columns frame,class"):
+        clips({"a": "0,1,0,10,0\n"}, {"a": "0,1,0.5,10.5,100.5,3\n"})
+
+
+def test_too_short_a_class_list_names_the_largest_class_of_all_files():
+    with pytest.raises(ValueError, match=r"b\.csv: class 19 on line 2, but the class list has 14 .*--classes 20"):
+        clips({"a": "3,15,0,10,5\n", "b": "3,1,0,10,5\n4,19,0,10,5\n"}, {"a": "", "b": ""})
+
+
+def test_how_files_are_read_is_told_of_all_together():
+    files = {"a": b"0;3;0;10;5\n", "b": b"0,3,0,10,5\n", "c": b"0;3;0;10;5\n"}
+    assert metadata.reading_notes(files, CLASSES) == ["2 of 3 files (a, c): Columns separated by semicolons."]
