@@ -56,10 +56,9 @@ _LOW_HEIGHT_DB = -3.0  # of one channel against those that may be the horizontal
 _CAPSULES_HZ = 1500  # above, they are too far apart
 _CAPSULES_MISFIT = 0.5  # median of |ln(ratio)|
 _CAPSULES_BETTER = 0.5  # of the misfit of SN3D, FuMa and N3D
-_CAPSULES_EXACT, _IN_PHASE = (
-    0.25,
-    0.3,
-)  # with several sources, all cardioids have much in common and no figures of eight do
+# With several sources, all cardioids have much in common and no figures of eight do, unless a source lies between all three axes:
+# then ambisonics fit as well.
+_CAPSULES_EXACT, _IN_PHASE, _CAPSULES_NEARER = 0.25, 0.3, 0.8
 _CAPSULES_FUMA, _ONE_DIRECTION = 0.3, 0.8  # with one source, this near to FuMa is FuMa
 
 # Microphones apart from each other, alone or on a sphere, hear the same at low frequencies and not at high ones; the channels of
@@ -68,6 +67,11 @@ _LOW_HZ, _HIGH_HZ = (100, 350), (2000, 7000)
 _LOW_RANGE_DB = -60.0  # the least energy there against that of all bands
 _ALIKE_COHERENCE, _ALIKE_REAL, _ALIKE_DB = 0.8, 0.4, 2.0
 _APART_REAL, _APART_LESS = 0.5, 0.25
+_SAME_REAL, _SAME_DB, _SAME_APART = (
+    0.98,
+    0.5,
+    0.92,
+)  # so much alike below, as no recording of ambisonics is: a centimetre apart
 
 _SILENT_DBFS = -125.0  # of 500 Hz: ten decibels below the rounding noise of 16 bits
 _BENT_SHARE = 0.01  # of clipped samples, beyond which ratios of energies are not judged
@@ -410,8 +414,9 @@ def _capsules(cells: "_Cells") -> Finding | None:
     others = {name: _misfit(around / expected) for name, expected in (("sn3d", 1), ("fuma", 2), ("n3d", 3))}
     one_direction = _largest_share(covariance) > _ONE_DIRECTION
     in_phase = float(np.median(_coherences(cells.within(_LOW_HZ[0], _CAPSULES_HZ)).real.min(axis=1)))
-    certain = misfit < _CAPSULES_EXACT and in_phase > _IN_PHASE and not one_direction
-    if not certain and misfit > min(_CAPSULES_MISFIT, _CAPSULES_BETTER * min(others.values())):
+    other = min(others.values())
+    certain = misfit < min(_CAPSULES_EXACT, _CAPSULES_NEARER * other) and in_phase > _IN_PHASE and not one_direction
+    if not certain and misfit > min(_CAPSULES_MISFIT, _CAPSULES_BETTER * other):
         return None
     if others["fuma"] < _CAPSULES_FUMA and one_direction:
         return None  # one source in FuMa between two axes has what a source behind one capsule has
@@ -441,7 +446,8 @@ def _microphones(cells: "_Cells") -> Finding | None:
     apart = float(np.median(_coherences(high).real.min(axis=1)))
     if spread > _ALIKE_DB or alike < _ALIKE_COHERENCE or alike_real < _ALIKE_REAL:
         return None
-    if apart > min(_APART_REAL, alike_real - _APART_LESS):
+    is_same = alike_real >= _SAME_REAL and spread <= _SAME_DB
+    if apart > (_SAME_APART if is_same else min(_APART_REAL, alike_real - _APART_LESS)):
         return None
     what = (
         "the channels look like the raw signals of four microphones, not ambisonics: below 350 Hz all hear the same at one level, "

@@ -232,7 +232,7 @@ TETRAHEDRON = geometry.to_vector(np.array([45, -45, 135, -135]), np.array([35.3,
 
 
 @pytest.mark.parametrize("kind", ["white", "pink", "speech"])
-@pytest.mark.parametrize("places", [0.032 * CIRCLE, 0.1 * CIRCLE, 0.042 * TETRAHEDRON])
+@pytest.mark.parametrize("places", [0.032 * CIRCLE, 0.1 * CIRCLE, 0.042 * TETRAHEDRON, 0.005 * TETRAHEDRON])
 @pytest.mark.parametrize("n_sources", [1, 3])
 def test_microphones_apart_from_each_other(kind, places, n_sources):
     rng = np.random.default_rng(n_sources)
@@ -242,6 +242,17 @@ def test_microphones_apart_from_each_other(kind, places, n_sources):
         audio = audio + np.stack([delayed(signal, -place @ direction / 343) for place in places])
     (finding,) = inputcheck.check((0.1 * audio / audio.std()).astype(np.float32), RATE)
     assert finding.code == "microphones" and finding.fixes == () and finding.level == "warning"
+
+
+@pytest.mark.parametrize("seed, name", [(s, n) for s in (1, 3, 5) for n in ("fuma", "acn-n3d", "acn-sn3d")])
+def test_a_source_between_three_axes_in_a_room_is_no_raw_capsule(seed, name):
+    rng = np.random.default_rng(seed)
+    audio, field = foa.encode(sound("white", rng), 45, 35.3), from_everywhere(rng, "white")
+    audio = audio + 0.6 * audio.std() / field.std() * field
+    written = {"fuma": BROKEN["FuMa"], "acn-n3d": BROKEN["N3D"]}.get(name, np.asarray)(audio)
+    (finding,) = inputcheck.check((0.1 * written).astype(np.float32), RATE)
+    assert finding.code == ("ok" if name == "acn-sn3d" else "not_sn3d")
+    assert name == "acn-sn3d" or finding.fix.key == name
 
 
 # Remedies
