@@ -19,6 +19,10 @@ from typing import BinaryIO, Literal
 SUFFIXES = (".flac", ".wav", ".ogg", ".amb", ".aif", ".aiff", ".bw64", ".caf", ".rf64", ".w64", ".wave")
 
 _UNKNOWN_SIZES = (0, 0x7FFFF000, 0xFFFFFFFF)  # of a WAV data chunk, from writers that did not know the length
+# or nearly so: the same less a header, in a file that holds fewer bytes
+_UNKNOWN_SIZE_RANGES = ((0x7FFF0000, 0x80000100), (0xFFFF0000, 0xFFFFFFFF))
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")  # that music players append to a file
+_MOST_PADDING = 1 << 20
 _WRAP = 1 << 32
 _RIFF = {b"RIFF": "WAV", b"RIFX": "RIFX", b"RF64": "RF64", b"BW64": "BW64"}
 _AMBISONIC = bytes.fromhex("2107d3118644c8c1ca000000")  # the sub-format GUID after its first four bytes
@@ -131,13 +135,19 @@ def _in_riff(file: BinaryIO, end: int, magic: bytes) -> Samples | None:
             if size == 0xFFFFFFFF and long_size:
                 size = long_size
             found = Samples(kind, start, size, end - start, fmt, is_b_format=_is_b_format(fmt))
-            return _without_length(file, found, end) if size in _UNKNOWN_SIZES else _measured(file, found, end, order)
+            return _without_length(file, found, end) if _is_unknown(found) else _measured(file, found, end, order)
     return None
 
 
 def _is_b_format(fmt: bytes) -> bool:
     """Whether a WAVE format of 40 bytes has the ambisonic sub-format, of integers or of floats."""
     return fmt[28:40] == _AMBISONIC and fmt[:2] == b"\xfe\xff" and fmt[24:28] in (b"\1\0\0\0", b"\3\0\0\0")
+
+
+def _is_unknown(found: Samples) -> bool:
+    size = found.promised or 0
+    about = any(low <= size <= high for low, high in _UNKNOWN_SIZE_RANGES)
+    return size in _UNKNOWN_SIZES or (about and size > found.held)
 
 
 def _without_length(file: BinaryIO, found: Samples, end: int) -> Samples:
@@ -152,7 +162,7 @@ def _measured(file: BinaryIO, found: Samples, end: int, order: Literal["big", "l
     """A file with more behind its samples than chunks: a size that wrapped is set right.
 
     Certain is a size that is wrong by multiples of 4 GiB, and one after which whole samples follow, no chunk, up to the end of the
-    file. ContainerError if it cannot be told.
+    file. Zeros, tags and what is shorter than any sound are left out. ContainerError if it cannot be told.
     """
     size = found.promised or 0
     behind = found.start + size + size % 2
@@ -165,8 +175,12 @@ def _measured(file: BinaryIO, found: Samples, end: int, order: Literal["big", "l
             return _read_on(found, longer)
     file.seek(behind)
     frame, rest = _frame_bytes(found.fmt), end - found.start - size
-    if rest < 4096 and not any(file.read(rest)):  # padding
+    if rest <= _MOST_PADDING and not any(file.read(rest)):
         return found
+    file.seek(behind)
+    if rest < _least_rest(found) or file.read(16).startswith(_TAGS):
+        note = f"{rest} bytes behind its samples are no chunk of a WAV file: left out"
+        return _with(found, note=note, fmt=found.fmt if _can_be_rewritten(found) else b"")
     if frame and _can_be_rewritten(found) and size % frame == 0 and rest % frame == 0 and rest >= _least_rest(found):
         return _read_on(found, found.held)
     raise ContainerError(

@@ -133,19 +133,22 @@ def check(audio: np.ndarray, sample_rate: int, read_as: InputFormat = AS_IS) -> 
     findings = [_quiet(peak_dbfs)] if peak_dbfs < QUIET_DBFS else _over_full_scale(peak_dbfs) or _clipping(audio)
     bent = any(f.code == "clipping" and f.evidence["share"] > _BENT_SHARE for f in findings)
     cells = _Cells.of(audio, sample_rate)
-    findings += _channels(audio, sample_rate, cells, bent)
+    findings += _channels(audio, sample_rate, cells, bent, read_as)
     ratio = cells.ratio(0)
     return findings or [_narrow(audio, sample_rate, ratio) or _plausible(audio, peak_dbfs, cells, read_as)]
 
 
-def _channels(audio: np.ndarray, sample_rate: int, cells: "_Cells", bent: bool) -> list[Finding]:
-    """What is wrong with the channels; FuMa before what is rarer."""
+def _channels(audio: np.ndarray, sample_rate: int, cells: "_Cells", bent: bool, read_as: InputFormat) -> list[Finding]:
+    """What is wrong with the channels; FuMa before what is rarer. A silent Z is usual in formats that often lack the height."""
     energy = np.array([np.dot(channel, channel) for channel in audio], float)
     gains = [] if bent else _gains(audio, sample_rate, cells)
     if gains and FUMA in gains[0].fixes and not _is_copied(audio, cells):
         return gains
     has_own_gains = bool(gains) and N3D in gains[0].fixes  # without height or breadth, as a rule
-    return _copies(audio, cells, energy) or (gains if has_own_gains else _dead(energy, cells.ratio(0)) or gains)
+    dead = [] if has_own_gains else _dead(energy, cells.ratio(0))
+    if read_as.may_lack_height and [f.evidence["channels"] for f in dead] == [["Z"]]:
+        dead = []
+    return _copies(audio, cells, energy) or dead or gains
 
 
 def together(findings: list[Finding], against: list[Finding] | None = None) -> list[Finding]:

@@ -302,6 +302,15 @@ def test_chunks_behind_the_samples_are_no_wrap(tmp_path):
         assert audio.probe(path).notes == () and audio.load(path).shape == (4, 9000)
 
 
+@pytest.mark.parametrize("behind", [b"TAG" + bytes(125), b"APETAGEX" + b"x" * 50_000, b"some text", bytes(9000)])
+def test_tags_and_padding_behind_the_samples_are_left_out(tmp_path, behind):
+    path, samples = tmp_path / "clip.wav", noise(9000)
+    path.write_bytes(riff(samples, behind=behind))
+    notes = (f"{len(behind)} bytes behind its samples are no chunk of a WAV file: left out",) if any(behind) else ()
+    assert audio.probe(path).notes == notes
+    np.testing.assert_allclose(audio.load(path), samples.T, atol=1e-4)
+
+
 def test_length_and_rate(tmp_path):
     refused(wav(tmp_path / "short.wav", noise(4799)), "lasts 0.200 s; expected at least 0.2 s")
     refused(wav(tmp_path / "none.wav", noise(0)), "holds no samples")
@@ -328,7 +337,7 @@ def test_cut_off_wav(tmp_path, options):
     refused(path, "is cut off: its header promises")
 
 
-@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0xFFFFFFFF])
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF - 36, 0x80000000, 0xFFFFFFFF - 36, 0xFFFFFFFF])
 def test_wav_of_a_streaming_writer(tmp_path, size):
     path = wav(tmp_path / "clip.wav", noise(9000))
     content = bytearray(path.read_bytes())

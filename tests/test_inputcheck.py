@@ -222,6 +222,13 @@ def test_what_was_chosen_is_not_confirmed_either():
     assert finding.level == "plausible" and "reading them as FuMa" in finding.message
 
 
+def test_a_file_without_height_is_not_said_to_have_a_silent_channel():
+    audio = scene(2, 2, diffuse=0.2)
+    audio[2] = 0
+    assert codes(audio) == ["dead_channel"]
+    assert [f.code for f in inputcheck.check(audio, RATE, inputformat.FUMA)] == ["ok"]
+
+
 def delayed(signal, seconds):
     f = np.fft.rfftfreq(len(signal), 1 / RATE)
     return np.fft.irfft(np.fft.rfft(signal) * np.exp(-2j * np.pi * f * seconds), len(signal))
