@@ -7,7 +7,7 @@ bytes) received over the connection to the server, and megabytes of the server p
 it, while others still wait. The browsers run on the same machine as the server, and take their share of it.
 
 `python -m app.bench --scaling FIGURE.svg` measures, without any page, how time and memory of the library grow with the length and
-the number of clips, and what training gets through (``einv2.scaling``), and draws it.
+the number of clips, and what training gets through (``einv2.experiments.scaling``), and draws it.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from einv2 import bench as library
+from app.paths import ROOT
+from einv2.experiments import bench as library
 
-ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WAIT_MS = 120_000
@@ -266,11 +266,11 @@ def _crowd(guests: list[Guest], process: int) -> float:
 
 
 def scaling(figure: Path) -> dict:
-    """What ``einv2.scaling`` measures, drawn into an SVG file."""
+    """What ``einv2.experiments.scaling`` measures, drawn into an SVG file."""
     from playwright.sync_api import sync_playwright
 
     from app.plots.scaling import scaling as draw
-    from einv2.scaling import run as measure
+    from einv2.experiments.scaling import run as measure
 
     found = measure(progress=print)
     with sync_playwright() as playwright:

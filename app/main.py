@@ -7,31 +7,24 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the library and the app are not installed
 
-from app import address, sessions, state
+from app import pages, paths
+from app.ui import address, memory, session
 
-HERE = Path(__file__).parent
-
-PAGES = [
-    st.Page("views/inspect.py", title="Inspect", icon=":material/graphic_eq:", url_path="inspect", default=True),
-    st.Page("views/tracks.py", title="Tracks", icon=":material/route:", url_path="tracks"),
-    st.Page("views/pit_lab.py", title="PIT lab", icon=":material/science:", url_path="pit-lab"),
-    st.Page("views/evaluate.py", title="Evaluate", icon=":material/analytics:", url_path="evaluate"),
-    st.Page("views/scenes.py", title="Scenes", icon=":material/spatial_audio:", url_path="scenes"),
-    st.Page("views/train.py", title="Train", icon=":material/model_training:", url_path="train"),
-    st.Page("views/models.py", title="Models", icon=":material/deployed_code:", url_path="models"),
+NAVIGATION = [
+    st.Page(page.file, title=page.title, icon=page.icon, url_path=page.url_path, default=page is pages.INSPECT)
+    for page in pages.ALL
 ]
-
-ABOUT_A_CLIP = ("", "tracks", "pit-lab")  # paths of pages
+PATHS_OF_A_CLIP = {"", *(page.url_path for page in pages.OF_A_CLIP)}  # the default page's path is empty
 
 # before the navigation, which would else fetch the page's icon from another host
-st.set_page_config(page_title="EINV2 Studio", page_icon=str(HERE / "icon.svg"), layout="wide")
-page = st.navigation(PAGES, position="top")
+st.set_page_config(page_title="EINV2 Studio", page_icon=str(paths.ICON), layout="wide")
+page = st.navigation(NAVIGATION, position="top")
 address.follow(page.url_path)
-clip = st.session_state.get(state.CLIP) if page.url_path in ABOUT_A_CLIP else None
+clip = st.session_state.get(session.CLIP) if page.url_path in PATHS_OF_A_CLIP else None
 title = " · ".join(part for part in (clip and clip.name, page.title, "EINV2 Studio") if part)
 st.set_page_config(page_title=title)
 
-st.logo(str(HERE / "logo.svg"), size="large")
+st.logo(str(paths.LOGO), size="large")
 
 st.html(
     "<style>[data-testid=stMainBlockContainer] {padding-top: 4rem; padding-bottom: 3rem}"
@@ -51,6 +44,6 @@ st.html(
     " {background: #A82718; border-color: #A82718; color: #FFFFFF}</style>"
 )
 
-sessions.watch()
+memory.watch()
 address.keep_history_short()
 page.run()

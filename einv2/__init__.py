@@ -13,15 +13,22 @@ from .config import VERSION as __version__
 
 if TYPE_CHECKING:
     from .evaluation import evaluate
-    from .inference import Model, load
-    from .prediction import Prediction
+    from .inference.model import Model
+    from .inference.model import load_model as load
+    from .inference.prediction import Prediction
 
 __all__ = ["Model", "Prediction", "__version__", "evaluate", "load"]
-_MODULES = {"evaluate": "evaluation", "Model": "inference", "Prediction": "prediction", "load": "inference"}
+_HOMES = {
+    "evaluate": ("evaluation", "evaluate"),
+    "Model": ("inference.model", "Model"),
+    "Prediction": ("inference.prediction", "Prediction"),
+    "load": ("inference.model", "load_model"),
+}
 
 
 def __getattr__(name: str):
     """What is imported on its first use (PEP 562): PyTorch, SciPy and pandas take seconds, and not every module needs them."""
-    if name not in _MODULES:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    module, definition = _HOMES[name]
+    return getattr(importlib.import_module(f".{module}", __name__), definition)

@@ -1,7 +1,7 @@
 import sys
 
-from .cli import main
-from .fast import keep_memory
+from .commands.cli import main
+from .models.acceleration import keep_memory
 
 keep_memory()
 sys.exit(main())

@@ -9,18 +9,13 @@ import math
 import reprlib
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
+from .frames import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND, MAX_CHUNK_SECONDS
+
 VERSION = "0.1.0"  # of this code, kept in the provenance of what it trains
-LABEL_FRAME_MS = 100  # the time step of every DCASE SELD annotation and of the network's output
-LABEL_FRAMES_PER_SECOND = 1000 // LABEL_FRAME_MS
-LABEL_FRAME_SECONDS = LABEL_FRAME_MS / 1000
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz, of clips and of features
-MAX_SECONDS = 7 * 24 * 3600  # a week, of clips and of annotations
-LONGEST_SENTENCE = 300  # characters, of what is said about a file
-CHUNK_SECONDS = 4  # the paper's; what a network runs on where nothing is known of its training
-MAX_CHUNK_SECONDS = 600
 CRNN_BANDS = 2  # that the recurrent layers of the network crnn see, as those of the DCASE 2020 baseline
 
 
@@ -287,17 +282,6 @@ def field_help(cls) -> dict[str, str]:
     return {name: hint.__metadata__[0] for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
 
 
-def counted(n: int, what: str, plural: str = "") -> str:
-    """ "1 track", "2 tracks": a number with its noun."""
-    return f"{n} {what if n == 1 else plural or what + 's'}"
-
-
-def one_line(text: str, most: int = LONGEST_SENTENCE) -> str:
-    """Text that may hold anything from a file, as part of a sentence: what cannot be printed is escaped, the end is left out."""
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: most + 1])
-    return escaped if len(escaped) <= most else escaped[: most - 3] + "..."
-
-
 def to_json(config) -> dict:
     """A configuration as plain JSON values (tuples become lists)."""
     return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
@@ -349,3 +333,57 @@ def _require_positive(config, *names) -> None:
 def _require_one_of(config, name, allowed) -> None:
     if getattr(config, name) not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(config, name)!r}")
+
+
+_READ_BY_CRNN = {"network", "output_format", "task", "n_tracks", "n_classes", "channels", "n_layers", "dropout"} | {
+    "time_pooling",
+    "frequency_pooling",
+}
+
+
+def without_effect(model: ModelConfig, train: TrainConfig) -> dict[str, str]:
+    """The fields of both configurations that change nothing in this network and its training, each with the reason."""
+    return _idle_of_model(model) | _idle_of_train(model, train)
+
+
+def _idle_of_model(model: ModelConfig) -> dict[str, str]:
+    if model.network == "crnn":
+        names = [f.name for f in fields(ModelConfig) if f.name not in _READ_BY_CRNN]
+        return dict.fromkeys(names, "the network crnn has no such part")
+    stitches = ("stitch_blocks", "stitch_order", "stitch_tracks")
+    idle: dict[str, str] = {}
+    if not _has_two_losses(model):
+        idle |= dict.fromkeys(("sharing", *stitches), "this network has one branch, and nothing to share")
+    elif model.sharing != "soft":
+        idle |= dict.fromkeys(stitches, f"cross-stitches belong to soft sharing, and here sharing is {model.sharing}")
+    elif not model.stitch_blocks and not model.stitch_tracks:
+        idle["stitch_order"] = "this network has no cross-stitches"
+    if not model.positional_encoding:
+        idle |= dict.fromkeys(("positional_scale", "positions_in"), "this network has no positional encoding")
+    if model.track_layer == "transformer":
+        of_mhsa = ("scaled_attention", "attention_bias", "residual_norm")
+        idle |= dict.fromkeys(of_mhsa, "a transformer layer always has that; it is a choice of the layer mhsa")
+    else:
+        idle["feedforward"] = f"it belongs to transformer layers, and here track_layer is {model.track_layer}"
+    return idle
+
+
+def _idle_of_train(model: ModelConfig, train: TrainConfig) -> dict[str, str]:
+    tracks = ("pit", "overlap_weight")
+    idle: dict[str, str] = {}
+    if model.output_format != "trackwise":
+        idle |= dict.fromkeys(tracks, f"it acts on output tracks, and the format {model.output_format} has none")
+    elif model.n_tracks == 1:
+        idle |= dict.fromkeys(tracks, "it acts on several tracks, and this network has one")
+    if not _has_two_losses(model):
+        idle["sed_weight"] = "this network has one loss only"
+    if model.output_format != "seldnet" or model.task == "sed":
+        idle["masked_loss"] = "it is the loss of directions in the format seldnet"
+    if train.schedule != "one-cycle":
+        idle["warmup_share"] = f"it belongs to the schedule one-cycle, and here it is {train.schedule}"
+    return idle
+
+
+def _has_two_losses(model: ModelConfig) -> bool:
+    """Detection and direction each have a branch of their own."""
+    return model.task == "seld" and model.output_format != "accdoa"

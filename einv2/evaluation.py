@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import datasets, labels, metadata
-from .class_lists import ClassList
-from .inference import Prediction
-from .metadata import Clips
-from .metrics import breakdown, dcase, errors, identity, intervals, probabilities, tracks
+from .datasets import discovery
+from .inference.model import Prediction
+from .labels import class_lists, clip_sets, dcase_csv, frame_tables
+from .labels.class_lists import ClassList
+from .labels.clip_sets import Clips
+from .metrics import breakdown, dcase, errors, identity, intervals, probabilities, single_task
 
 Progress = Callable[[float, str], None]
 
@@ -38,7 +39,7 @@ class Evaluation:
     distances: breakdown.Histogram
     identity: list[identity.IdentityCounts]
     events: pd.DataFrame
-    overlap: tracks.OverlapCounts
+    overlap: single_task.OverlapCounts
     reliability: probabilities.ReliabilityCounts | None = None
     thresholds: probabilities.ThresholdCounts | None = None
 
@@ -102,10 +103,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """The scores of one clip by the measure of one year, as ``metrics.dcase.evaluate`` gives them; of several: {measure: scores}.
 
-    estimate, reference: event tables (see ``einv2.labels``; ``Prediction.events`` gives one), frame tables, or CSV files. classes:
-    the names that their class indices mean, or a value of --classes (``class_lists.parse``); "auto": told by the reference, as
-    ``python -m einv2 evaluate`` does. Each entry of ``per_class`` names its "class", and "class_list" says what was decided.
-    ValueError on anything else, or an unknown measure.
+    estimate, reference: event tables (see ``einv2.labels.frame_tables``; ``Prediction.events`` gives one), frame tables, or CSV
+    files. classes: the names that their class indices mean, or a value of --classes (``class_lists.parse``); "auto": told by the
+    reference, as ``python -m einv2 evaluate`` does. Each entry of ``per_class`` names its "class", and "class_list" says what
+    was decided. ValueError on anything else, or an unknown measure.
     """
     asked = (measures,) if isinstance(measures, str) else measures
     told = _class_list(reference, classes, asked)
@@ -119,7 +120,7 @@ def evaluate(
 
 def _class_list(reference: pd.DataFrame | str | Path, asked: str | Sequence[str], measures: Sequence[str]) -> ClassList:
     """The class list of one clip: asked for, or told by its reference and by the measures, where they are of one list."""
-    lists = {labels.CLASS_LISTS.get(measure) for measure in measures}
+    lists = {class_lists.CLASS_LISTS.get(measure) for measure in measures}
     measure = measures[0] if len(lists) == 1 else None
     if isinstance(reference, pd.DataFrame):
         files: dict[str, Path | bytes] = {"reference": _as_csv(_frames(reference, ()))}
@@ -127,19 +128,19 @@ def _class_list(reference: pd.DataFrame | str | Path, asked: str | Sequence[str]
     else:
         files = {Path(reference).stem: Path(reference)}
         folder = Path(reference).parent
-    return datasets.class_list_of_metadata(files, asked, measure, folder)[0]
+    return discovery.class_list_of_metadata(files, asked, measure, folder)[0]
 
 
 def _as_csv(table: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    labels.write_csv(table, buffer, "dcase2024" if table["distance"].notna().any() else "dcase2020")
+    dcase_csv.write_csv(table, buffer, "dcase2024" if table["distance"].notna().any() else "dcase2020")
     return buffer.getvalue()
 
 
 def _frames(side: pd.DataFrame | str | Path, classes: Sequence[str]) -> pd.DataFrame:
     if not isinstance(side, pd.DataFrame):
-        return labels.read_csv(side, classes, as_written=True)
-    return labels.events_to_frames(side) if "onset" in side else side
+        return dcase_csv.read_csv(side, classes, as_written=True)
+    return frame_tables.events_to_frames(side) if "onset" in side else side
 
 
 def evaluate_clips(
@@ -159,7 +160,7 @@ def evaluate_clips(
     progress(0.0, "The measures of DCASE 2020 to 2025")
     tallies = dcase.tallies(estimate, reference, n_classes, n_clips=len(clips.stems), n_frames=n_frames)
     lengths = [None if levels is None else len(levels) for levels in frame_levels or ()]
-    clips = metadata.tidied(replace(clips, notes=(*clips.notes, *metadata.frames_beyond(clips, lengths))))
+    clips = clip_sets.tidied(replace(clips, notes=(*clips.notes, *clip_sets.frames_beyond(clips, lengths))))
     estimate, reference = clips.estimate, clips.reference
     progress(0.4, "The kind of every error")
     outcomes = errors.classify(estimate, reference)
@@ -177,7 +178,7 @@ def evaluate_clips(
         breakdown.histogram(breakdown.distance_errors(outcomes)),
         identity.identity_by_clip(estimate, reference, len(clips.stems)),
         identity.identity_events(estimate, reference),
-        tracks.overlap_recall(estimate, reference),
+        single_task.overlap_recall(estimate, reference),
         *probable,
     )
 

@@ -12,11 +12,12 @@ from html import escape
 import plotly.graph_objects as go
 import torch
 
-from app import theme
-from einv2 import features as feature_channels
-from einv2 import models
-from einv2.config import CHUNK_SECONDS, CRNN_BANDS, FeatureConfig, ModelConfig, require_compatible
+from app.ui import theme
+from einv2.audio import features as feature_channels
+from einv2.config import CRNN_BANDS, FeatureConfig, ModelConfig, require_compatible
+from einv2.frames import CHUNK_SECONDS
 from einv2.models import crnn
+from einv2.models.build import build
 from einv2.models.einv2 import INPUT_CHANNELS, branch_names
 
 NAMES = {"sed": "SED", "doa": "DoA", "shared": "Shared"}
@@ -62,7 +63,7 @@ class _Place:
 def count_parameters(model: ModelConfig) -> dict[str, int]:
     """How many parameters each tensor of a network has, by its name; nothing of their size is made."""
     with torch.device("meta"):
-        return {name: p.numel() for name, p in models.build(model).named_parameters()}
+        return {name: p.numel() for name, p in build(model).named_parameters()}
 
 
 def count_text(n: int) -> str:

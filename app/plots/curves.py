@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app import texts, theme
 from app.plots.measures import SMALL_FONT, SYSTEM_COLOURS, SYSTEM_DASHES, label
+from app.ui import texts, theme
 
 SCORES = ("ER", "F", "LE", "LR")
 LOSSES = ("loss", "validation_loss")

@@ -15,9 +15,9 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from app import texts, theme
+from app.ui import texts, theme
+from einv2.matching import MATCH_DEGREES
 from einv2.metrics.breakdown import AZIMUTHS, Histogram
-from einv2.metrics.common import MATCH_DEGREES
 from einv2.metrics.errors import KINDS, REFERENCE_KINDS, SYSTEM_ALONE
 from einv2.metrics.intervals import METHODS
 from einv2.metrics.probabilities import THRESHOLDS, ReliabilityCounts, ThresholdCounts

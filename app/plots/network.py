@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app import theme
-from einv2.config import LABEL_FRAME_SECONDS
-from einv2.introspect import WEIGHTS
+from app.ui import theme
+from einv2.analysis.attention import WEIGHTS
+from einv2.frames import LABEL_FRAME_SECONDS
 
 ROW_PIXELS, HEAD_PIXELS = 17, 190
 WEIGHT_COLOURS = ("#27A9E1", "#EE7F2D", "#8C6FE0", "#3FA65A")  # as WEIGHTS

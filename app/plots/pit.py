@@ -8,9 +8,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app import theme
 from app.plots.timeline import break_lines
-from einv2.config import LABEL_FRAME_SECONDS
+from app.ui import theme
+from einv2.frames import LABEL_FRAME_SECONDS
 
 RULE_NAMES = {"tpit": "tPIT", "cpit": "cPIT", "none": "no PIT"}
 RULE_COLOURS = {"tpit": "#0E9F8E", "cpit": "#4C7FE0", "none": "#E0525F"}

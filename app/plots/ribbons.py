@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app import theme
-from einv2.config import LABEL_FRAMES_PER_SECOND
-from einv2.metrics.following import MARKS, NOTHING
+from app.ui import theme
+from einv2.frames import LABEL_FRAMES_PER_SECOND
+from einv2.metrics.track_assignment import MARKS, NOTHING
 
 LANE_PIXELS, TITLE_PIXELS = 40, 26
 MARGIN = dict(l=92, r=16, t=32, b=44)

@@ -1,12 +1,13 @@
-"""How time and memory grow with the length and the number of clips: what ``einv2.scaling`` measured in, a plotly figure out."""
+"""How time and memory grow with the length and the number of clips: what ``einv2.experiments.scaling`` measured in, a plotly
+figure out."""
 
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app import theme
 from app.plots.measures import SYSTEM_COLOURS
+from app.ui import theme
 
 TITLES = ("one clip", "memory", "clips of 60 s", "memory of the largest process")
 _PANEL, _WIDTH = 240, 860

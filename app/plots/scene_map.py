@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app import theme
 from app.plots import timeline
+from app.ui import theme
 from einv2 import geometry
 
 MAP_HEIGHT = 380

@@ -17,9 +17,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app import theme
-from einv2 import foa, labels
-from einv2.config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
+from app.ui import theme
+from einv2.audio import foa
+from einv2.frames import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
+from einv2.labels import frame_tables
 
 LANE_PIXELS = (
     (5, 34),
@@ -328,7 +329,7 @@ def _draw_borders(
 
 def segments(table: pd.DataFrame) -> pd.DataFrame:
     """Runs of consecutive frames of one class on one track: track, class, onset and offset in seconds."""
-    return labels.frames_to_events(table)[["track", "class", "onset", "offset"]]
+    return frame_tables.frames_to_events(table)[["track", "class", "onset", "offset"]]
 
 
 def truth_bars(truth: pd.DataFrame, classes: tuple[str, ...]) -> go.Bar:

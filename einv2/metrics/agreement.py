@@ -1,6 +1,7 @@
 """Two systems on one clip: do they say the same, and where is one right and the other not?
 
-Frame tables (see ``einv2.labels``) of one clip, with classes of one list. Units: degrees (great-circle), frames of 100 ms, seconds.
+Frame tables (see ``einv2.labels.frame_tables``) of one clip, with classes of one list. Units: degrees (great-circle), frames of
+100 ms, seconds.
 
 Which output track a system puts an event on is arbitrary, so tracks are never compared by their number: in every frame the rows
 of both are matched at least total distance, in the stages of ``errors``.
@@ -12,8 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from ..config import LABEL_FRAMES_PER_SECOND
-from .common import MATCH_DEGREES, share
+from ..frames import LABEL_FRAMES_PER_SECOND
+from ..matching import MATCH_DEGREES
+from .common import share
 from .errors import (
     CORRECT,
     DUPLICATE,

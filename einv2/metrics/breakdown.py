@@ -19,19 +19,9 @@ import numpy as np
 import pandas as pd
 
 from .. import geometry
-from . import matching
-from .common import ROUNDING_DEGREES
-from .errors import (
-    CORRECT,
-    KINDS,
-    REFERENCE_KINDS,
-    WRONG_CLASS,
-    WRONG_PLACE,
-    Outcomes,
-    require_rows,
-    run_means,
-    runs,
-)
+from ..labels import frame_tables
+from ..matching import ROUNDING_DEGREES
+from .errors import CORRECT, KINDS, REFERENCE_KINDS, WRONG_CLASS, WRONG_PLACE, Outcomes, require_rows, run_means, runs
 
 STATIC_DEGREES = 5.0  # mean distance from its mean direction up to which an event stands still
 HEIGHT_DEGREES = 20.0  # elevations further from the horizon are above or below
@@ -92,7 +82,7 @@ def classes(estimate: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str
 
 def clips(estimate: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str]) -> Grouping:
     """By clip, names of the clips from 0."""
-    return Grouping(matching.clip_of(reference), matching.clip_of(estimate), tuple(names))
+    return Grouping(frame_tables.clip_of(reference), frame_tables.clip_of(estimate), tuple(names))
 
 
 def polyphony(estimate: pd.DataFrame, reference: pd.DataFrame) -> Grouping:
@@ -101,7 +91,7 @@ def polyphony(estimate: pd.DataFrame, reference: pd.DataFrame) -> Grouping:
     "three or more" are so of whatever classes. A row of the system takes the group of its frame, "silence" where the reference
     has nothing.
     """
-    reference_key, estimate_key = matching.keys(("frame",), reference, estimate)
+    reference_key, estimate_key = frame_tables.keys(("frame",), reference, estimate)
     frames, frame, n = np.unique(reference_key, return_inverse=True, return_counts=True)
     lowest, highest = np.full(len(frames), np.iinfo(np.int64).max), np.full(len(frames), -1)
     np.minimum.at(lowest, frame, reference["class"].to_numpy())
@@ -151,7 +141,7 @@ def levels(estimate: pd.DataFrame, reference: pd.DataFrame, frame_levels: Sequen
     digital silence, is in the last group; frames that have no level, or NaN, are in none. ValueError where a row's clip is
     not among them.
     """
-    n_clips = 1 + max(int(matching.clip_of(t).max(initial=-1)) for t in (reference, estimate))
+    n_clips = 1 + max(int(frame_tables.clip_of(t).max(initial=-1)) for t in (reference, estimate))
     if n_clips > len(frame_levels):
         raise ValueError(f"frame_levels must be given for {n_clips} clips, not {len(frame_levels)}")
     depth = [_below_loudest(level) for level in frame_levels]
@@ -236,7 +226,7 @@ def _level_group(table: pd.DataFrame, depth: list[np.ndarray]) -> np.ndarray:
     """The group of each row, of the depths (T,) of each clip's frames."""
     lengths = np.array([len(d) for d in depth], np.int64)
     flat = np.concatenate([*depth, [np.nan]])
-    clip, frame = matching.clip_of(table), table["frame"].to_numpy()
+    clip, frame = frame_tables.clip_of(table), table["frame"].to_numpy()
     place = np.where(frame < lengths[clip], (np.cumsum(lengths) - lengths)[clip] + frame, -1)
     step = np.minimum(np.floor(flat[place] / LEVEL_STEP_DB), len(LEVELS) - 1)
     return np.where(np.isnan(step), -1, step).astype(np.int64)

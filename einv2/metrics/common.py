@@ -6,13 +6,10 @@ Shapes: T frames, M reference tracks, L estimated tracks, K classes. Distances a
 from dataclasses import fields
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from .. import geometry
 
-MATCH_DEGREES = 20.0  # an estimate further off than this is not the event
-ROUNDING_DEGREES = 1e-9  # azimuths 30 and 50 are 20 apart, whatever the last bit of the distance says
-FRONT = (1.0, 0.0, 0.0)  # what ``einv2.decode`` reads a vector of length 0 as
+FRONT = (1.0, 0.0, 0.0)  # what ``einv2.inference.decoding`` reads a vector of length 0 as
 _FORBIDDEN = 1e6  # above any total of distances, so that a forbidden pair is made only where no other is left
 
 
@@ -37,21 +34,6 @@ def pairwise_distance(reference_doa: np.ndarray, doa: np.ndarray) -> np.ndarray:
     """Degrees between every reference and every estimated direction: (T, M, 3), (T, L, 3) -> (T, M, L)."""
     doa = np.where(np.any(doa != 0, axis=-1, keepdims=True), doa, FRONT)
     return geometry.distance(reference_doa[:, :, None], doa[:, None])
-
-
-def assign(cost: np.ndarray) -> np.ndarray:
-    """One-to-one matching in each frame: cost (T, M, L), infinite where a pair is not allowed -> column of each row (T, M).
-
-    As many pairs as can be, and of those matchings the one of least total cost; -1 for a row that is left alone.
-    """
-    match = np.full(cost.shape[:2], -1)
-    allowed = np.isfinite(cost)
-    cost = np.where(allowed, cost, _FORBIDDEN)
-    for t in np.flatnonzero(allowed.any((1, 2))):
-        rows, columns = linear_sum_assignment(cost[t])
-        kept = allowed[t, rows, columns]
-        match[t, rows[kept]] = columns[kept]
-    return match
 
 
 def require_shape(name: str, array: np.ndarray, shape: tuple) -> None:

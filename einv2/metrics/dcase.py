@@ -2,8 +2,8 @@
 
 Mesaros et al., "Joint Measurement of Localization and Detection of Sound Events", WASPAA 2019; Politis et al., "Overview and
 Evaluation of Sound Event Localization and Detection in DCASE 2019", TASLP 2020; and the code that came with each challenge.
-References and estimates are frame tables (see ``einv2.labels``) of one clip, or of many with a column ``clip``. Units: degrees,
-frames of 100 ms, segments of 10 frames; ER, F and LR are plain numbers, F and LR in [0, 1].
+References and estimates are frame tables (see ``einv2.labels.frame_tables``) of one clip, or of many with a column ``clip``.
+Units: degrees, frames of 100 ms, segments of 10 frames; ER, F and LR are plain numbers, F and LR in [0, 1].
 
 Every measure counts per clip and class (``tally``), adds up over clips, and takes its rates of the sums (``Tally.scores``):
 
@@ -39,9 +39,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import labels
-from ..config import LABEL_FRAMES_PER_SECOND
-from . import matching
+from .. import matching
+from ..frames import LABEL_FRAMES_PER_SECOND
+from ..labels import frame_tables
 
 MEASURES = ("dcase2020", "dcase2021", "dcase2022", "dcase2023", "dcase2024", "dcase2025")
 THRESHOLD_DEGREES = 20.0
@@ -213,7 +213,7 @@ def tally_pairs(
     """Counts (clips, K) of clips, each a pair (estimate, reference) of frame tables. n_frames: see ``tally``."""
     pairs = list(pairs)
     clips = [[side.assign(clip=n) for side in pair] for n, pair in enumerate(pairs)]
-    estimate, reference = (pd.concat(side) for side in zip(*clips)) if pairs else 2 * [labels.empty_table()]
+    estimate, reference = (pd.concat(side) for side in zip(*clips)) if pairs else 2 * [frame_tables.empty_table()]
     return tally(estimate, reference, n_classes, measure, threshold, len(pairs), n_frames)
 
 
@@ -271,15 +271,15 @@ def _scored(estimate, reference, length: int, n_clips: int, n_frames: int | None
     with n_frames, up to the end of the segment in which these end."""
     last = np.full(n_clips, n_frames or 0)
     if n_frames is None:
-        np.maximum.at(last, matching.clip_of(reference), reference["frame"].to_numpy())
+        np.maximum.at(last, frame_tables.clip_of(reference), reference["frame"].to_numpy())
     end = -(-last // length) * length
-    return tuple(t[t["frame"].to_numpy() < end[matching.clip_of(t)]] for t in (estimate, reference))
+    return tuple(t[t["frame"].to_numpy() < end[frame_tables.clip_of(t)]] for t in (estimate, reference))
 
 
 def _with_distances(estimate: pd.DataFrame) -> pd.DataFrame:
     """An estimate in which the distances that are 0, which frame tables have as NaN, are 0 in clips that have distances at all."""
     distance = estimate["distance"].to_numpy(float)
-    known = np.isin(matching.clip_of(estimate), matching.clip_of(estimate)[~np.isnan(distance)])
+    known = np.isin(frame_tables.clip_of(estimate), frame_tables.clip_of(estimate)[~np.isnan(distance)])
     return estimate.assign(distance=np.where(known, np.nan_to_num(distance), distance)) if known.any() else estimate
 
 
@@ -330,10 +330,10 @@ class _Cells:
     @classmethod
     def of(cls, estimate: pd.DataFrame, reference: pd.DataFrame, length: int) -> "_Cells":
         tables = [t.assign(segment=t["frame"] // length) for t in (reference, estimate)]
-        cell_keys = matching.keys(("segment", "class"), *tables)
+        cell_keys = frame_tables.keys(("segment", "class"), *tables)
         unique, cell = np.unique(np.concatenate(cell_keys), return_inverse=True)
         cells = np.split(cell, [len(reference)])
-        frame_keys = matching.keys(("frame", "class"), *tables)
+        frame_keys = frame_tables.keys(("frame", "class"), *tables)
         places = [pd.Series(k).groupby(k).cumcount().to_numpy() for k in frame_keys]
         most = [np.zeros(len(unique), np.int64) for _ in tables]
         for counts, rows, place in zip(most, cells, places):
@@ -341,8 +341,8 @@ class _Cells:
         where = pd.concat(tables)
         first = np.zeros(len(unique), np.int64)
         first[cell] = np.arange(len(cell))
-        segment = matching.keys(("segment",), where)[0]
-        clip, segment, index = (a[first] for a in (matching.clip_of(where), segment, where["class"].to_numpy()))
+        segment = frame_tables.keys(("segment",), where)[0]
+        clip, segment, index = (a[first] for a in (frame_tables.clip_of(where), segment, where["class"].to_numpy()))
         n_reference, n_system = most
         return cls(clip, segment, index, n_reference, n_system, cells[0], (frame_keys[0], frame_keys[1]), places[0])
 

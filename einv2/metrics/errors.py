@@ -1,7 +1,7 @@
 """What a system does wrong: every row of reference and estimate gets one kind, and runs of frames become error events.
 
-References and estimates are frame tables (see ``einv2.labels``) of one clip, or of many with a column ``clip``; rows in any order.
-Units: degrees (great-circle), frames of 100 ms, seconds. R rows of the reference, E of the estimate.
+References and estimates are frame tables (see ``einv2.labels.frame_tables``) of one clip, or of many with a column ``clip``;
+rows in any order. Units: degrees (great-circle), frames of 100 ms, seconds. R rows of the reference, E of the estimate.
 
 Within each frame of a clip, rows are matched one to one in stages, each with as many pairs as can be and of those matchings
 the one of least total distance; a row that is matched is out of the later stages. T is the threshold, 20 degrees:
@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .. import geometry
-from ..config import LABEL_FRAMES_PER_SECOND
-from . import matching
-from .common import MATCH_DEGREES, ROUNDING_DEGREES
+from .. import geometry, matching
+from ..frames import LABEL_FRAMES_PER_SECOND
+from ..labels import frame_tables
+from ..matching import MATCH_DEGREES, ROUNDING_DEGREES
 
 KINDS = ("correct", "wrong place", "wrong class", "missed", "false alarm", "duplicate")
 CORRECT, WRONG_PLACE, WRONG_CLASS, MISSED, FALSE_ALARM, DUPLICATE = range(len(KINDS))
@@ -62,13 +62,13 @@ def classify(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float =
     order, vectors = [_order(t) for t in sides], [_vectors(t) for t in sides]
     outcomes = _unmatched(len(reference), len(estimate))
 
-    class_key = matching.keys(("frame", "class"), *sides)
+    class_key = frame_tables.keys(("frame", "class"), *sides)
     i, j, degrees = _pairs(class_key, order, vectors)
     near = degrees <= threshold + ROUNDING_DEGREES
     _settle(outcomes, CORRECT, i, j, class_key[0], np.where(near, degrees, np.inf))
     left = _left(outcomes, i, j)
     _settle(outcomes, WRONG_PLACE, i[left], j[left], class_key[0], degrees[left])
-    _settle_other_class(outcomes, matching.keys(("frame",), *sides), order, vectors, threshold)
+    _settle_other_class(outcomes, frame_tables.keys(("frame",), *sides), order, vectors, threshold)
     again = near & (outcomes.estimate_kind[j] == FALSE_ALARM)
     outcomes.estimate_kind[j[again]] = DUPLICATE
     return outcomes
@@ -135,7 +135,7 @@ def runs(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, np.
     azimuth and elevation continues the n-th of the frame before. Runs are in order of clip, columns, n and onset.
     """
     frame = table["frame"].to_numpy()
-    key = _joint_key(matching.clip_of(table), *(table[c] for c in columns))
+    key = _joint_key(frame_tables.clip_of(table), *(table[c] for c in columns))
     of_frame = key * (1 + int(frame.max(initial=0))) + frame
     order = _order_of(of_frame, table)
     n = _repeat(of_frame[order])
@@ -216,7 +216,7 @@ def _settle_other_class(outcomes: Outcomes, frame_key, order, vectors, threshold
 
 def _order(table: pd.DataFrame) -> np.ndarray:
     """The rows (N,) in an order that does not depend on the one they come in, but for rows that say the same."""
-    return _order_of(_joint_key(matching.clip_of(table), *(table[c] for c in ("frame", "class", "track"))), table)
+    return _order_of(_joint_key(frame_tables.clip_of(table), *(table[c] for c in ("frame", "class", "track"))), table)
 
 
 def _order_of(key: np.ndarray, table: pd.DataFrame) -> np.ndarray:
@@ -255,7 +255,7 @@ def _error_rows(estimate: pd.DataFrame, reference: pd.DataFrame, outcomes: Outco
     ]
     tables = []
     for (table, kind, heard_as, error, kinds), looked_at in zip(sides, within):
-        columns = {"clip": matching.clip_of(table), "kind": kind, "heard_as": heard_as, "error": error}
+        columns = {"clip": frame_tables.clip_of(table), "kind": kind, "heard_as": heard_as, "error": error}
         wrong = np.isin(kind, kinds) & (kind != CORRECT) & looked_at
         tables.append(table[list(_COLUMNS)].assign(**columns)[wrong])
     return pd.concat(tables, ignore_index=True)

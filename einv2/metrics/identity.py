@@ -1,7 +1,7 @@
 """Does an event stay on its output track? Nets trained with tPIT may move it from frame to frame; with cPIT they should not.
 
-``swap_rate`` and ``match_tracks`` take the arrays of one clip, ``identity_*`` the frame tables (see ``einv2.labels``) of many.
-Units: frames of 100 ms, seconds, minutes, degrees.
+``swap_rate`` and ``match_tracks`` take the arrays of one clip, ``identity_*`` the frame tables (see
+``einv2.labels.frame_tables``) of many. Units: frames of 100 ms, seconds, minutes, degrees.
 """
 
 from dataclasses import dataclass
@@ -9,19 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .. import geometry
-from ..config import LABEL_FRAMES_PER_SECOND
-from . import matching
-from .common import (
-    MATCH_DEGREES,
-    ROUNDING_DEGREES,
-    Counts,
-    active_classes,
-    assign,
-    pairwise_distance,
-    require_shape,
-    share,
-)
+from .. import geometry, matching
+from ..frames import LABEL_FRAMES_PER_SECOND
+from ..labels import frame_tables
+from ..matching import MATCH_DEGREES, ROUNDING_DEGREES, assign
+from .common import Counts, active_classes, pairwise_distance, require_shape, share
 
 _FRAMES_PER_MINUTE = 60 * LABEL_FRAMES_PER_SECOND
 
@@ -191,13 +183,13 @@ def identity_events(estimate: pd.DataFrame, reference: pd.DataFrame) -> pd.DataF
 
 
 def _last_clip(*tables: pd.DataFrame) -> int:
-    return max(int(matching.clip_of(t).max(initial=0)) for t in tables)
+    return max(int(frame_tables.clip_of(t).max(initial=0)) for t in tables)
 
 
 def by_event(reference: pd.DataFrame) -> pd.DataFrame:
     """The reference's rows in order of clip, class, track and frame, with the number of their event from 0 in ``event``."""
     names = ("frame", "class", "track", "azimuth", "elevation")
-    rows = {"clip": matching.clip_of(reference), **{c: reference[c].to_numpy() for c in names}}
+    rows = {"clip": frame_tables.clip_of(reference), **{c: reference[c].to_numpy() for c in names}}
     order, rows["event"] = _runs(*(rows[c] for c in ("clip", "class", "track", "frame")))
     rows = pd.DataFrame({c: values[order] for c, values in rows.items()})
     twice = (np.diff(rows["event"]) == 0) & (np.diff(rows["frame"]) == 0)
@@ -229,7 +221,7 @@ def _found(estimate: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, np
     """
     (row, matched), (doubled, _) = match_events(estimate, rows)
     track = estimate["track"].to_numpy()
-    _, run = _runs(matching.clip_of(estimate), track, estimate["frame"].to_numpy())
+    _, run = _runs(frame_tables.clip_of(estimate), track, estimate["frame"].to_numpy())
     found = rows[["clip", "event", "frame"]].iloc[row]
     return found.assign(output=track[matched], run=run[matched]), doubled
 
@@ -240,7 +232,7 @@ def match_events(estimate: pd.DataFrame, rows: pd.DataFrame) -> tuple[tuple, tup
     rows: from ``by_event``. Found as in ``IdentityCounts``, in order of the reference's rows. An estimate left over: matched with
     nothing, but of the class of rows of its frame at most 20 degrees away; it is paired with the nearest.
     """
-    keys = matching.keys(("frame", "class"), rows, estimate)
+    keys = frame_tables.keys(("frame", "class"), rows, estimate)
     i, j = matching.pairs_within(*keys)
     reference_doa, doa = (
         geometry.to_vector(t["azimuth"].to_numpy(), t["elevation"].to_numpy()) for t in (rows, estimate)

@@ -1,9 +1,9 @@
 """Can the probabilities be believed, and which threshold suits which class?
 
-Counted of one clip from its output, sed (T, M, K) and doa (T, M, 3), and its reference, a frame table (see ``einv2.labels``).
-As in ``einv2.decode`` a track sounds its most probable class, with that probability p. It can be *right* in a frame where it
-is matched to a row of the reference: same frame and class, at most 20 degrees apart, one-to-one. Units: probabilities in
-[0, 1], degrees, frames of 100 ms.
+Counted of one clip from its output, sed (T, M, K) and doa (T, M, 3), and its reference, a frame table (see
+``einv2.labels.frame_tables``). As in ``einv2.inference.decoding`` a track sounds its most probable class, with that probability
+p. It can be *right* in a frame where it is matched to a row of the reference: same frame and class, at most 20 degrees apart,
+one-to-one. Units: probabilities in [0, 1], degrees, frames of 100 ms.
 """
 
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .. import geometry
-from . import matching
-from .common import FRONT, MATCH_DEGREES, ROUNDING_DEGREES, Counts, active_classes, require_shape
+from .. import geometry, matching
+from ..matching import MATCH_DEGREES, ROUNDING_DEGREES
+from .common import FRONT, Counts, active_classes, require_shape
 
 LOWEST = 0.05  # a track less probable than this, or as much, is taken to be silent
 N_BINS = 10

@@ -7,7 +7,7 @@ sources using convolutional recurrent neural networks", JSTSP 2019, as in github
 import torch
 from torch import nn
 
-from .. import features
+from ..audio import features
 from ..config import CRNN_BANDS, ModelConfig
 from .einv2 import Output
 

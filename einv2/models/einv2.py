@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from .. import features
+from ..audio import features
 from ..config import ModelConfig
 from .layers import ConvBlock, CrossStitch, MultiHeadSelfAttention, TrackLayer, positional_encoding
 

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from scipy import signal
 
-from .. import foa
+from ..audio import foa
 from .microphone import Microphone
 from .rooms import Room, Walls, coloured
 from .unclassified import UnclassifiedBank

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, signal, special
 
-from .. import foa, geometry
+from .. import geometry
+from ..audio import foa
 
 SPEED_OF_SOUND = 343.0  # m/s
 CONVENTIONS = {"sn3d": (1.0, 1.0), "n3d": (1.0, math.sqrt(3)), "fuma": (math.sqrt(0.5), 1.0)}  # gains of W, of Y, Z, X

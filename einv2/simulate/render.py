@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy import signal
 
-from .. import audio, class_lists, labels
-from ..config import LABEL_FRAMES_PER_SECOND, one_line
-from ..files import write_json
+from ..atomic_files import write_json
+from ..audio import recordings
+from ..frames import LABEL_FRAMES_PER_SECOND
+from ..labels import class_lists, dcase_csv, frame_tables
+from ..messages import one_line
 from .disturbances import Disturbances, ambient_sound, steady_noise, through_channel
 from .microphone import Encoder, record
 from .rooms import Room, diffuse_noise
@@ -178,7 +180,7 @@ def _label(event: SceneEvent, onset: int, length: int, n_frames: int, instance: 
 def _join(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """One table; instances are numbered within their class, as in the DCASE annotations."""
     if not tables:
-        return pd.DataFrame({c: pd.Series(dtype=float) for c in labels.FRAME_COLUMNS}).astype(
+        return pd.DataFrame({c: pd.Series(dtype=float) for c in frame_tables.FRAME_COLUMNS}).astype(
             {"frame": int, "class": int, "track": int}
         )
     table = pd.concat(tables, ignore_index=True)
@@ -269,9 +271,9 @@ def write_scene(
 ) -> None:
     """Render a scene into out/foa_dev/STEM.flac, out/scenes/STEM.json and out/metadata_dev/STEM.csv, written last."""
     foa_audio, table = render(scene, bank, unclassified)
-    audio.write_flac(out / "foa_dev" / f"{stem}.flac", foa_audio, SAMPLE_RATE)
+    recordings.write_flac(out / "foa_dev" / f"{stem}.flac", foa_audio, SAMPLE_RATE)
     write_json(out / "scenes" / f"{stem}.json", scene_to_json(scene) | {"sounds": fingerprint(bank, unclassified)})
-    labels.write_csv(table, out / "metadata_dev" / f"{stem}.csv", "dcase2020")
+    dcase_csv.write_csv(table, out / "metadata_dev" / f"{stem}.csv", "dcase2020")
 
 
 def is_drawn(text: str | bytes) -> bool:

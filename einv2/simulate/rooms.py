@@ -11,7 +11,8 @@ import numpy as np
 import pyroomacoustics as pra
 from scipy import fft, signal
 
-from .. import foa, geometry
+from .. import geometry
+from ..audio import foa
 from .microphone import CENTRE, SPEED_OF_SOUND, TAPS, Encoder
 
 MAX_ORDER = 6  # reflections followed; 377 image sources

@@ -14,7 +14,8 @@ from typing import Annotated
 import numpy as np
 
 from .. import geometry
-from ..config import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND, from_json
+from ..config import from_json
+from ..frames import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
 from .disturbances import NO_CLASS, Ambience, Channel, DirectionalNoise, Disturbances
 from .microphone import Microphone
 from .rooms import Walls

@@ -23,9 +23,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import audio, class_lists, labels
-from ..config import from_json, one_line
-from ..files import write_text
+from ..atomic_files import write_text
+from ..audio import recordings
+from ..config import from_json
+from ..labels import class_lists, dcase_csv
+from ..messages import one_line
 from .disturbances import Disturbances
 from .render import SAMPLE_RATE, render_sounds
 from .rooms import Room
@@ -304,7 +306,7 @@ def _scene_problems(s: Specification) -> Iterator[str]:
     try:
         class_lists.named(s.class_list)
     except ValueError as error:
-        yield f"the class lists are {', '.join(labels.CLASS_LISTS)}, or names of your own: {error}"
+        yield f"the class lists are {', '.join(class_lists.CLASS_LISTS)}, or names of your own: {error}"
     if not 1 <= s.seconds <= MAX_SECONDS:
         yield f"a scene lasts from 1 to {MAX_SECONDS} s, not {s.seconds} s"
     if not 0 <= s.seed < 2**63:
@@ -346,7 +348,7 @@ def _disturbance_problems(s: Specification) -> Iterator[str]:
 
 def _source_problems(s: Source, specification: Specification) -> Iterator[str]:
     if s.class_name not in specification.classes:
-        known = specification.class_list in labels.CLASS_LISTS
+        known = specification.class_list in class_lists.CLASS_LISTS
         yield f"the class {s.class_name!r} is not in the list {specification.class_list if known else 'of your own'}"
     if s.sound.is_file and not _HEX.fullmatch(s.sound.sha256):
         yield f"the SHA-256 of {s.sound.name} must be 64 hexadecimal digits"
@@ -445,8 +447,8 @@ def write(
     signal, table = rebuild(specification, sounds, progress)
     for folder in ("foa_dev", "metadata_dev", "scenes"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    audio.write_flac(out / "foa_dev" / f"{stem}.flac", signal, SAMPLE_RATE)
-    labels.write_csv(table, out / "metadata_dev" / f"{stem}.csv", "dcase2020")
+    recordings.write_flac(out / "foa_dev" / f"{stem}.flac", signal, SAMPLE_RATE)
+    dcase_csv.write_csv(table, out / "metadata_dev" / f"{stem}.csv", "dcase2020")
     write_text(out / "scenes" / f"{stem}.json", to_text(specification))
     return table
 
@@ -454,9 +456,9 @@ def write(
 def read_sound(path: Path | str, name: str | None = None) -> tuple[str, np.ndarray]:
     """SHA-256 and samples (S,) at 24 kHz of a mono file of 0.2 to 60 s. ``audio.AudioError``, one sentence, on another."""
     name = name or Path(path).name
-    samples = audio.load_mono(path, MAX_SOUND_SECONDS, SAMPLE_RATE, name)
+    samples = recordings.load_mono(path, MAX_SOUND_SECONDS, SAMPLE_RATE, name)
     if not np.any(samples):
-        raise audio.AudioError(f"{name}: is silent; expected a sound")
+        raise recordings.AudioError(f"{name}: is silent; expected a sound")
     return hashlib.sha256(Path(path).read_bytes()).hexdigest(), samples
 
 
@@ -501,7 +503,7 @@ def draw(
     """
     classes = [name for name in class_lists.named(class_list) if name in PROCEDURAL_CLASSES]
     if not classes:
-        which = class_list if class_list in labels.CLASS_LISTS else "your list"
+        which = class_list if class_list in class_lists.CLASS_LISTS else "your list"
         raise ValueError(f"no class of {which} has a built-in sound")
     if not (1 <= n_events <= MAX_SOURCES and 1 <= max_overlap <= MAX_AT_ONCE and 1 <= seconds <= MAX_SECONDS):
         raise ValueError(f"{n_events} events, {max_overlap} at a time, in {seconds} s are out of range")

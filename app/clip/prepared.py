@@ -1,0 +1,171 @@
+"""The clip that is open (``app.clip.opening``), set right as the user chose, and analysed."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from app.clip import analysis
+from app.clip.analysis import Hearing, Truth
+from app.ui import address, class_menu, session, widgets
+from app.ui.session import Source
+from einv2.audio.inputformat import InputFormat
+from einv2.frames import LABEL_FRAMES_PER_SECOND
+from einv2.inference.model import Model, Prediction
+
+SAME_CLASSES = "as the network"
+ITS_OWN = "as the scene"  # a list of one's own, which came with the clip
+
+
+def prepared(source: Source) -> Source:
+    """The clip with its channels set right as the user chose, and from where it is looked at. The same choice is the same object."""
+    name, fix = st.session_state.get(session.FIX, (None, None))
+    fix = fix if name == source.name else source.fix
+    kept = st.session_state.get(session.PREPARED)
+    if kept is None or kept[0] is not source:
+        st.session_state.pop(session.WINDOW, None)  # it was that of another clip
+        if not address.has_opened(source):
+            address.answered(session.WINDOW)
+    start = 60.0 * _minute(source)
+    if kept is None or kept[0] is not source or kept[1:3] != (fix, start):
+        new = dataclasses.replace(source, fix=fix, start=start)
+        kept = st.session_state[session.PREPARED] = (source, fix, start, new)
+    return kept[3]
+
+
+def _minute(source: Source) -> int:
+    """From which the clip is looked at: what the slider says or, before it is drawn, the address."""
+    if session.WINDOW in st.session_state:
+        return st.session_state[session.WINDOW]
+    asked = next(iter(address.asked(session.WINDOW)), "")
+    minute = int(asked) if re.fullmatch("[0-9]{1,5}", asked) else 0
+    try:
+        return minute if minute and minute <= _last_minute(analysis.seconds_of(source)) else 0
+    except (ValueError, OSError):
+        return 0  # why the clip cannot be read is said where it is analysed
+
+
+def _last_minute(seconds: float) -> int:
+    return max(int(np.ceil((seconds - analysis.WINDOW_SECONDS) / 60)), 1) if seconds > analysis.WINDOW_SECONDS else 0
+
+
+def choose_window(seconds: float) -> None:
+    minutes = analysis.WINDOW_SECONDS // 60
+    minute = st.slider(
+        f"Window of {minutes} minutes, from minute",
+        0,
+        _last_minute(seconds),
+        key=session.WINDOW,
+        bind=widgets.LINK,
+        help="A long clip is seen, heard and scored through a window; times on the page count from its start.",
+    )
+    if 60.0 * minute != st.session_state[session.PREPARED][2]:
+        st.rerun()
+
+
+def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hearing, dict[str, Prediction]] | None:
+    """With progress and a way to stop; None, and one sentence on the page, if the clip cannot be used.
+
+    networks: each one name, or several that act as an ensemble. The predictions go by the names, joined by " + ".
+    """
+    if st.session_state.get(session.STOPPED) == source.digest:
+        st.info(f"Stopped before {widgets.plain(source.name)} was through.")
+        st.button("Start again", on_click=st.session_state.pop, args=(session.STOPPED,), icon=":material/refresh:")
+        return None
+    place = st.empty()
+    bar = None
+
+    def progress(share: float, text: str) -> None:
+        nonlocal bar
+        if bar is None:
+            with place.container():
+                bar = st.progress(0.0)
+                st.button("Stop", on_click=stop, args=(source.digest,), icon=":material/stop:")
+        bar.progress(min(share, 1.0), text=widgets.plain(text))
+
+    try:
+        hearing, predictions = analysis.analyse(source, networks, progress)
+    except (ValueError, OSError) as error:
+        # an OSError would name a temporary file
+        what = f"{source.name} could not be kept for reading: {error.strerror}" if isinstance(error, OSError) else error
+        with place.container():
+            widgets.error(what)
+            if fix := getattr(error, "fix", None):
+                st.button(f"Read as {fix.name}", on_click=read_as, args=(source, fix), icon=":material/build:")
+            st.caption("Remove the file in the sidebar, or drop another one there.")
+        return None
+    place.empty()
+    return hearing, predictions
+
+
+def read_as(source: Source, fix: InputFormat) -> None:
+    st.session_state[session.FIX] = (source.name, fix)
+
+
+def load_model(name: str, place) -> Model | None:
+    """The model of a name, or None, and one sentence in ``place``."""
+    try:
+        return analysis.load_model(name)
+    except (ValueError, OSError) as error:
+        with place:
+            widgets.error(error)
+        return None
+
+
+def stop(digest: str) -> None:
+    """Runs at the start of the next run, which the click begins; the run at work ends at its next sign of progress."""
+    st.session_state[session.STOPPED] = digest
+
+
+def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hearing, classes) -> Truth | None:
+    """The ground truth of the clip, if it has one; on the page, what is odd about it. classes: None for those of the networks."""
+    first = next(iter(predictions.values()))
+    try:
+        truth = analysis.read_truth(source, classes or first.classes, len(first.sed))
+    except ValueError as error:
+        widgets.error(f"{error}. The clip is shown without ground truth.")
+        return None
+    if truth is not None:
+        show_notes(truth.name, truth.notes)
+    if truth is not None and truth.frames_beyond:
+        seconds = truth.frames_beyond / LABEL_FRAMES_PER_SECOND
+        widgets.warning(
+            f"{truth.name} goes on for {seconds:.1f} s of labelled sound beyond the end of {source.name}; "
+            "that part is not shown and not scored."
+        )
+    if truth is not None and truth.rows_hidden:
+        widgets.warning(
+            f"{truth.name} has more than {analysis.MAX_LANES} events at a time; {truth.rows_hidden} of its rows are scored, "
+            "but not drawn."
+        )
+    if truth is not None and Path(truth.name).stem != source.stem:
+        widgets.warning(f"The ground truth is named {truth.name}, the clip {source.name}: do they belong together?")
+    return truth
+
+
+def show_notes(name: str, notes: tuple[str, ...]) -> None:
+    """How a table was read, where that is not the usual way."""
+    if notes:
+        st.caption(widgets.plain(widgets.for_page(f"{name}: {' '.join(notes)}")))
+
+
+def class_lists(classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """What the indices of a CSV may mean, those of the network first."""
+    return {SAME_CLASSES: classes, **class_menu.KNOWN}
+
+
+def choose_truth_classes(
+    classes: tuple[str, ...], label: str = "Classes of the ground truth", key: str = "truth_classes", first: int = 0
+) -> tuple[str, ...]:
+    """Which class list the indices of a CSV mean. first: the position of the one that is chosen at first, if the clip that is
+    open does not know that of its ground truth."""
+    at_first = {SAME_CLASSES: classes}
+    clip = st.session_state.get(session.CLIP)
+    known = clip.truth_classes if clip and key == "truth_classes" else None
+    if isinstance(known, tuple):
+        at_first, known = {**at_first, ITS_OWN: known}, ITS_OWN
+    if known in (options := [*at_first, *class_menu.KNOWN]):
+        first = options.index(known)
+    return class_menu.choose(label, at_first, key, first) or classes

@@ -1,0 +1,176 @@
+"""Controls and texts used by several pages."""
+
+import html
+import re
+import time
+from collections.abc import Callable
+
+import streamlit as st
+
+from app.ui import address, figure_texts, session, theme
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~^])")
+
+
+def plain(text: object) -> str:
+    """Text from outside (a file's name or content) as Markdown that shows it as it is: no links, pictures or formulas."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def error(text: object) -> None:
+    st.error(plain(_sentence(for_page(text))), icon=":material/error:")
+
+
+def warning(text: object) -> None:
+    st.warning(plain(_sentence(for_page(text))), icon=":material/warning:")
+
+
+_MENUS = (  # how a message of the library speaks of a flag, and how a page speaks of its menu
+    (
+        re.compile(r"(?:choose it with|give) --classes .*", re.DOTALL),
+        "choose it in the menu of classes, or own names there.",
+    ),
+    (re.compile(r"--classes \d+, or names of your own"), "own names in the menu of classes."),
+    (re.compile(r"\b[Cc]hoose with --classes\b"), "Choose in the menu of classes"),
+    (re.compile(r"--classes\b"), "the menu of classes"),
+    (re.compile(r"--(?:reference-)?columns\b(?: frame,class,\.\.\.)?"), "“Columns, in order” of its layout"),
+    (re.compile(r"--(?:reference-)?units\b"), "“Directions” of its layout"),
+    (re.compile(r"--(?:reference-)?distance-unit\b"), "“Distances” of its layout"),
+    (re.compile(r"--(?:reference-)?frame-ms\b"), "“A frame lasts” of its layout"),
+    (re.compile(r"--seconds 60\b"), "“for 60 s”"),
+    (re.compile(r" \(--first-frame 1\)"), ""),
+)
+
+
+def for_page(text: object) -> str:
+    """A message of the library with the menus of the pages in place of the flags of the command line."""
+    said = str(text)
+    for flag, menu in _MENUS:
+        said = flag.sub(menu, said)
+    return said
+
+
+def _sentence(text: object) -> str:
+    return str(text) if str(text).endswith((".", "?")) else f"{text}."
+
+
+MOST_MB = 200  # of a recording; a checkpoint of the authors, with the state of its training, is larger
+
+
+def upload_limit() -> int:
+    """The size in MB up to which recordings and tables are taken: none is read that is much larger than what a page shows at once."""
+    return min(MOST_MB, st.get_option("server.maxUploadSize"))
+
+
+LINK = "query-params"  # a choice that the address holds, so that a link opens the same
+MODELS_MISSING = (
+    "There is no trained network in the folder pretrained/. "
+    "Train one with `python -m einv2 train`, or fetch the project again."
+)
+
+
+def say_gone(key: str, available: list[str], place) -> None:
+    """Says which networks the address asks for that are not there, until others are chosen in the widget of a key."""
+    gone = [name for name in address.asked(key) if name and name not in available]
+    if gone:
+        with place:
+            warning(
+                f"The link asks for {' and '.join(gone)}, which this server does not have (any more). The other networks of the link "
+                "are shown, or else those that are chosen at first."
+            )
+
+
+def choose_example(examples: list[session.Example]) -> None:
+    """A card for each example; a click opens it."""
+    for column, example in zip(st.columns(len(examples)), examples):
+        # the button stands at the foot of the card: on one line with the others, however long the texts are
+        with column.container(border=True, height="stretch", vertical_alignment="distribute"):
+            with st.container():
+                st.markdown(f"**{example.title}**")
+                st.caption(example.text)
+            st.button(
+                "Try this example",
+                key=f"example_{example.key}",
+                on_click=_open,
+                args=(example,),
+                icon=":material/play_arrow:",
+                width="stretch",
+            )
+
+
+def _open(example: session.Example) -> None:
+    st.session_state[session.CLIP] = example.open()
+    for key in (session.MOMENT, session.SEEK):
+        st.session_state.pop(key, None)
+
+
+def scroll_to(key: str) -> None:
+    """Bring the container of a key to the top of the window, once, as soon as it stands there."""
+    st.html(
+        "<script>setTimeout(() => {"
+        f"const place = document.querySelector('.st-key-{key}');"
+        "if (place) { place.style.scrollMarginTop = '4.5rem';"
+        " place.scrollIntoView({behavior: 'smooth', block: 'start'}); }"
+        f"}}, 150);  // {time.time_ns()}\n</script>",
+        unsafe_allow_javascript=True,
+    )
+
+
+def class_chips(names: list[str]) -> None:
+    """The colours of the classes in view, with their names."""
+    chips = "".join(
+        f'<span style="display:inline-flex;align-items:center;gap:.4em;white-space:nowrap">'
+        f'<span style="width:.8em;height:.8em;border-radius:.2em;background:{theme.class_colour(name)};'
+        f'box-shadow:0 0 0 1px {theme.NEUTRAL}"></span>'
+        f"{html.escape(name)}</span>"
+        for name in names
+    )
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.3em 1.2em;font-size:.9rem">{chips}</div>')
+
+
+PLOTLY = {  # of a figure that is zoomed: the tools that it needs, and no message of Plotly's own over it
+    "displaylogo": False,
+    "showTips": False,
+    "doubleClick": "reset",
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+}
+TOOLS_PIXELS = 32  # beside a figure, for its tools
+
+
+def plot(figure, key: str, **options) -> None:
+    """A figure. Its tools stand in a column at its right, beyond all that it says there, so that they cover neither data nor text.
+
+    One with a scale of colours at its right has none. options: of ``st.plotly_chart``.
+    """
+    figure = type(figure)(figure)  # a copy
+    figure.update_layout(modebar_orientation="v", margin_r=(figure.layout.margin.r or 0) + TOOLS_PIXELS)
+    has_scale = any(trace.type == "heatmap" and trace.showscale is not False for trace in figure.data)
+    config = PLOTLY | ({"displayModeBar": False} if has_scale else {})
+    st.plotly_chart(figure, key=key, config=config, alt=figure_texts.of(key), **options)
+
+
+def ask_to_delete(question: str, delete: Callable[[], object], key: str, width="content", disabled=False) -> None:
+    """A button that deletes nothing before it has asked: Cancel, and a red button whose key is ``key``.
+
+    delete: a callback, which says itself what went wrong.
+    """
+    opened = f"{key}_asked"
+
+    def close() -> None:
+        st.session_state[opened] = False
+
+    def close_and_delete() -> None:
+        close()
+        delete()
+
+    with st.popover(
+        "Delete", icon=":material/delete:", width=width, disabled=disabled, key=opened, on_change=lambda: None
+    ):
+        st.markdown(question)
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            st.button("Cancel", on_click=close, key=f"{key}_cancel")
+            with st.container(key=f"{DESTRUCTIVE}{key}", width="content"):
+                st.button("Delete it", on_click=close_and_delete, key=key, type="primary", icon=":material/delete:")
+
+
+DESTRUCTIVE = "destructive_"  # what the key of a container begins with whose button is red

@@ -1,0 +1,730 @@
+"""Scenes: compose a scene of sources on their ways, hear and open it, or make a training set of random ones."""
+
+import functools
+
+import pandas as pd
+import streamlit as st
+
+from app import pages
+from app.clip import analysis, opening
+from app.plots import scene_map
+from app.storage import user_folder
+from app.ui import class_menu, figure_texts, session, texts, widgets
+from app.views.scenes import composing
+from app.views.scenes.composing import BUILT_IN, CLASS_LISTS, Batch, Rendered, SetConfig, Upload
+from einv2.config import field_help
+from einv2.labels import class_lists, frame_tables
+from einv2.simulate import specification as scenes
+from einv2.simulate.scene import SceneConfig
+from einv2.simulate.specification import Noise, Problem, Sound, Specification, SpecifiedRoom
+from einv2.simulate.synthesis import PROCEDURAL_CLASSES
+
+ROOMS = {
+    "Free field": SpecifiedRoom((7.0, 6.0, 3.0), 0.0),
+    "Small room": SpecifiedRoom((4.0, 3.5, 2.6), 0.3),
+    "Medium room": SpecifiedRoom((7.0, 6.0, 3.0), 0.4),
+    "Large hall": SpecifiedRoom((14.0, 11.0, 5.0), 1.0),
+}
+OWN_ROOM = "Size of your own"
+VIEWS = ("One scene", "Training set")
+PAGES = {  # where a rendered scene can be opened
+    "Inspect": ("views/inspect.py", ":material/graphic_eq:"),
+    "Tracks": ("views/tracks.py", ":material/timeline:"),
+    "PIT lab": ("views/pit_lab.py", ":material/science:"),
+}
+# session keys, beside those of the widgets
+TABLE = "scenes_table"  # the rows that the editor began with
+VERSION = "scenes_version"  # of the editor: another one begins with the rows of TABLE
+EDITED = "scenes_edited"  # the rows as they are now
+REQUIRED = "scenes_required"  # name to Sound, of the files that an opened specification needs
+WRONG = "scenes_wrong"  # the sentence that says why the last order was refused
+ASKED = "scenes_asked"  # the Specification that is to be rendered
+STOPPED = "scenes_stopped"
+SHOWN = "scenes_shown"  # the Specification that was rendered last
+ARRIVED = "scenes_arrived"  # a scene was rendered just now: it is to be seen
+OWN_CLASSES = "scene_classes_own"  # the names, as they are typed
+RESULT = "scene_result"  # the place of what was rendered
+BATCH = "scenes_batch"
+FILES = "scenes_files"  # ids of what is in the uploader
+FORGOTTEN = "scenes_forgotten"  # how often all sounds were forgotten: each time there is a new uploader
+
+
+def page() -> None:
+    begin()
+    st.title("Compose scenes, and know the truth about them")
+    view = st.segmented_control(
+        "What to make", VIEWS, default=VIEWS[0], key="scenes_view", required=True, label_visibility="collapsed"
+    )
+    if wrong := st.session_state.pop(WRONG, None):
+        widgets.error(wrong)
+    if view == VIEWS[0]:
+        one_scene()
+    else:
+        training_sets()
+
+
+def begin() -> None:
+    """The first visit begins with a small scene; a later one goes on where the user left."""
+    if EDITED not in st.session_state:
+        put(composing.first_scene())
+    elif editor_key() not in st.session_state:
+        put_rows(st.session_state[EDITED])
+
+
+def put(specification: Specification) -> None:
+    """Everything on the page becomes that of a specification."""
+    room = next((name for name, room in ROOMS.items() if room == specification.room), OWN_ROOM)
+    noise = specification.noise
+    values = {
+        "scene_seconds": specification.seconds,
+        **classes_of(specification),
+        "scene_room": room,
+        "scene_rt60": specification.room.rt60_s,
+        "scene_noise": noise is not None,
+        "scene_snr": noise.snr_db if noise else 20.0,
+        "scene_peak": specification.peak_db,
+        "scene_seed": specification.seed,
+    } | {f"scene_size_{axis}": side for axis, side in zip("xyz", specification.room.size_m)}
+    st.session_state.update(values)
+    st.session_state[REQUIRED] = {sound.name: sound for sound in specification.files.values()}
+    put_rows(composing.to_rows(specification.sources))
+
+
+def classes_of(specification: Specification) -> dict[str, str]:
+    """What the menu of classes shows of a specification."""
+    if specification.class_list in CLASS_LISTS:
+        return {"scene_classes": specification.class_list}
+    return {"scene_classes": class_menu.OWN, OWN_CLASSES: specification.class_list}
+
+
+def chosen_list() -> str:
+    """The class list as a specification has it: a known one, or names of the user's own, which may be wrong yet."""
+    chosen = st.session_state["scene_classes"]
+    kept = st.session_state.get(class_menu.REMEMBERED, "")
+    return st.session_state.get(OWN_CLASSES, kept).strip() if chosen == class_menu.OWN else chosen
+
+
+def chosen_classes() -> tuple[str, ...]:
+    try:
+        return class_lists.named(chosen_list())
+    except ValueError:
+        return class_lists.DCASE2020_CLASSES  # said beside the menu
+
+
+def put_rows(rows: pd.DataFrame) -> None:
+    st.session_state[TABLE] = st.session_state[EDITED] = rows.reset_index(drop=True)
+    st.session_state[VERSION] = st.session_state.get(VERSION, 0) + 1
+
+
+def editor_key() -> str:
+    return f"scene_sources_{st.session_state.get(VERSION, 0)}"
+
+
+# One scene
+
+
+def one_scene() -> None:
+    st.markdown(
+        "Say which sounds start when, for how long, and on which way around you; every direction of the annotation is then exact. "
+        "Click on the map to place a source, or draw a random scene; change the table, and render it."
+    )
+    uploads = choose_beginnings()
+    sounds = {name: upload.sound for name, upload in uploads.items()} | st.session_state[REQUIRED]
+    rows = edit_sources(sounds)
+    left, right = st.columns([3, 2], gap="medium")
+    with right:
+        settings = choose_settings()
+    with left:
+        show_map(rows)
+    sources, missing = composing.from_rows(rows, sounds)
+    specification = Specification(sources=sources, **settings)
+    found = missing or scenes.problems(specification, {u.sound.sha256: u.samples for u in uploads.values()})
+    show_problems(found)
+    order(specification, possible=not found)
+    with st.container(key=RESULT):
+        result = render(specification, uploads)
+        if result is not None:
+            show(result, specification)
+    if st.session_state.pop(ARRIVED, False):
+        widgets.scroll_to(RESULT)
+
+
+def choose_beginnings() -> dict[str, Upload]:
+    """A random scene, sounds of the user's own, and a specification to open."""
+    first, second, third = st.columns(3)
+    with first.popover("Random scene", icon=":material/casino:", width="stretch"):
+        choose_random()
+    with second.popover("Sounds of your own", icon=":material/upload:", width="stretch"):
+        uploads = choose_uploads()
+    with third.popover("Open a specification", icon=":material/folder_open:", width="stretch"):
+        st.file_uploader(
+            "JSON of a scene",
+            ["json"],
+            key="scene_file",
+            on_change=open_specification,
+            max_upload_size=widgets.upload_limit(),
+            help="As this page writes it. It replaces what is on the page.",
+        )
+    return uploads
+
+
+def choose_random() -> None:
+    for key, value in (("random_seed", 1), ("random_overlap", 2), ("random_events", 6)):
+        st.session_state.setdefault(key, value)
+    st.number_input("Seed", 0, 10**9, key="random_seed", help="The same seed draws the same scene.", **KEEP)
+    st.number_input("Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="random_overlap", **KEEP)
+    st.number_input("Events", 1, scenes.MAX_SOURCES, key="random_events", **KEEP)
+    st.button("Draw", on_click=draw, type="primary", icon=":material/casino:", width="stretch")
+    st.caption("Length, classes, room and noise are those chosen on the page; the table is replaced.")
+
+
+KEEP = dict(persist_state="session")  # widgets that are found as they were left
+
+
+def draw() -> None:
+    chosen = st.session_state
+    try:
+        drawn = scenes.draw(
+            chosen["random_seed"],
+            chosen["scene_seconds"],
+            chosen["random_events"],
+            chosen["random_overlap"],
+            chosen_room(),
+            Noise(chosen["scene_snr"]) if chosen["scene_noise"] else None,
+            chosen_list(),
+        )
+    except ValueError as error:
+        chosen[WRONG] = str(error)
+        return
+    put(drawn)
+
+
+def choose_uploads() -> dict[str, Upload]:
+    files = st.file_uploader(
+        "Mono sounds",
+        opening.AUDIO_TYPES,
+        accept_multiple_files=True,
+        key=uploader_key(),
+        on_change=forget_removed,
+        max_upload_size=widgets.upload_limit(),
+        help=f"1 channel, from 0.2 to {scenes.MAX_SOUND_SECONDS:g} s, at most {composing.MAX_UPLOADS} files.",
+    )
+    st.session_state[FILES] = {file.file_id for file in files}
+    composing.read_uploads(files)
+    uploads, wrong = composing.uploads()
+    for said in wrong:
+        widgets.error(said)
+    for name, upload in uploads.items():
+        st.markdown(f"{widgets.plain(name)}: {upload.seconds:.2f} s")
+    if uploads:
+        st.button("Forget all sounds", on_click=forget_all, icon=":material/delete:", width="stretch")
+    st.caption("They stay in this session only. Choose them in the table; each sounds from its beginning.")
+    return uploads
+
+
+def uploader_key() -> str:
+    return f"scene_sounds_{st.session_state.get(FORGOTTEN, 0)}"
+
+
+def forget_removed() -> None:
+    """The files that were taken out of the uploader."""
+    now = {file.file_id for file in st.session_state[uploader_key()]}
+    composing.forget_uploads(st.session_state.get(FILES, set()) - now)
+
+
+def forget_all() -> None:
+    composing.forget_uploads()
+    st.session_state[FORGOTTEN] = st.session_state.get(FORGOTTEN, 0) + 1
+
+
+def open_specification() -> None:
+    file = st.session_state["scene_file"]
+    if file is None:
+        return
+    try:
+        opened = scenes.from_text(file.getvalue(), file.name)
+        if found := scenes.problems(opened):
+            raise ValueError(f"{file.name}: {sentence(found[0])}")
+    except ValueError as error:
+        st.session_state[WRONG] = str(error)
+        return
+    put(opened)
+
+
+def edit_sources(sounds: dict[str, Sound]) -> pd.DataFrame:
+    """The table of sources; the rows as they are now."""
+    classes = chosen_classes()
+    shown = st.session_state[EDITED]
+    names = [*dict.fromkeys([BUILT_IN, *sounds, *(s for s in shown["sound"] if isinstance(s, str))])]
+    options = [*dict.fromkeys([*classes, *(c for c in shown["class"] if isinstance(c, str))])]
+    edited = st.data_editor(
+        st.session_state[TABLE],
+        key=editor_key(),
+        num_rows="dynamic",
+        hide_index=True,
+        column_config=columns(options, names),
+        placeholder="",
+    )
+    st.session_state[EDITED] = edited.reset_index(drop=True)
+    st.caption(
+        "Click below the last row to add a source; choose rows at the left to delete them. Azimuth grows to the left: 90° is left, "
+        "±180° behind. A way is straight from the first direction to the last, and counts on past the back: 170° to 190° is "
+        "the short way round; without an end the source stands."
+    )
+    return st.session_state[EDITED]
+
+
+def columns(classes: list[str], sounds: list[str]) -> dict:
+    """How each column is edited: unit, range, and what a new row begins with."""
+    number = st.column_config.NumberColumn
+    seconds, degrees = dict(format="%.2f", step=0.01), dict(format="%.0f")
+    distance = f"How far away, m, from 0.3 to {scenes.FREE_FIELD_M:g}; farther away there is more reverberation, not less level."
+    return {
+        "class": st.column_config.SelectboxColumn("class", options=classes, default=classes[0], width=140),
+        "sound": st.column_config.SelectboxColumn(
+            "sound",
+            options=sounds,
+            default=BUILT_IN,
+            width=100,
+            help="Built-in sounds are computed for the class; or a file of your own.",
+        ),
+        "number": number(
+            "no.", min_value=0, step=1, default=1, width=70, help="Of the built-in sound: another one sounds different."
+        ),
+        "onset": number("onset (s)", min_value=0.0, default=0.0, width=100, help="When it begins.", **seconds),
+        "length": number("length (s)", min_value=0.0, default=2.0, width=100, help="How long it sounds.", **seconds),
+        "azimuth": number("azimuth (°)", min_value=-180.0, max_value=180.0, default=0.0, width=112, **degrees),
+        "elevation": number("elev. (°)", min_value=-90.0, max_value=90.0, default=0.0, width=95, **degrees),
+        "azimuth to": number("to az. (°)", width=100, help="Where it is at its end; empty: it stands.", **degrees),
+        "elevation to": number("to el. (°)", width=100, help="Where it is at its end; empty: it stands.", **degrees),
+        "distance": number("dist. (m)", min_value=0.0, default=1.0, format="%.2f", width=98, help=distance),
+        "level": number("level (dB)", default=0.0, format="%.1f", width=102, help="Against the other sources."),
+    }
+
+
+def choose_settings() -> dict:
+    """Length, room and noise: the fields of a Specification but its sources."""
+    left, right = st.columns(2)
+    seconds = left.number_input("Length (s)", 1, scenes.MAX_SECONDS, key="scene_seconds", **KEEP)
+    classes = right.selectbox(
+        "Classes",
+        [*CLASS_LISTS, class_menu.OWN],
+        format_func=lambda name: CLASS_LISTS.get(name, name),
+        key="scene_classes",
+        help=f"Built-in sounds are there for {len(PROCEDURAL_CLASSES)} classes, those of DCASE 2020; others need sounds of your own.",
+        **KEEP,
+    )
+    if classes == class_menu.OWN:
+        class_menu.own_names(OWN_CLASSES)
+    st.selectbox("Room", [*ROOMS, OWN_ROOM], key="scene_room", **KEEP)
+    if st.session_state["scene_room"] == OWN_ROOM:
+        choose_room()
+    room = chosen_room()
+    st.caption(room_text(room))
+    noise = st.toggle("Noise", key="scene_noise", help="Diffuse: from everywhere at once.", **KEEP)
+    left, right = st.columns(2)
+    snr = left.number_input(
+        "SNR (dB)",
+        -30.0,
+        120.0,
+        step=1.0,
+        key="scene_snr",
+        disabled=not noise,
+        help="Signal-to-noise ratio: how far the noise is below the mean of all that sounds.",
+        **KEEP,
+    )
+    peak = right.number_input(
+        "Peak (dB)", -60.0, 0.0, step=1.0, key="scene_peak", help="Of the scene, re full scale.", **KEEP
+    )
+    seed = st.number_input(
+        "Seed of noise and reverberation",
+        0,
+        10**9,
+        key="scene_seed",
+        help="The same seed gives the same samples.",
+        **KEEP,
+    )
+    return {
+        "seed": seed,
+        "seconds": seconds,
+        "room": room,
+        "noise": Noise(snr) if noise else None,
+        "peak_db": peak,
+        "class_list": chosen_list(),
+    }
+
+
+def choose_room() -> None:
+    limits = zip("xyz", ("Long (m)", "Wide (m)", "High (m)"), (scenes.SIDE_M, scenes.SIDE_M, scenes.HEIGHT_M))
+    for column, (axis, label, (low, high)) in zip(st.columns(3), limits):
+        column.number_input(label, low, high, step=0.1, key=f"scene_size_{axis}", **KEEP)
+    st.number_input(
+        "Reverberation time (s)",
+        0.0,
+        20.0,
+        step=0.1,
+        key="scene_rt60",
+        help="RT60: until 60 dB less. 0: a free field.",
+        **KEEP,
+    )
+
+
+def chosen_room() -> SpecifiedRoom:
+    chosen = st.session_state
+    if chosen["scene_room"] in ROOMS:
+        return ROOMS[chosen["scene_room"]]
+    return SpecifiedRoom(tuple(float(chosen[f"scene_size_{axis}"]) for axis in "xyz"), float(chosen["scene_rt60"]))
+
+
+def room_text(room: SpecifiedRoom) -> str:
+    if not room.rt60_s:
+        return "Direct sound only."
+    return f"{' × '.join(f'{side:g}' for side in room.size_m)} m, reverberation time {room.rt60_s:g} s."
+
+
+# The map
+
+
+def show_map(rows: pd.DataFrame) -> None:
+    """The map, on which a click places a new source, or sets the direction that is chosen above it."""
+    targets = [NEW, *((n, end) for n in range(len(rows)) for end in ("start", "end"))]
+    if st.session_state.get("scene_target") not in targets:
+        st.session_state["scene_target"] = NEW
+    left, right = st.columns([3, 2])
+    target = left.selectbox(
+        "A click on the map sets",
+        targets,
+        format_func=lambda t: t if t == NEW else f"the {t[1]} of source {t[0] + 1} ({rows['class'][t[0]]})",
+        key="scene_target",
+        help="A new source sounds from 0 to 2 s, until the table says otherwise.",
+        **KEEP,
+    )
+    if target == NEW:
+        classes = chosen_classes()
+        if st.session_state.get("scene_new_class") not in classes:
+            st.session_state["scene_new_class"] = next((c for c in classes if c in PROCEDURAL_CLASSES), classes[0])
+        right.selectbox("Its class", classes, key="scene_new_class", **KEEP)
+    st.plotly_chart(
+        scene_map.scene_map(rows, None if target == NEW else target[0]),
+        key=map_key(),
+        alt=figure_texts.of(map_key()),
+        on_select=place,
+        selection_mode="points",
+        config={"displayModeBar": False, "doubleClick": False},
+    )
+
+
+NEW = "a new source"
+
+
+def map_key() -> str:
+    return f"scene_map_{st.session_state[VERSION]}"
+
+
+def place() -> None:
+    """A source is added where the map was clicked, or the chosen direction becomes that of the click."""
+    points, target = st.session_state[map_key()]["selection"]["points"], st.session_state.get("scene_target")
+    if not points or target is None:
+        return
+    where, rows = (float(points[0]["x"]), float(points[0]["y"])), st.session_state[EDITED]
+    if target == NEW:
+        put_rows(composing.with_source(rows, st.session_state["scene_new_class"], where))
+    else:
+        put_rows(composing.moved(rows, *target, where))
+
+
+# Rendering
+
+
+def show_problems(found: list[Problem]) -> None:
+    for problem in found[:SHOWN_PROBLEMS]:
+        widgets.error(sentence(problem))
+    if len(found) > SHOWN_PROBLEMS:
+        st.caption(f"… and {len(found) - SHOWN_PROBLEMS} more.")
+
+
+SHOWN_PROBLEMS = 6
+
+
+def sentence(problem: Problem) -> str:
+    if problem.source is None:
+        return problem.text[0].upper() + problem.text[1:]
+    return f"Source {problem.source + 1}: {problem.text}"
+
+
+def order(specification: Specification, possible: bool) -> None:
+    left, right = st.columns(2)
+    left.button(
+        "Render",
+        on_click=ask,
+        args=(specification,),
+        disabled=not possible,
+        type="primary",
+        icon=":material/spatial_audio:",
+        width="stretch",
+        help=None if possible else "Mend first what is said above.",
+    )
+    right.download_button(
+        "Specification (JSON)",
+        scenes.to_text(specification),
+        f"{specification.stem}.json",
+        "application/json",
+        on_click="ignore",
+        disabled=not possible,
+        icon=":material/download:",
+        width="stretch",
+        help="All of the scene; it rebuilds it exactly, here or by `python -m einv2 simulate OUT_DIR --specification FILE.json`.",
+    )
+
+
+def ask(specification: Specification) -> None:
+    st.session_state[ASKED] = specification
+    st.session_state.pop(STOPPED, None)
+
+
+def stop() -> None:
+    """Runs at the start of the next run, which the click begins; the run at work ends at its next sign of progress."""
+    st.session_state[STOPPED] = st.session_state.pop(ASKED, None)
+
+
+def render(specification: Specification, uploads: dict[str, Upload]) -> Rendered | None:
+    """What was asked for, with progress and a way to stop; else what was rendered last."""
+    asked = st.session_state.get(ASKED)
+    if asked is not None and asked == specification:
+        return run(asked, uploads)
+    st.session_state.pop(ASKED, None)  # it was changed before it was through
+    if st.session_state.get(STOPPED) == specification:
+        st.info("Stopped before the scene was rendered.")
+        return None
+    last = st.session_state.get(SHOWN)
+    return None if last is None else composing.rendered(last)
+
+
+def run(specification: Specification, uploads: dict[str, Upload]) -> Rendered | None:
+    place = st.empty()
+    with place.container():
+        widgets.scroll_to(RESULT)
+        bar = st.progress(0.0)
+        st.button("Stop", on_click=stop, icon=":material/stop:")
+    try:
+        result = composing.render(specification, uploads, lambda share, text: bar.progress(min(share, 1.0), text))
+    except ValueError as error:
+        st.session_state.pop(ASKED, None)
+        with place.container():
+            widgets.error(error)
+        return None
+    place.empty()
+    st.session_state.pop(ASKED, None)
+    st.session_state[SHOWN] = specification
+    st.session_state[ARRIVED] = True
+    return result
+
+
+# What came of it
+
+
+def show(result: Rendered, specification: Specification) -> None:
+    """The rendered scene: heard, its truth, opened on other pages, downloaded."""
+    made, clip = result.specification, result.clip
+    st.markdown(f"#### {clip.stem}")
+    if made != specification:
+        st.caption("The page has been changed since; this is the scene as it was rendered last.")
+    st.audio(analysis.listen(clip, "stereo"), format="audio/flac")
+    st.caption("Stereo: two cardioids, to the left and to the right.")
+    truth = analysis.read_truth(clip, made.classes, made.seconds * frame_tables.LABEL_FRAMES_PER_SECOND)
+    widgets.class_chips(sorted({made.classes[c] for c in truth.lanes["class"]}))
+    widgets.plot(scene_map.truth_figure(truth.lanes, made.classes, made.seconds), "scene_truth")
+    open_elsewhere(clip)
+    show_downloads(result)
+
+
+def open_elsewhere(clip: session.Source) -> None:
+    for column, page in zip(st.columns(len(pages.OF_A_CLIP)), pages.OF_A_CLIP):
+        key = f"scene_open_{page.url_path}"
+        if column.button(f"Open in {page.title}", key=key, icon=page.icon, type="primary", width="stretch"):
+            open_in(page.file, clip)
+
+
+def open_in(path: str, clip: session.Source) -> None:
+    st.session_state[session.CLIP] = clip
+    for key in (session.MOMENT, session.SEEK, "truth_classes"):
+        st.session_state.pop(key, None)
+    st.switch_page(path)
+
+
+def show_downloads(result: Rendered) -> None:
+    clip = result.clip
+    files = (
+        ("Clip (FLAC)", clip.data, clip.name, "audio/flac"),
+        ("Truth (CSV)", clip.truth, clip.truth_name, "text/csv"),
+        ("Its specification (JSON)", result.text, f"{clip.stem}.json", "application/json"),
+    )
+    for column, (label, data, name, mime) in zip(st.columns(len(files)), files):
+        column.download_button(
+            label, data, name, mime, on_click="ignore", key=f"scene_{mime}", icon=":material/download:", width="stretch"
+        )
+    st.caption(
+        "The clip has the channels W, Y, Z, X (ACN/SN3D) at 24 kHz; the CSV is that of DCASE 2020: frame of 100 ms, class, instance, "
+        "azimuth and elevation in whole degrees."
+    )
+
+
+# Training sets
+
+
+def training_sets() -> None:
+    st.markdown(
+        "Render many random scenes, each in a room and with noise and ways of its own, as a data set of `foa_dev` and "
+        "`metadata_dev`, from which networks are trained."
+    )
+    st.info(user_folder.SHARED, icon=":material/group:")
+    try:
+        if batch := composing.batch_at_work():
+            st.session_state[BATCH] = batch
+            watch(batch)
+        else:
+            show_outcome(st.session_state.get(BATCH))
+            choose_set()
+        show_sets()
+    except ValueError as error:
+        widgets.error(error)
+
+
+def choose_set() -> None:
+    beginnings = {"set_scenes": 100, "set_seconds": 60, "set_overlap": 2, "set_seed": 1, "set_name": free_name()}
+    for key, value in beginnings.items():
+        st.session_state.setdefault(key, value)
+    first, second, third, fourth = st.columns(4)
+    n_scenes = first.number_input("Scenes", 1, composing.MAX_SET_SCENES, key="set_scenes", **KEEP)
+    seconds = second.number_input("Length of each (s)", 1, composing.MAX_SET_SECONDS, key="set_seconds", **KEEP)
+    overlap = third.number_input("Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="set_overlap", **KEEP)
+    seed = fourth.number_input(
+        "Seed", 0, 10**9, key="set_seed", help="The same seed gives the same bytes; another one other scenes.", **KEEP
+    )
+    with st.expander("What the scenes are like", icon=":material/tune:"):
+        drawn_from = choose_ranges()
+    name = st.text_input("Name", key="set_name", max_chars=64, placeholder="letters, digits, spaces, _ and -", **KEEP)
+    scene = SceneConfig(seconds=seconds, max_overlap=overlap, **drawn_from)
+    config = SetConfig(name.strip(), n_scenes, seed, scene)
+    st.caption(
+        f"{n_scenes * seconds / 60:.1f} minutes, at most {user_folder.size_text(config.most_bytes)}. The same as "
+        f"`python -m einv2 simulate OUT_DIR {' '.join(config.arguments)}`"
+    )
+    st.button("Render and keep the set", on_click=begin_set, args=(config,), disabled=not config.name, type="primary")
+
+
+RANGES = {  # field of SceneConfig: label, least, greatest, step
+    "event_seconds": ("Longest length of a sound (s)", 0.2, 20.0, 0.1),
+    "snr_db": ("Signal-to-noise ratio (dB)", 0.0, 60.0, 1.0),
+    "rt60_s": ("Reverberation time (s)", 0.2, 1.5, 0.1),
+}
+SHARES = {
+    "polyphonic_share": "Scenes with overlap",
+    "same_class_share": "Overlap within a class",
+    "moving_share": "Moving events",
+}
+
+
+def choose_ranges() -> dict:
+    """Fields of SceneConfig: what each scene of a set is drawn from."""
+    helps, given = field_help(SceneConfig), SceneConfig()
+    said = {name: f"{text[0].upper()}{text[1:]}." for name, text in helps.items()}
+    chosen = {}
+    columns = st.columns(3)
+    for column, (name, label) in zip(columns, SHARES.items()):
+        st.session_state.setdefault(f"set_{name}", getattr(given, name))
+        chosen[name] = column.slider(label, 0.0, 1.0, step=0.05, key=f"set_{name}", help=said[name], **KEEP)
+    anechoic = st.session_state.get("set_anechoic", False)
+    for column, (name, (label, low, high, step)) in zip(columns, RANGES.items()):
+        st.session_state.setdefault(f"set_{name}", getattr(given, name))
+        off = name == "rt60_s" and anechoic
+        help = f"{said[name]} Drawn for each."
+        chosen[name] = column.slider(label, low, high, step=step, key=f"set_{name}", help=help, disabled=off, **KEEP)
+    st.session_state.setdefault("set_gap_seconds", given.gap_seconds)
+    chosen["gap_seconds"] = columns[0].number_input(
+        "Mean pause (s)", 0.0, 20.0, step=0.1, key="set_gap_seconds", help=said["gap_seconds"], **KEEP
+    )
+    chosen["anechoic"] = columns[2].toggle("Free field", key="set_anechoic", help="Direct sound only, no room.", **KEEP)
+    return chosen
+
+
+def free_name() -> str:
+    taken = {kept.name for kept in user_folder.kept("scenes")}
+    return next(name for n in range(1, len(taken) + 2) if (name := f"random-{n}") not in taken)
+
+
+def begin_set(config: SetConfig) -> None:
+    try:
+        st.session_state[BATCH] = composing.begin_set(config)
+    except ValueError as error:
+        st.session_state[WRONG] = str(error)
+    else:
+        st.session_state.pop("set_name", None)  # the next one is called otherwise
+
+
+@st.fragment(run_every=1.0)
+def watch(batch: Batch) -> None:
+    """How far the set is; when it is through, the page is drawn anew."""
+    if batch.outcome:
+        st.rerun()
+    done, n, left = batch.n_done, batch.config.n_scenes, batch.seconds_left
+    text = f"{widgets.plain(batch.config.name)}: {done} of {n} scenes"
+    st.progress(min(done / n, 1.0), text + ("" if left is None else f" · about {texts.duration(left)} left"))
+    st.button("Stop", on_click=batch.stop, icon=":material/stop:", key="set_stop")
+    st.caption("It goes on when this tab is closed; when the server ends, it goes on once this page is opened again.")
+
+
+def show_outcome(batch: Batch | None) -> None:
+    if batch is not None and batch.is_kept:
+        st.success(widgets.plain(batch.outcome), icon=":material/check:")
+        st.page_link(pages.TRAIN.file, label="Train a network on it", icon=pages.TRAIN.icon)
+    elif batch is not None:
+        widgets.warning(batch.outcome)
+
+
+def show_sets() -> None:
+    sets = user_folder.kept("scenes")
+    st.markdown("#### Kept sets")
+    used, limit = user_folder.size_text(user_folder.used_bytes()), user_folder.size_text(user_folder.limit_bytes())
+    st.caption(f"The folder of user data holds {used} of the {limit} that it may.")
+    if not sets:
+        st.markdown("None yet.")
+    for kept in sets:
+        name, size, look, delete = st.columns([3, 2, 1.6, 1.4], vertical_alignment="center")
+        name.markdown(f"**{widgets.plain(kept.name)}**")
+        size.markdown(f"{user_folder.size_text(kept.n_bytes)}, {kept.n_files} files")
+        with look.popover("Look inside", icon=":material/graphic_eq:", width="stretch"):
+            look_inside(kept.name)
+        with delete:
+            widgets.ask_to_delete(
+                f"Delete {widgets.plain(kept.name)} for everyone? It cannot be brought back.",
+                functools.partial(delete_set, kept.name),
+                f"set_delete_{kept.name}",
+                width="stretch",
+            )
+
+
+def look_inside(name: str) -> None:
+    """One scene of a set, to be opened on another page."""
+    recordings = composing.scenes_of(name)
+    if not recordings:
+        st.caption("There are no scenes in it.")
+        return
+    n = st.number_input(f"Scene, 1 to {len(recordings)}", 1, len(recordings), key=f"set_look_{name}")
+    if st.button("Open in Inspect", key=f"set_open_{name}", type="primary", width="stretch"):
+        try:
+            open_in(pages.INSPECT.file, composing.open_scene(recordings[n - 1]))
+        except ValueError as error:
+            widgets.error(error)
+
+
+def delete_set(name: str) -> None:
+    try:
+        composing.remove_set(name)
+    except (ValueError, OSError) as error:
+        st.session_state[WRONG] = (
+            f"{name} could not be deleted: {error.strerror}." if isinstance(error, OSError) else str(error)
+        )
+
+
+page()

@@ -1,0 +1,337 @@
+"""Tracks: any number of systems on one clip, and which event each of their output tracks follows."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.clip import analysis, detections, opening, prepared
+from app.clip.analysis import Hearing, Truth
+from app.clip.detections import System
+from app.networks import registry
+from app.player.component import energy_maps, player, scene
+from app.plots import ribbons
+from app.ui import address, csv_menu, figure_texts, session, widgets
+from app.ui.session import Source
+from app.views.tracks import tabs, tracking
+from app.views.tracks.tracking import Comparison
+from einv2.frames import LABEL_FRAMES_PER_SECOND
+from einv2.inference.decoding import Decoding
+from einv2.inference.model import Prediction
+from einv2.labels import class_lists
+
+AUDIO_KEY = "tracks_listen"
+AT_FIRST = ("einv2-tpit", "einv2-cpit", "einv2-nopit")  # where they are there
+MOST_COMBINED = 6  # networks of which every ensemble is offered; of more, those of two and that of all
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What the page is about. predictions: by the names of the networks joined by " + ", of several an ensemble; tables: CSVs."""
+
+    source: Source
+    hearing: Hearing
+    predictions: dict[str, Prediction]
+    tables: tuple[System, ...]
+    truth: Truth | None
+
+    @property
+    def n_frames(self) -> int:
+        whole = round(self.hearing.seconds * LABEL_FRAMES_PER_SECOND)
+        return max([len(p.sed) for p in self.predictions.values()], default=whole)
+
+    @property
+    def networks(self) -> list[str]:
+        names = registry.names()
+        return [name for name in self.predictions if name in names]
+
+    def comparison(self, decoding: Decoding) -> Comparison:
+        found = [detections.of_network(self.source, name, p, decoding) for name, p in self.predictions.items()]
+        truth_key = () if self.truth is None else (self.source.key, hash(self.source.truth), self.truth.classes)
+        return tracking.compare([*found, *self.tables], self.truth, truth_key)
+
+
+def page() -> None:
+    place = st.empty()
+    with st.sidebar:
+        st.subheader("Clip")
+        source = opening.choose()
+        st.subheader("Systems")
+        networks, files, classes = choose_systems(place, source)
+    if source is None:
+        welcome()
+        return
+    if not networks and not files:
+        st.info("Choose a network in the sidebar, or add predictions as CSV files.")
+        return
+    source = prepared.prepared(source)
+    found = prepared.analyse(source, networks)
+    if found is not None:
+        show(assemble(source, *found, files, classes))
+
+
+# Choices
+
+
+def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...], ...], list, dict]:
+    """(networks as ``clip.analyse`` takes them, uploaded CSVs, what ``choose_classes`` gives)."""
+    available = registry.names()
+    at_first = [name for name in AT_FIRST if name in available] or available[:1]
+    widgets.say_gone("tracks_networks", available, place)
+    names = st.multiselect(
+        "Networks",
+        available,
+        at_first,
+        key="tracks_networks",
+        on_change=address.answered,
+        args=("tracks_networks",),
+        bind=widgets.LINK,
+        placeholder="none",
+        help="Those of the Models page. Each stands on its own.",
+    )
+    usable = tuple(name for name in names if prepared.load_model(name, place))
+    networks = tuple((name,) for name in usable) + choose_ensembles(usable)
+    files = st.file_uploader(
+        "Predictions of other systems",
+        ["csv"],
+        accept_multiple_files=True,
+        key="tracks_csv",
+        max_upload_size=widgets.upload_limit(),
+        help="For this clip, in the CSV format of any DCASE year, 2019 to 2025. Ground truth can stand here, too.",
+    )
+    return networks, files or [], choose_classes(source, usable, files or [])
+
+
+def choose_ensembles(usable: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Any number of ensembles of two networks or more."""
+    if len(usable) < 2:
+        return ()
+    sizes = range(len(usable), 1, -1) if len(usable) <= MOST_COMBINED else (len(usable), 2)
+    offered = [members for size in sizes for members in itertools.combinations(usable, size)]
+    return tuple(
+        st.multiselect(
+            "Ensembles",
+            offered,
+            format_func=" + ".join,
+            key="tracks_ensembles",
+            bind=widgets.LINK,
+            placeholder="none",
+            help="Of the networks above: their tracks are aligned in every frame, then averaged.",
+        )
+    )
+
+
+def choose_classes(source: Source | None, networks: tuple[str, ...], files: list) -> dict:
+    """The class lists of the "truth" and, by its id, of each file; and the "layout" of the files."""
+    classes = analysis.load_model(networks[0]).classes if networks else class_lists.DCASE2020_CLASSES
+    chosen = {"truth": classes}
+    if source is not None and source.truth is not None:
+        chosen["truth"] = prepared.choose_truth_classes(classes)
+    lists = list(prepared.class_lists(classes).values())
+    chosen["layout"] = csv_menu.choose("predictions", "tracks") if files else None
+    for file in files:
+        what = f"Classes of {widgets.plain(file.name)}" if len(files) > 1 else "Classes of the predictions"
+        first = detections.fitting(file.getvalue(), lists)
+        chosen[file.file_id] = prepared.choose_truth_classes(classes, what, f"tracks_classes_{file.file_id}", first)
+    return chosen
+
+
+def welcome() -> None:
+    st.title("Which event does each output track follow?")
+    st.markdown(
+        "A trackwise network has a few output tracks, and nothing says which of two sounds comes out on which. Trained with "
+        "frame-level PIT the order is free in every frame, so an event may jump from track to track: a **swap**. Trained with "
+        "chunk-level PIT it should stay. Without PIT the network cannot tell two sounds of one class apart. Here you see it: "
+        "each track is a ribbon in the colour of the event that it follows, and a swap is a change of colour that you can click "
+        "and hear."
+    )
+    widgets.choose_example(session.examples())
+    st.caption(
+        "Or open your own clip in the sidebar, and add what other systems said of it as CSV files. With ground truth you see "
+        "swaps, duplicates and fragments; without it, where systems agree. “Two of a kind” shows the most. Nothing you open leaves "
+        "this machine."
+    )
+
+
+# Computation
+
+
+def assemble(source: Source, hearing: Hearing, predictions: dict[str, Prediction], files: list, classes: dict) -> Shown:
+    n_frames = max([len(p.sed) for p in predictions.values()], default=round(hearing.seconds * LABEL_FRAMES_PER_SECOND))
+    silent = Prediction(np.zeros((n_frames, 0, 0)), np.zeros((n_frames, 0, 3)), classes["truth"])
+    truth = prepared.read_truth(source, {"": silent}, hearing, classes["truth"])
+    tables, taken = [], set(predictions)
+    for file in files:
+        if system := read_table(
+            source, file, unlike(file.name, taken), classes[file.file_id], n_frames, classes["layout"]
+        ):
+            tables.append(system)
+            taken.add(system.name)
+    return Shown(source, hearing, predictions, tuple(tables), truth)
+
+
+def unlike(name: str, taken: set[str]) -> str:
+    """The name, numbered if it is taken: predictions of several systems are often named as the clip."""
+    return next(n for n in (name, *(f"{name} ({k})" for k in range(2, 1000))) if n not in taken)
+
+
+def read_table(source: Source, file, name: str, classes: tuple[str, ...], n_frames: int, layout) -> System | None:
+    try:
+        system, beyond = detections.of_csv(source, name, file.getvalue(), classes, n_frames, layout)
+    except ValueError as error:
+        widgets.error(f"{error}. It is left out.")
+        return None
+    prepared.show_notes(name, system.notes)
+    if beyond:
+        widgets.warning(
+            f"{name} has {beyond} rows beyond the end of {source.name}; they are left out. Does it belong to this clip?"
+        )
+    if len(system.lanes) > detections.MAX_LANES:
+        widgets.warning(
+            f"{name} has {len(system.lanes)} tracks; the first {detections.MAX_LANES} are drawn, all are measured."
+        )
+    return system
+
+
+# The page
+
+
+def show(shown: Shown) -> None:
+    st.markdown(f"#### {widgets.plain(shown.source.name)}")
+    if shown.hearing.info.seconds > analysis.WINDOW_SECONDS:
+        prepared.choose_window(shown.hearing.info.seconds)
+    if not shown.predictions and not shown.tables:
+        st.info("None of the predictions could be read. Choose a network in the sidebar, or other files.")
+        return
+    results(shown)
+
+
+@st.fragment
+def results(shown: Shown) -> None:
+    """All that depends on the threshold and on what is chosen; moving them runs this part only."""
+    left, right = st.columns(2)
+    threshold = 0.5
+    if shown.predictions:
+        threshold = left.slider(
+            "Threshold (class probability)",
+            0.05,
+            0.95,
+            0.5,
+            0.05,
+            key="threshold",
+            bind=widgets.LINK,
+            help="A track is active in a frame of 100 ms where its largest class probability is above this. CSVs stay as they are.",
+        )
+    comparison = shown.comparison(Decoding(threshold))
+    way = right.selectbox(
+        "Listen to",
+        [*analysis.WAYS.values(), *lanes_heard(comparison)],
+        key="tracks_way",
+        bind=widgets.LINK,
+        help=analysis.HELP_WAYS,
+    )
+    draw(shown, comparison, way, threshold)
+    tabs.show(shown, comparison)
+
+
+def lanes_heard(comparison: Comparison) -> dict[str, tuple[str, int]]:
+    """The lanes along which a beam can be heard: by what they are called, (system, lane)."""
+    systems = comparison.systems
+    return {
+        f"Along {name} {lane}" if len(systems) > 1 else f"Along {lane}": (name, m)
+        for name, system in systems.items()
+        for m, lane in enumerate(system.block.lanes)
+    }
+
+
+def sound(shown: Shown, comparison: Comparison, way: str) -> bytes:
+    """The clip as it is listened to."""
+    if way not in (lanes := lanes_heard(comparison)):
+        return analysis.listen(shown.source, next(key for key, text in analysis.WAYS.items() if text == way))
+    name, lane = lanes[way]
+    table = comparison.systems[name].table
+    rows = table[(table["track"] == lane) & (table["frame"] < shown.n_frames)]
+    return analysis.listen_along(shown.source, way, rows, shown.n_frames)
+
+
+def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> None:
+    """The player, the standing figure, and what the player puts into it."""
+    tracked = tracking.tracked(comparison)
+    blocks = [system.block for system in comparison.systems.values()]
+    with st.container(key=AUDIO_KEY):
+        st.audio(sound(shown, comparison, way), format="audio/flac")
+    arrays = ribbons.ribbon_arrays(comparison.events, comparison.classes, blocks, [t.ribbons for t in tracked.values()])
+    player(
+        tabs.FIGURE_KEY,
+        AUDIO_KEY,
+        shown.hearing.seconds,
+        scene_of(shown, comparison),
+        arrays,
+        f"{shown.source.key} {[s.key for s in comparison.systems.values()]} {comparison.key}",
+        st.session_state.get(session.SEEK),
+        key="tracks_player",
+        clip=f"{shown.source.key}",
+    )
+    if comparison.reference is None:
+        widgets.class_chips(
+            sorted({comparison.classes[c] for s in comparison.systems.values() for c in s.table["class"]})
+        )
+    else:
+        st.html(ribbons.legend())
+    st.plotly_chart(
+        standing_figure(shown, comparison, blocks),
+        key=tabs.FIGURE_KEY,
+        config=widgets.PLOTLY,
+        alt=figure_texts.of(tabs.FIGURE_KEY),
+    )
+    st.caption(caption(comparison.reference is not None))
+
+
+def standing_figure(shown: Shown, comparison: Comparison, blocks: list[ribbons.Block]):
+    """The figure without ribbons. The last one is kept in the session: a slider needs the same one again."""
+    key = (shown.source.key, comparison.key, blocks)
+    kept = st.session_state.get(session.RIBBONS)
+    if kept is None or kept[0] != key:
+        figure = ribbons.ribbons(shown.hearing.seconds, comparison.events, comparison.classes, blocks)
+        energy = energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)
+        figure.update_layout(meta={"energy": energy, "heard": True})  # the player plays the marks that are clicked
+        kept = st.session_state[session.RIBBONS] = (key, figure)
+    return kept[1]
+
+
+def caption(with_truth: bool) -> str:
+    keys = (
+        "Click anywhere to play from there, drag to zoom, shift-drag to loop, double-click to reset; space plays, arrows go a second, "
+        "comma and full stop a frame."
+    )
+    if not with_truth:
+        return (
+            "There is no ground truth, so ribbons have the colours of their classes; see Agreement for how far the systems say "
+            f"the same. {keys}"
+        )
+    return (
+        "Events of one class have different shades. A track follows an event while it says its class at most 20° from it; where the "
+        f"colour changes track, that is a swap. **Click a mark to hear it.** {keys}"
+    )
+
+
+def scene_of(shown: Shown, comparison: Comparison) -> dict:
+    """The directions of all systems, ``track`` counting through their lanes."""
+    systems = comparison.systems.values()
+    before = np.cumsum([0, *(len(s.lanes) for s in systems)])
+    table = pd.concat([s.table.assign(track=s.table["track"] + n) for s, n in zip(systems, before)])
+    names = [f"{s.name} {lane}" if len(systems) > 1 else lane for s in systems for lane in s.lanes]
+    truth = shown.truth
+    return scene(
+        table,
+        None if truth is None else truth.lanes,
+        comparison.classes,
+        () if truth is None else truth.classes,
+        names,
+        [(s.name, s.lanes) for s in systems],
+    )
+
+
+page()

@@ -1,0 +1,195 @@
+"""How time and memory grow, and what training gets through: over the length of a clip, the number of clips, and processes.
+
+Each length and each number of clips is measured in processes of their own, so that one's memory is not another's. Seconds count
+from the first clip to the last CSV, process started and model loaded; memory is the largest that a process held, all of it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from ..atomic_files import write_json
+from ..audio import recordings
+from ..audio.features import LogMelIntensity
+from ..config import FeatureConfig, ModelConfig, TrainConfig
+from ..datasets import chunking, discovery
+from ..frames import LABEL_FRAMES_PER_SECOND
+from ..inference.model import CHUNK_SECONDS, load_model, resolve
+from ..labels import class_lists, dcase_csv
+from ..models import acceleration
+from ..models.build import build
+from ..paths import ROOT
+from ..simulate.render import write_scenes
+from ..simulate.scene import SceneConfig
+from ..simulate.sources import SourceBank
+from ..training import augmentation, loop
+from ..training.losses import seld_losses
+from . import bench
+
+MINUTES = (1, 5, 15, 30, 60)
+NUMBERS = (4, 8, 16, 32)
+PROCESSES = (1, 2)
+TURNS = 3  # of which the median is taken
+
+
+def run(
+    model: str | Path = "einv2",
+    minutes: Sequence[int] = MINUTES,
+    numbers: Sequence[int] = NUMBERS,
+    progress: Callable[[str], None] = lambda what: None,
+) -> dict:
+    """All that is measured here, as plain JSON values.
+
+    "length": rows of minutes, seconds, memory_mb. "clips": rows of processes (one thread each), clips of 60 s, seconds,
+    memory_mb (the largest process), each number of clips by one process and by two in turn. "training": what ``training`` gives
+    for the compact and for the paper's size.
+    """
+    file = resolve(model)
+    with tempfile.TemporaryDirectory() as folder:
+        found: dict = {"length": [], "clips": []}
+        for length in minutes:
+            progress(f"a clip of {length} min")
+            found["length"].append(by_length(file, length, Path(folder)))
+        for number in numbers:
+            progress(f"{number} clips, {' and '.join(map(str, PROCESSES))} process(es) in turn")
+            turns = [[by_number(file, number, n, Path(folder)) for n in PROCESSES] for _ in range(TURNS)]
+            found["clips"] += [sorted(rows, key=lambda row: row["seconds"])[TURNS // 2] for rows in zip(*turns)]
+        progress("training")
+        found["training"] = training(Path(folder))
+    return found
+
+
+def by_length(model: Path, minutes: int, folder: Path) -> dict:
+    """One clip of so many minutes, by one process with all cores."""
+    clip = folder / f"{minutes}_minutes.flac"
+    minute = bench.clip(60).T
+    with soundfile.SoundFile(clip, "w", recordings.SAMPLE_RATE, minute.shape[1], "PCM_16") as file:
+        for _ in range(minutes):
+            file.write(minute)
+    (report,) = _predict(model, [clip], folder / f"{minutes}_minutes")
+    clip.unlink()
+    return {"minutes": minutes, **report}
+
+
+def by_number(model: Path, number: int, processes: int, folder: Path) -> dict:
+    """So many clips of 60 s, shared by processes of one thread each under torchrun."""
+    clips = [folder / f"clip{n}.wav" for n in range(number)]
+    for n, clip in enumerate(clips):
+        if not clip.exists():
+            soundfile.write(clip, bench.clip(60, seed=n).T, recordings.SAMPLE_RATE, "PCM_16")
+    out = folder / f"{number}_by_{processes}"
+    shutil.rmtree(out, ignore_errors=True)  # of the turn before
+    reports = _predict(model, clips, out, processes)
+    largest = {name: max(report[name] for report in reports) for name in ("seconds", "memory_mb")}
+    return {"processes": processes, "clips": number, **largest}
+
+
+def _predict(model: Path, clips: Sequence[Path], out: Path, processes: int = 0) -> list[dict]:
+    """What each process says (``_measured``); 0 processes: one, with all cores. RuntimeError with what it printed if one fails."""
+    out.mkdir()
+    run_module = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"] if processes else []
+    command = [sys.executable, *run_module, "-m", "einv2.experiments.scaling", str(model), str(out), *map(str, clips)]
+    environment = os.environ | ({"OMP_NUM_THREADS": "1"} if processes else {})
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the measurement failed: {done.stderr.strip()[-500:]}")
+    return [json.loads(report.read_text()) for report in sorted(out.glob("report*.json"))]
+
+
+def _measured(model: str, out: Path, clips: Sequence[str]) -> None:
+    """In a process of ``_predict``: its share of the clips to CSV; seconds and memory to a report."""
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    loaded = load_model(model)
+    loaded.predict_audio(bench.clip(2 * CHUNK_SECONDS))  # what is made once is made
+    began = time.perf_counter()
+    for clip in clips[rank::world]:
+        dcase_csv.write_csv(loaded.predict(clip).frames(), out / f"{Path(clip).stem}.csv")
+    seconds = time.perf_counter() - began
+    write_json(out / f"report{rank}.json", {"seconds": seconds, "memory_mb": bench.peak_memory_mb()})
+
+
+def training(folder: Path) -> dict[str, float]:
+    """Chunks a second that training gets through, and how many times those of a plain loop, for two sizes of network.
+
+    The plain loop does the same mathematics with fp32 numbers, in PyTorch's own layout of memory: each chunk is read as audio
+    and made features of, a batch is trained on, one after the other. ``_fp32``: ``train`` with the plain one's numbers.
+    ``_auto``: as it runs by default, with bf16 products where the processor has them.
+    """
+    compact = ModelConfig.released(channels=(16, 32, 64, 128), feedforward=512, dropout=0.0)
+    sizes = {
+        "compact": (compact, FeatureConfig(), 16, 8),
+        "paper_size": (ModelConfig(), FeatureConfig(n_mels=256), 5, 1),
+    }
+    found = {}
+    for name, (model, features, batch_size, n_scenes) in sizes.items():
+        scenes, validation = folder / f"train_{name}", folder / "validation"
+        bank = SourceBank(class_lists.DCASE2020_CLASSES, None, 1.0)
+        list(write_scenes(scenes, n_scenes, SceneConfig(), bank, seed=1))
+        list(write_scenes(validation, 1, SceneConfig(seconds=CHUNK_SECONDS), bank, seed=2))
+        plain = _plain_rate(scenes, model, features, batch_size)
+        found[f"{name}_plain_chunks_per_s"] = plain
+        for precision in ("fp32", "auto"):
+            config = TrainConfig(epochs=2, batch_size=batch_size, precision=precision)
+            run = loop.train(
+                [scenes], folder / f"{name}_{precision}", model, features, config, validation_dirs=[validation]
+            )
+            rate = _n_chunks(n_scenes, batch_size) / run.curve[-1]["seconds"]  # the first epoch warms up
+            found |= {f"{name}_{precision}_chunks_per_s": rate, f"{name}_{precision}_times_faster": rate / plain}
+    return found
+
+
+def _n_chunks(n_scenes: int, batch_size: int) -> int:
+    """Chunks of an epoch over scenes of 60 s, which start anywhere in their clip: one less than fit, in whole batches."""
+    chunks = n_scenes * (bench.SECONDS // CHUNK_SECONDS - 1)
+    return chunks - chunks % batch_size
+
+
+def _plain_rate(scenes: Path, model: ModelConfig, features: FeatureConfig, batch_size: int) -> float:
+    """Chunks a second of the plain loop, in its second epoch."""
+    clips = discovery.find_clips(scenes)
+    chunks = chunking.ChunkSet(clips, features, model.n_tracks, class_lists.DCASE2020_CLASSES, CHUNK_SECONDS)
+    mean, std = chunks.statistics()
+    config, rng = TrainConfig(batch_size=batch_size), np.random.default_rng(0)
+    network, extract = build(model).train(), LogMelIntensity(features)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    seconds = 0.0
+    for _ in range(2):
+        plan = chunks.plan(rng)[: _n_chunks(len(clips), batch_size)]
+        began = time.perf_counter()
+        for first in range(0, len(plan), batch_size):
+            signal, sed, doa = map(np.stack, zip(*(_read(chunks, clips, *c) for c in plan[first : first + batch_size])))
+            batch = chunking.Sample(extract(torch.from_numpy(signal)), torch.from_numpy(sed), torch.from_numpy(doa))
+            batch = augmentation.augment_features(batch, config, rng)
+            x = augmentation.augment_standardised((batch.features - mean) / std, config, rng)
+            losses = seld_losses(network(x), batch.sed, batch.doa, model)
+            optimizer.zero_grad()
+            losses.total.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+            optimizer.step()
+        seconds = time.perf_counter() - began
+    return len(plan) / seconds
+
+
+def _read(chunks: chunking.ChunkSet, clips: Sequence[discovery.Clip], index: int, start: int) -> tuple[np.ndarray, ...]:
+    """Audio (4, S), activities (T, M, K) and directions (T, M, 3) of a chunk of clip ``index`` from label frame ``start`` on."""
+    samples = recordings.SAMPLE_RATE // LABEL_FRAMES_PER_SECOND
+    frames = slice(start, start + chunks.label_frames)
+    signal, _ = soundfile.read(
+        clips[index].audio, chunks.label_frames * samples, start * samples, dtype="float32", always_2d=True
+    )
+    return signal.T, *(part[frames].astype(np.float32) for part in chunks.items[index][1:])
+
+
+if __name__ == "__main__":
+    acceleration.keep_memory()
+    _measured(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

@@ -1,0 +1,168 @@
+"""The line that sessions wait in: order of arrival, a place that is told, and a way out."""
+
+import os
+import sys
+import threading
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.clip import analysis
+from app.jobs import waiting_line
+from app.jobs.waiting_line import Line, place_text
+from support.places import ROOT
+from support.waiting import WAIT, wait_until
+
+
+def join(line, name, log, gate):
+    """A thread in the line, which logs its places and its turn, and works until the gate opens. It has logged something already."""
+    told = threading.Event()
+
+    def waiting(place):
+        log.append((name, place))
+        told.set()
+
+    def work():
+        with line.turn(waiting):
+            log.append((name, "works"))
+            told.set()
+            assert gate.wait(WAIT)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert told.wait(WAIT)
+    return thread
+
+
+@pytest.fixture(autouse=True)
+def _rarely_looks(monkeypatch):
+    monkeypatch.setattr(waiting_line, "LOOK_SECONDS", WAIT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_heavy_work_gives_way_but_in_the_main_thread():
+    line, found = Line(), []
+
+    def work():
+        found.append(priority())
+        with line.turn(found.append):
+            found.append(priority())
+            own = threading.Thread(target=lambda: found.append(priority()))  # as those of a network are
+            own.start()
+            own.join()
+
+    before = priority()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    least = max(waiting_line.NICENESS, before)
+    assert found == [before, least, least]
+    with line.turn(found.append):
+        assert priority() == before
+
+
+def priority():
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def test_turns_come_in_order_of_arrival_and_places_move_up():
+    line, log, gates = Line(), [], {name: threading.Event() for name in "abc"}
+    threads = [join(line, name, log, gates[name]) for name in "abc"]
+    assert log == [("a", "works"), ("b", 1), ("c", 2)] and len(line) == 3
+    gates["a"].set()
+    wait_until(lambda: len(log) == 5)
+    assert sorted(log[3:]) == [("b", "works"), ("c", 1)]
+    gates["b"].set()
+    gates["c"].set()
+    for thread in threads:
+        thread.join(WAIT)
+    assert log[5:] == [("c", "works")] and len(line) == 0
+
+
+def test_so_many_at_once():
+    line, log, gate = Line(at_once=2), [], threading.Event()
+    threads = [join(line, name, log, gate) for name in "abc"]
+    assert log == [("a", "works"), ("b", "works"), ("c", 1)]
+    gate.set()
+    for thread in threads:
+        thread.join(WAIT)
+    assert log[-1] == ("c", "works")
+
+
+def test_no_one_waits_where_no_one_works():
+    line, told = Line(), []
+    with line.turn(told.append):
+        assert len(line) == 1
+    assert told == [] and len(line) == 0
+
+
+def test_who_leaves_makes_room(monkeypatch):
+    """A stopped script raises when it is told its place; a failed one while it works."""
+    monkeypatch.setattr(waiting_line, "LOOK_SECONDS", 0.01)
+    line, log, gate = Line(), [], threading.Event()
+    worker = join(line, "a", log, gate)
+
+    def leave(place):
+        log.append(("left", place))
+        if log.count(("left", 1)) == 3:  # looks again and again
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), line.turn(leave):
+        raise AssertionError("it was never its turn")
+    assert len(line) == 1
+    gate.set()
+    worker.join(WAIT)
+    with pytest.raises(ZeroDivisionError), line.turn(leave):
+        raise ZeroDivisionError
+    assert len(line) == 0
+
+
+def test_many_threads_one_after_the_other():
+    line, working, seen = Line(), [], []
+
+    def work():
+        with line.turn(lambda place: None):
+            working.append(1)
+            seen.append(len(working))
+            working.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT)
+    assert seen == [1] * 40 and len(line) == 0
+
+
+@pytest.mark.parametrize("place, text", [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (12, "12th"), (21, "21st")])
+def test_the_place_is_said(place, text):
+    assert place_text(place).endswith(f": {text} in line")
+
+
+# On a page
+
+
+def test_a_page_says_its_place_while_another_session_works_and_goes_on_after_it(monkeypatch):
+    monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
+    monkeypatch.setattr(waiting_line, "LOOK_SECONDS", 0.05)
+    line, log, gate, said = analysis.line(), [], threading.Event(), []
+    worker = join(line, "another", log, gate)
+    waits = waiting_line.place_text
+
+    def place_said(place):
+        said.append(waits(place))
+        gate.set()
+        return said[-1]
+
+    monkeypatch.setattr(waiting_line, "place_text", place_said)
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=WAIT).run()
+    assert not said
+    app.button(key="example_moving_dog").click().run()
+    worker.join(WAIT)
+    assert said and set(said) == {"Waiting for other users: 1st in line"}
+    assert app.get("plotly_chart") and not app.exception and len(line) == 0
+    with line.turn(said.append):  # what a session has already needs no turn
+        said.clear()
+        app.slider(key="threshold").set_value(0.9).run()
+        app.run()
+    assert not said and not app.exception
