@@ -1,5 +1,6 @@
 import functools
 import os
+from collections import Counter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of libraries, and of servers and commands that tests start
 
@@ -27,12 +28,17 @@ torch.set_num_threads(1)  # the networks here are too small for more
 RERUNS = 2  # of a test that drives a browser
 
 
-def pytest_collection_modifyitems(items):
-    """One process runs everything that drives a browser, and begins with it; of the other files each runs in one process.
+def pytest_collection_modifyitems(config, items):
+    """Tests marked ``full`` are left out unless they are asked for (-m full); what drives a browser runs first, in one process.
 
-    Without a browser these tests are skipped, unless one is required. They depend on how busy the machine is: one that fails runs
-    again, twice at most.
+    Each other file runs in one process, too. Tests of the browser are skipped where there is none, unless one is required. They
+    depend on how busy the machine is: one that fails runs again, twice at most.
     """
+    if "full" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        config.left_out = Counter(item.get_closest_marker("full").args[0] for item in left_out)
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
     for item in items:
         drives_browser = item.get_closest_marker("browser") is not None
@@ -41,6 +47,24 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.flaky(reruns=RERUNS))
             if not CHROMIUM and not os.environ.get("REQUIRE_BROWSER"):
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine"))
+
+
+def pytest_sessionfinish(session):
+    """A process of pytest-xdist tells the first one what it left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(getattr(session.config, "left_out", {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    node.config.left_out = Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if left_out := getattr(config, "left_out", None):
+        what = ", ".join(f"{count} of {kind}" for kind, count in sorted(left_out.items()))
+        command = "python -m pytest -n 2 -m full"
+        terminalreporter.write_line(f"left out: {left_out.total()} slow tests ({what}); `{command}` runs them")
 
 
 @pytest.fixture(autouse=True)

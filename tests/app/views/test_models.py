@@ -136,7 +136,7 @@ def test_the_authors_checkpoint_is_not_too_large_to_upload():
         limit = tomllib.load(file)["server"]["maxUploadSize"]
     weights = 4 * training_runs.n_parameters(ModelConfig.released())
     assert limit * 1e6 > 4 * weights  # beside them stand three moments of their optimiser
-    assert f"client_max_body_size {limit + 10}m;" in (ROOT / "README.md").read_text()
+    assert f"client_max_body_size {limit + 10}m;" in (ROOT / "app" / "README.md").read_text()
 
 
 def test_the_authors_checkpoint_is_imported():

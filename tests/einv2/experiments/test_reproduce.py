@@ -142,7 +142,7 @@ def test_data_are_simulated_once_and_apart(tmp_path):
 
 
 def test_the_readme_has_the_table_of_deviations():
-    assert reproduce.deviations() in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert reproduce.deviations() in (ROOT / "einv2" / "README.md").read_text(encoding="utf-8")
 
 
 def test_an_unknown_system_is_named_with_those_there_are(folders, tmp_path):
