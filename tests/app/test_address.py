@@ -5,6 +5,7 @@ import sys
 import pytest
 from streamlit.elements.lib import policies
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from app.storage import server_folder
 from app.ui import session
@@ -34,7 +35,9 @@ def link(page="", **parameters) -> AppTest:
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT)
     for name, value in parameters.items():
         app.query_params[name] = value
-    return app.switch_page(f"views/{page}.py").run() if page else app.run()
+    if page:  # before the first run no page is registered that ``switch_page`` could look for
+        app._page_hash = calc_hash(page.replace("_", "-"))
+    return app.run()
 
 
 def clip_of(app) -> str | None:
@@ -44,7 +47,7 @@ def clip_of(app) -> str | None:
 def move(app, page) -> AppTest:
     """To another page, whose address has lost what the browser drops."""
     app.query_params.clear()
-    return app.switch_page(f"views/{page}.py").run()
+    return app.switch_page(f"views/{page}/page.py").run()
 
 
 @pytest.mark.parametrize("page", ["inspect", "tracks", "pit_lab", "evaluate", "scenes", "train", "models"])

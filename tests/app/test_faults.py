@@ -41,7 +41,7 @@ def ours(tmp_path, tiny_checkpoint) -> bytes:
 
 def open_page(name="inspect") -> AppTest:
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
-    return app if name == "inspect" else app.switch_page(f"views/{name}.py").run()
+    return app if name == "inspect" else app.switch_page(f"views/{name}/page.py").run()
 
 
 def full(*_, **__):

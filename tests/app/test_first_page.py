@@ -29,8 +29,8 @@ def _full_errors(monkeypatch):
 def test_every_page_starts(page):
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
     assert not app.exception and not app.error
-    if page.stem != "inspect":
-        app.switch_page(f"views/{page.name}").run()
+    if page.parent.name != "inspect":
+        app.switch_page(f"views/{page.parent.name}/page.py").run()
         assert not app.exception and not app.error
 
 

@@ -20,6 +20,7 @@ from support.waiting import wait_until
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 NAME, PASSWORD, HOST = "ann", "of the lab", "studio.example.org"
 pytestmark = [
+    pytest.mark.full("a server behind nginx"),
     pytest.mark.browser,
     pytest.mark.skipif(not NGINX and not os.environ.get("REQUIRE_NGINX"), reason="no nginx on this machine"),
 ]

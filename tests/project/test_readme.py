@@ -104,6 +104,7 @@ def seconds_of(function):
     return time.perf_counter() - began
 
 
+@pytest.mark.full("README commands")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_does_what_it_is_asked(here, monkeypatch, soundata, command):
     words = words_of(command)
@@ -121,6 +122,7 @@ def test_a_command_does_what_it_is_asked(here, monkeypatch, soundata, command):
         assert words[0] == "fetch" or {path for path in here.rglob("*") if path.is_file()} - before
 
 
+@pytest.mark.full("README commands")
 def test_from_nothing_to_a_scored_network(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for command in commands(FROM_NOTHING):
@@ -128,6 +130,7 @@ def test_from_nothing_to_a_scored_network(tmp_path, monkeypatch, capsys):
     assert "SELD" in capsys.readouterr().out
 
 
+@pytest.mark.full("README commands")
 def test_several_processes(here):
     """As written, but for the number of processes: this machine may have two cores."""
     command = re.sub(r"--nproc-per-node=\d+", "--standalone --nproc-per-node=2", TORCHRUN[0])
@@ -137,6 +140,7 @@ def test_several_processes(here):
     assert done.returncode == 0 and Path("runs/d/best.safetensors").is_file(), done.stderr
 
 
+@pytest.mark.full("README commands")
 def test_the_server_of_a_data_root(tmp_path, monkeypatch):
     """Its folders and its limit are those of the line, with which the server comes up."""
     (line,) = (line for block in BLOCKS for line in block if "--data-root DIR" in line)
@@ -173,6 +177,6 @@ def test_flags_that_the_readme_names_are_there():
     """In the text, too."""
     helps = "".join(parser(cli.COMMANDS)._subparsers._group_actions[0].choices[c].format_help() for c in cli.COMMANDS)
     ours = "\n".join(line for line in README.splitlines() if "streamlit run" not in line and "torchrun" not in line)
-    others = {"--load", "--scaling", "--test"}  # of app.bench
+    others = {"--load", "--scaling", "--test", "--check", "--data-root"}  # of the app and of ruff
     for flag in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours)) - others:
         assert re.search(rf"{flag}\b", helps), flag

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from einv2.datasets import discovery, download
+from einv2.datasets import download
 
 ROWS = ["0,{0},0,30,0", "1,{0},0,31,0", "1,3,1,-90,10"]  # frame, class, track, azimuth, elevation
 
@@ -40,7 +40,7 @@ def soundata(tmp_path, monkeypatch):
         monkeypatch.setattr(download.shutil, "which", lambda program: f"/bin/{program}")
         joined = subprocess.CompletedProcess([], 0, "", "")
         monkeypatch.setattr(
-            discovery.subprocess, "run", lambda command, **_: fake.note("zip", command[-1].name) or joined
+            download.subprocess, "run", lambda command, **_: fake.note("zip", command[-1].name) or joined
         )
         return fake
 

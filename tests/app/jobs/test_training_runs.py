@@ -171,9 +171,9 @@ def test_a_killed_process_leaves_a_run_that_resumes(fake):
 
 def test_a_run_outlives_the_server_that_started_it(fake):
     code = (
-        "import os, signal, sys; from app import training; from einv2.config import TrainConfig; "
-        f"training.COMMAND = {fake()!r}; "
-        "training.start(training.Order('mine', tuple(training.data_sets()), size='tiny', train=TrainConfig(epochs=3))); "
+        "import os, signal, sys; from app.jobs import training_runs; from einv2.config import TrainConfig; "
+        f"training_runs.COMMAND = {fake()!r}; "
+        "training_runs.start(training_runs.Order('mine', tuple(training_runs.data_sets()), size='tiny', train=TrainConfig(epochs=3))); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     server = subprocess.run([sys.executable, "-c", code, *sys.argv[1:]], cwd=training_runs.ROOT)

@@ -14,6 +14,8 @@ from support import fuzzing
 from support.pages import only_error, upload
 from support.places import ROOT
 
+pytestmark = pytest.mark.full("fuzzing")
+
 CASES = 640  # of each kind of file
 
 

@@ -20,6 +20,8 @@ from einv2.models.build import build
 from support import fuzzing
 from support.weights_of_others import their_checkpoint, their_state_dict
 
+pytestmark = pytest.mark.full("fuzzing")
+
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):

@@ -5,6 +5,8 @@ import pytest
 from einv2.checkpoints import checkpoint
 from einv2.experiments import scaling
 
+pytestmark = pytest.mark.full("scaling")
+
 
 @pytest.fixture
 def model(tiny_checkpoint, tmp_path):

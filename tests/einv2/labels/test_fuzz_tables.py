@@ -18,6 +18,8 @@ from einv2.simulate import specification
 from support import fuzzing
 from support.places import EXAMPLES
 
+pytestmark = pytest.mark.full("fuzzing")
+
 FILES = sorted(EXAMPLES.glob("*.csv"))
 CLASSES = class_lists.DCASE2020_CLASSES
 ROWS = 25

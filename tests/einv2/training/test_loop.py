@@ -21,6 +21,7 @@ from einv2.checkpoints import checkpoint
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, to_json
 from einv2.datasets import chunking
 from einv2.labels import class_lists
+from einv2.models.build import build
 from einv2.training import distributed, loop
 from support.places import ROOT
 
@@ -33,7 +34,7 @@ CONFIG = TrainConfig(
 
 KILLED = """
 import json, os, signal, sys, torch
-from einv2 import train
+from einv2.training import loop
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, from_json
 from einv2.atomic_files import replacing
 
@@ -49,13 +50,13 @@ def die_in_save_2(path, content):
 
 torch.set_num_threads(1)
 data, out, when, settings = sys.argv[1:]
-count, step, write = iter(range(1, 100)), train.train_step, train.write_bytes
+count, step, write = iter(range(1, 100)), loop.train_step, loop.write_bytes
 if when == "step":
-    train.train_step = die_in_step_6
+    loop.train_step = die_in_step_6
 else:
-    train.write_bytes = die_in_save_2  # the state
+    loop.write_bytes = die_in_save_2  # the state
 classes = (ModelConfig, FeatureConfig, TrainConfig)
-train.train([data], out, *(from_json(c, values) for c, values in zip(classes, json.loads(settings))))
+loop.train([data], out, *(from_json(c, values) for c, values in zip(classes, json.loads(settings))))
 """
 
 
@@ -379,7 +380,7 @@ def test_a_step_of_every_kind_of_pit_changes_the_weights(tmp_path, pit, n_tracks
     doa = sed.amax(-1, keepdim=True) * torch.tensor([0.0, 1, 0])
     batch = chunking.Sample(torch.randn(2, 7, 81, 16) - 40, sed, doa)
     fabric = distributed.launch("fp32")
-    network = loop.models.build(model)
+    network = build(model)
     forward, optimizer = fabric.setup(network, torch.optim.AdamW(network.parameters(), 1e-2))
     mean, std = torch.full((1, 7, 1, 16), -40.0), torch.ones(1, 7, 1, 16)
     state = loop.Run(tmp_path, model, FEATURES, config, (), {}, fabric, network, forward, optimizer, mean, std)
