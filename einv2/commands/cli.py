@@ -9,12 +9,13 @@ import dataclasses
 import datetime
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from .. import evaluation, geometry
+from .. import evaluation, geometry, status
 from ..atomic_files import below, replacing, write_json, write_text
 from ..audio import inputcheck, recordings
 from ..audio.inputformat import InputFormat
@@ -532,19 +533,24 @@ def _figure(key: str, value: float | None) -> str:
 
 
 def simulate(options) -> int:
-    """Write scenes: audio as FLAC, ground truth as DCASE 2020 CSV, the drawn scene as JSON."""
+    """Write scenes: audio as FLAC, ground truth as DCASE 2020 CSV, the drawn scene as JSON; progress in OUT/status.json."""
+    with status.reporting(Path(options.out), "scenes") as progress:
+        return _simulate(options, progress)
+
+
+def _simulate(options, progress: Callable[[int, int], None]) -> int:
     from ..simulate.render import write_scenes
     from ..simulate.scene import SceneConfig
 
     if options.specification:
-        return _simulate_specified(options)
+        return _simulate_specified(options, progress)
     if options.scenes is None or options.seed is None:
         raise ValueError("simulate needs --scenes and --seed, or the --specification of a scene.")
     bank, unclassified = _sounds(options)
     config = _config_from(SceneConfig, options)
     stems = write_scenes(options.out, options.scenes, config, bank, options.seed, options.workers, unclassified)
-    for _ in _bar(stems, "scenes", options.scenes):
-        pass
+    for n_done, _ in enumerate(_bar(stems, "scenes", options.scenes), 1):
+        progress(n_done, options.scenes)
     what = f"{counted(options.scenes, 'scene')} of {config.seconds} s, {len(bank.classes)} classes"
     print(f"{what}, in {options.out}")
     return 0
@@ -591,29 +597,42 @@ def _classes_of_sounds(options) -> tuple[str, ...]:
     return class_lists.DCASE2020_CLASSES
 
 
-def _simulate_specified(options) -> int:
+def _simulate_specified(options, progress: Callable[[int, int], None]) -> int:
     """Write the scenes that were specified, each under the name of its file."""
-    from ..simulate import specification
-    from ..simulate.render import is_drawn, rebuild_drawn
-
     if options.scenes is not None or options.seed is not None:
         raise ValueError("--specification says all of a scene: leave --scenes and --seed out.")
     _require_unique_stems(options.specification)
-    for file in _bar([Path(file) for file in options.specification], "scenes"):
-        text = file.read_bytes()
-        if is_drawn(text):
-            scene = rebuild_drawn(Path(options.out), file.stem, text, *_sounds(options))
-            print(f"{file.stem}: {counted(len(scene.events), 'event')} in {scene.seconds} s, in {options.out}")
-            continue
-        specified = specification.from_text(text, file.name)
-        sounds = specification.find_sounds(specified, options.sources)
-        specification.write(specified, sounds, Path(options.out), file.stem)
-        print(f"{file.stem}: {counted(len(specified.sources), 'source')} in {specified.seconds} s, in {options.out}")
+    for n_done, file in enumerate(_bar([Path(file) for file in options.specification], "scenes"), 1):
+        print(f"{file.stem}: {_write_specified(options, file)}, in {options.out}")
+        progress(n_done, len(options.specification))
     return 0
 
 
+def _write_specified(options, file: Path) -> str:
+    """Write the scene of a file, drawn or composed; returns what it holds."""
+    from ..simulate import specification
+    from ..simulate.render import is_drawn, rebuild_drawn
+
+    text = file.read_bytes()
+    if is_drawn(text):
+        scene = rebuild_drawn(Path(options.out), file.stem, text, *_sounds(options))
+        return f"{counted(len(scene.events), 'event')} in {scene.seconds} s"
+    specified = specification.from_text(text, file.name)
+    sounds = specification.find_sounds(specified, options.sources)
+    specification.write(specified, sounds, Path(options.out), file.stem)
+    return f"{counted(len(specified.sources), 'source')} in {specified.seconds} s"
+
+
 def train(options) -> int:
-    """Train a network; see the run's log.txt and metrics.jsonl."""
+    """Train a network; see the run's log.txt and metrics.jsonl, and status.json for how far it is."""
+    out = Path(options.out)
+    if not options.resume and (out / "config.json").exists():
+        return _train(options, lambda done, total: None)  # refused: the status of the run that is there stays
+    with status.reporting(out, "epochs") as progress:
+        return _train(options, progress)
+
+
+def _train(options, progress: Callable[[int, int], None]) -> int:
     from ..training import distributed
     from ..training import loop as training
 
@@ -645,6 +664,7 @@ def train(options) -> int:
         provenance=provenance,
         init=options.init,
         compiled=options.compile,
+        progress=progress,
         **chosen,
     )
     if run.best and run.fabric.is_global_zero:

@@ -127,6 +127,7 @@ def train(
     cache: Path | None = None,
     init: Path | None = None,
     compiled: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Run:
     """Train a network on the clips of folders and return the run, finished or stopped.
 
@@ -134,6 +135,7 @@ def train(
     ``validation_parts`` a share of the clips, drawn with the seed, is held out. ``should_stop`` is asked after each step.
     ``init``: a checkpoint of the same configuration and classes whose weights, and feature statistics, the run begins with.
     ``compiled``: the network as torch.compile makes it, which takes a minute at first and needs a C++ compiler.
+    ``progress`` is told the finished epochs and their number, at the start and after each.
     ValueError if the data or the run's folder do not fit, OSError if it cannot be written.
     """
     _require_sound(model, features, config, classes)
@@ -156,6 +158,7 @@ def train(
     run = _start(fabric, out, model, features, config, classes, training, provenance or {}, settings, init, compiled)
     log = _Log(out) if fabric.is_global_zero else lambda line: None
     _describe(run, training, validation, log)
+    progress(run.epoch, config.epochs)
     with _events(run) as events:
         while not run.is_over:
             began = time.monotonic()
@@ -165,6 +168,7 @@ def train(
                 return run
             scores = validate(run, validation)
             _finish_epoch(run, losses | scores, time.monotonic() - began, log, events)
+            progress(run.epoch, config.epochs)
     if run.epoch < config.epochs:
         log(f"stopped after {counted(config.patience, 'epoch')} without a better validation {CRITERION[model.task]}")
     return run

@@ -23,6 +23,7 @@ from app.jobs import training_runs
 from app.paths import ROOT
 from app.storage import user_folder
 from app.ui.session import Source as Clip
+from einv2 import status
 from einv2.atomic_files import write_json
 from einv2.config import from_json
 from einv2.simulate import specification as scenes
@@ -409,8 +410,8 @@ def _end(batch: Batch, why: str) -> str:
     """The set is kept if its process ended well and was not stopped. How it ended, a sentence."""
     if batch.process.returncode == 0 and not why:
         try:
-            for name in (LOG, CONFIG, LOCK):
-                (batch.folder / name).unlink()
+            for name in (LOG, CONFIG, LOCK, status.FILE):
+                (batch.folder / name).unlink(missing_ok=True)
             user_folder.finish(batch.folder)
             batch.is_kept = True
             return f"{batch.config.name} is kept: {batch.config.n_scenes} scenes."
