@@ -9,14 +9,13 @@ scores = einv2.evaluate(events, "clip.csv")
 import importlib
 from typing import TYPE_CHECKING
 
-from .config import VERSION as __version__
-
 if TYPE_CHECKING:
     from .evaluation import evaluate
     from .inference.model import Model
     from .inference.model import load_model as load
     from .inference.prediction import Prediction
 
+__version__ = "0.1.0"
 __all__ = ["Model", "Prediction", "__version__", "evaluate", "load"]
 _HOMES = {
     "evaluate": ("evaluation", "evaluate"),

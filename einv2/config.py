@@ -9,12 +9,12 @@ import math
 import reprlib
 import types
 import typing
-from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, TypeVar
 
 from .frames import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND, MAX_CHUNK_SECONDS
 
-VERSION = "0.1.0"  # of this code, kept in the provenance of what it trains
+T = TypeVar("T")
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz, of clips and of features
 CRNN_BANDS = 2  # that the recurrent layers of the network crnn see, as those of the DCASE 2020 baseline
 
@@ -277,60 +277,78 @@ def require_compatible(model: ModelConfig, features: FeatureConfig) -> None:
         )
 
 
-def field_help(cls) -> dict[str, str]:
+def field_help(cls: type) -> dict[str, str]:
     """What each field of a configuration means, with its unit."""
     return {name: hint.__metadata__[0] for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
 
 
-def to_json(config) -> dict:
-    """A configuration as plain JSON values (tuples become lists)."""
-    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+def to_json(config: Any) -> dict[str, Any]:
+    """A dataclass as plain JSON values: nested dataclasses as objects, tuples as lists."""
+    return {_key(f): _plain(getattr(config, f.name)) for f in fields(config)}
 
 
-def from_json(cls, values: dict):
-    """The configuration of class ``cls`` with these values. ValueError on an unknown key or a wrong type.
+def from_json(cls: type[T], values: Any, name: str = "") -> T:
+    """The dataclass ``cls`` with these JSON values. ValueError if a key is missing or unknown, or a value is of the wrong type.
 
-    What an older file lacks has the default, or what the class says was meant (``as_once_meant``).
+    Fields may be int, float, str, bool, another dataclass, a tuple of these, or one of them or None. A field whose metadata
+    hold a ``key`` has that name in the JSON. A field that an older file lacks has its default, or what ``cls.as_once_meant``
+    gives for it. ``name`` is the object's name in error messages.
     """
+    name = name or cls.__name__
     if not isinstance(values, dict):
-        raise ValueError(f"{cls.__name__} must be a JSON object, not {type(values).__name__}")
+        raise ValueError(f"{name} must be an object, not {type(values).__name__}")
     if as_once_meant := getattr(cls, "as_once_meant", None):
         values = as_once_meant(values)
-    types = typing.get_type_hints(cls)
-    unknown = sorted(set(values) - {f.name for f in dataclasses.fields(cls)})
-    if unknown:
-        raise ValueError(f"{cls.__name__} has no field {', '.join(map(repr, unknown))}")
-    return cls(**{name: _typed(cls, name, types[name], value) for name, value in values.items()})
+    by_key = {_key(f): f for f in fields(cls)}  # type: ignore[arg-type]
+    if unknown := sorted(values.keys() - by_key.keys()):
+        raise ValueError(f"{name} has an unknown key, {', '.join(map(repr, unknown))}")
+    required = (key for key, f in by_key.items() if f.default is MISSING and f.default_factory is MISSING)
+    if missing := [key for key in required if key not in values]:
+        raise ValueError(f"{name} has no {', '.join(missing)}")
+    kinds = typing.get_type_hints(cls)
+    return cls(**{f.name: _typed(kinds[f.name], values[k], k, name) for k, f in by_key.items() if k in values})
 
 
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
+def _key(field: dataclasses.Field) -> str:
+    """The field's name in the JSON."""
+    return field.metadata.get("key", field.name)
 
 
-def _typed(cls, name, kind, value):
-    if isinstance(kind, types.UnionType):  # of something and None
-        return None if value is None else _typed(cls, name, typing.get_args(kind)[0], value)
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_json(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _typed(kind: Any, value: Any, key: str, owner: str) -> Any:
+    """The JSON value of a field as its type ``kind``. An item of the list ``sources`` is called "source 1" in errors."""
+    if isinstance(kind, types.UnionType):
+        return None if value is None else _typed(typing.get_args(kind)[0], value, key, owner)
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{cls.__name__}.{name} must be a list, not {reprlib.repr(value)}")
-        return tuple(_typed(cls, name, item, v) for v in value)
+            raise ValueError(f"{owner}: {key} must be a list, not {reprlib.repr(value)}")
+        if isinstance(item, type) and dataclasses.is_dataclass(item):
+            return tuple(from_json(item, v, f"{key.removesuffix('s')} {n}") for n, v in enumerate(value, 1))
+        return tuple(_typed(item, v, key, owner) for v in value)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return from_json(kind, value, f"the {key} of {owner}")
     if isinstance(value, int) and abs(value) >= 2**63:
-        raise ValueError(f"{cls.__name__}.{name} is too large a number")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"{owner}: {key} is too large a number")
+    if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ValueError(f"{cls.__name__}.{name} must be of type {kind.__name__}, not {reprlib.repr(value)}")
+        raise ValueError(f"{owner}: {key} must be of type {kind.__name__}, not {reprlib.repr(value)}")
     return value
 
 
-def _require_positive(config, *names) -> None:
+def _require_positive(config: Any, *names: str) -> None:
     for name in names:
         if not getattr(config, name) > 0:
             raise ValueError(f"{name} must be greater than 0, not {getattr(config, name)}")
 
 
-def _require_one_of(config, name, allowed) -> None:
+def _require_one_of(config: Any, name: str, allowed: tuple[str, ...]) -> None:
     if getattr(config, name) not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(config, name)!r}")
 

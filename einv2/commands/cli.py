@@ -11,16 +11,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from .. import evaluation, geometry, status
+from .. import __version__, evaluation, geometry, status
 from ..atomic_files import below, replacing, write_json, write_text
 from ..audio import inputcheck, recordings
 from ..audio.inputformat import InputFormat
 from ..checkpoints import checkpoint, headers
-from ..config import VERSION, FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible, without_effect
+from ..config import FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible, without_effect
 from ..datasets import discovery, download
 from ..experiments.systems import SYSTEMS
 from ..frames import LABEL_FRAMES_PER_SECOND
@@ -644,7 +645,7 @@ def _train(options, progress: Callable[[int, int], None]) -> int:
     _with_settings_of_run(options)
     model, features, config, told = _fitted_to_data(options, chosen)
     provenance = {
-        "code": f"EINV2 Studio {VERSION}",
+        "code": f"EINV2 Studio {__version__}",
         "data": options.data_description or [Path(d).name for d in options.data],
         "date": datetime.date.today().isoformat(),
         "arguments": " ".join(_without_paths((model, features, config))),
@@ -703,7 +704,7 @@ def _with_settings_of_run(options) -> None:
     kept = training.stored_settings(Path(options.out))
     of_system = SYSTEMS[options.system].model | SYSTEMS[options.system].train if options.system else {}
     for part, cls in training.SETTINGS.items():
-        run = from_json(cls, kept[part])
+        run: Any = from_json(cls, kept[part])
         for field in dataclasses.fields(cls):
             if field.name not in {*options.given, *of_system, "n_classes"}:
                 setattr(options, field.name, getattr(run, field.name))

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import __version__
 from ..atomic_files import write_json, write_text
 from ..checkpoints import checkpoint
-from ..config import VERSION, FeatureConfig, ModelConfig, TrainConfig
+from ..config import FeatureConfig, ModelConfig, TrainConfig
 from ..datasets import chunking, discovery
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..inference.decoding import decode
@@ -210,7 +211,7 @@ def _train(
     base = dataclasses.replace(scale.train, seed=seed, **(AUGMENTED if augmented else PLAIN))
     model, config = SYSTEMS[name].apply(scale.model, base)
     provenance = {
-        "code": f"EINV2 Studio {VERSION}",
+        "code": f"EINV2 Studio {__version__}",
         "data": [folder.name for folder in folders.train],
         "date": datetime.date.today().isoformat(),
         "arguments": f"reproduce: {name}, {'augmented' if augmented else 'not augmented'}",

@@ -1,4 +1,5 @@
 import json
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -43,3 +44,44 @@ def test_what_does_not_fit_is_named(cls, values, message):
 def test_frames_are_whole_numbers():
     config = FeatureConfig()
     assert (config.samples_per_label_frame, config.frames_per_label_frame) == (2400, 4)
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str = field(metadata={"key": "class"})
+    span: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Whole:
+    main: Part
+    parts: tuple[Part, ...] = ()
+    spare: Part | None = None
+    limit: float | None = None
+
+
+WHOLE = Whole(Part("a", (0.0, 1.0)), (Part("b", (1.0, 2.0)), Part("c", (2.0, 3.0))))
+
+
+def test_nested_dataclasses_lists_and_none_make_the_round_trip():
+    values = to_json(WHOLE)
+    assert values["main"] == {"class": "a", "span": [0.0, 1.0]} and values["spare"] is values["limit"] is None
+    assert from_json(Whole, json.loads(json.dumps(values))) == WHOLE
+    full = Whole(WHOLE.main, (), spare=WHOLE.main, limit=1.0)
+    assert from_json(Whole, json.loads(json.dumps(to_json(full)))) == full
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"main": {"class": "a"}}, "the main of Whole has no span"),
+        ({"main": {"name": "a", "span": []}}, "the main of Whole has an unknown key, 'name'"),
+        ({"main": None}, "the main of Whole must be an object, not NoneType"),
+        ({"parts": [{"class": "a", "span": []}, {"class": 3, "span": []}]}, "part 2: class must be of type str, not 3"),
+        ({"parts": {}}, "Whole: parts must be a list"),
+        ({"limit": "1"}, "Whole: limit must be of type float"),
+    ],
+)
+def test_what_does_not_fit_in_a_nested_dataclass_is_named(change, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        from_json(Whole, to_json(WHOLE) | change)

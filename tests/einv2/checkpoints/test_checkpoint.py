@@ -192,8 +192,8 @@ def test_safetensors_of_another_project(tmp_path):
     "header, says",
     [
         ({"format": checkpoint.FORMAT_VERSION + 1}, "this version reads format"),
-        ({"model": {"n_trakcs": 2}}, "no field 'n_trakcs'"),
-        ({"features": {"fft": 512}}, "no field 'fft'"),
+        ({"model": {"n_trakcs": 2}}, "unknown key, 'n_trakcs'"),
+        ({"features": {"fft": 512}}, "unknown key, 'fft'"),
         ({"model": {"n_tracks": "two"}}, "n_tracks must be of type int"),
         ({"model": {"dropout": 1.5}}, "dropout"),
         ({"model": None}, "model is missing"),

@@ -170,7 +170,7 @@ def test_other_sounds_and_damaged_scenes_are_refused(tmp_path, capsys):
     (file,) = (tmp_path / "scenes").iterdir()
     values = json.loads(file.read_text())
     for change, text in (({"sounds": "?"}, "was drawn from other sounds"), ({"rt60_s": "long"}, "rt60_s must be of type float"),
-                         ({"disturbances": {"microphone": {"radius": 1}}}, "has no field 'radius'"),
+                         ({"disturbances": {"microphone": {"radius": 1}}}, "has an unknown key, 'radius'"),
                          ({"disturbances": {"wind": {}}}, "wind"), ({"disturbances": [1]}, "is not a scene"),
                          ({"seconds": 10**9}, "lasts from 1 to"), ({"receiver_m": [9, 1, 1]}, "is not inside of a room"),
                          ({"snr_db": float("nan")}, "finite numbers"), ({"peak_db": 900.0}, "levels lie in"),
@@ -205,7 +205,7 @@ def test_a_specification_may_hold_disturbances(tmp_path):
         assert "among the disturbances" in problem.text and problem.source is None
     values = json.loads(text)
     for wrong, said in (
-        ({"microphone": {"size": 3}}, "no field 'size'"),
+        ({"microphone": {"size": 3}}, "unknown key, 'size'"),
         ([1], "cannot be read"),
         ({"wind": {}}, "wind"),
     ):
