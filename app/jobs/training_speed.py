@@ -8,17 +8,17 @@ object: ``text`` and ``share`` while it goes on, at last ``found`` (see ``Speed`
 import dataclasses
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from app.jobs.training_runs import ROOT, Order
+from app.jobs import process
+from app.jobs.training_runs import Order
 from einv2.atomic_files import write_json
 from einv2.audio import recordings
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, from_json, to_json
@@ -186,22 +186,19 @@ def describe(order: Order) -> dict:
 
 @dataclass(eq=False)
 class Measuring:
-    """A process that measures, and its folder; both end with the session that holds this object."""
+    """A process that measures the training of an order, see ``describe``. It ends with the session that holds this object."""
 
-    what: dict
-    process: subprocess.Popen
-    folder: Path
+    order: dict[str, Any]
+    job: process.Job
 
-    def read(self) -> dict:
-        """What it says; ``error`` too if it ended without a word."""
-        ended = self.process.poll() is not None
-        try:
-            said = json.loads((self.folder / OUT).read_text())
-        except (OSError, ValueError):
-            said = {"share": 0.0, "text": "Starting"}
-        if ended and not said.keys() & {"found", "error"}:
-            said = {"error": f"The measurement ended early: {self._last_line()}"}
-        return said
+    def read(self) -> dict[str, Any]:
+        """What it wrote last; ``error`` if it ended without a result."""
+        ended = not self.job.is_running
+        found = process.read_json(self.job.folder / OUT) or {"share": 0.0, "text": "Starting"}
+        if ended and not found.keys() & {"found", "error"}:
+            reason = process.last_line(self.job.folder) or "its process was killed"
+            found = {"error": f"The measurement ended early: {reason}"}
+        return found
 
     @property
     def is_over(self) -> bool:
@@ -212,41 +209,16 @@ class Measuring:
         found = self.read().get("found")
         return Speed(**found) if found else None
 
-    def _last_line(self) -> str:
-        lines = (self.folder / "output.txt").read_text(errors="replace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), "its process was killed")
-
     def stop(self) -> None:
-        _end(self.process)
+        self.job.stop()
 
 
 def begin(order: Order) -> Measuring:
     """OSError if there is no room for its folder, or the process cannot be started."""
-    what = describe(order)
+    described = describe(order)
     directory = tempfile.TemporaryDirectory(prefix="einv2-speed-")
-    with (Path(directory.name) / "output.txt").open("wb") as said:
-        process = subprocess.Popen(
-            [*COMMAND, directory.name],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-    with process.stdin as pipe:
-        pipe.write(json.dumps(what).encode())
-    measuring = Measuring(what, process, Path(directory.name))
-    weakref.finalize(measuring, _close, process, directory)
-    return measuring
-
-
-def _close(process: subprocess.Popen, directory: tempfile.TemporaryDirectory) -> None:
-    _end(process)
-    directory.cleanup()
-
-
-def _end(process: subprocess.Popen) -> None:
-    process.kill()
-    process.wait()
+    job = process.start_temporary([*COMMAND, directory.name], directory, json.dumps(described).encode())
+    return Measuring(described, job)
 
 
 if __name__ == "__main__":

@@ -348,7 +348,7 @@ def refused(act) -> bool:
 
 def show_speed(order: Order, measuring: Measuring | None) -> Speed | None:
     """What was measured for these settings, and the button that measures."""
-    fits = measuring is not None and measuring.what == training_speed.describe(order)
+    fits = measuring is not None and measuring.order == training_speed.describe(order)
     if fits and not measuring.is_over:
         watch_measuring(measuring)
         return None

@@ -3,6 +3,8 @@
 import json
 import shutil
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -297,20 +299,15 @@ def test_odd_tables_json_is_one_sentence(tmp_path, text):
 # Train it in front of me
 
 
-class Process:
+@dataclass
+class FakeJob:
     """In place of a process: runs until it is told to end."""
 
-    def __init__(self, running=True):
-        self.code = None if running else 0
+    folder: Path
+    is_running: bool = True
 
-    def poll(self):
-        return self.code
-
-    def terminate(self):
-        self.code = -15
-
-    def wait(self, timeout=None):
-        return self.code
+    def stop(self):
+        self.is_running = False
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +321,7 @@ def test_the_training_starts_is_watched_and_stopped(monkeypatch, written):
     begun = []
 
     def begin(seed):
-        begun.append(toy_run.ToyRun(Process(), written, seed))
+        begun.append(toy_run.ToyRun(FakeJob(written), seed))
         return begun[-1]
 
     monkeypatch.setattr(toy_run, "start", begin)
@@ -341,7 +338,7 @@ def test_the_training_starts_is_watched_and_stopped(monkeypatch, written):
 
 def test_at_the_end_both_networks_point_on_a_held_out_example(written):
     app = start()
-    app.session_state[session.TOY] = toy_run.ToyRun(Process(running=False), written)
+    app.session_state[session.TOY] = toy_run.ToyRun(FakeJob(written, is_running=False))
     app.session_state["pit_part"] = "Train it in front of me"
     assert len(figures(fine(app.run()))) == 3
     before = figures(app)[2]
@@ -351,7 +348,7 @@ def test_at_the_end_both_networks_point_on_a_held_out_example(written):
 
 def test_a_training_that_broke_off_is_said(tmp_path):
     app = start()
-    app.session_state[session.TOY] = toy_run.ToyRun(Process(running=False), tmp_path)
+    app.session_state[session.TOY] = toy_run.ToyRun(FakeJob(tmp_path, is_running=False))
     app.session_state["pit_part"] = "Train it in front of me"
     app.run()
     assert not app.exception and "ended before its time" in app.error[0].value

@@ -245,7 +245,7 @@ def measured(app, monkeypatch, what) -> AppTest:
     monkeypatch.setattr(training_speed, "COMMAND", command)
     press(app, "Measure")
     measuring = app.session_state["train_measuring"]
-    assert measuring.process.wait(60) == 0 and measuring.is_over
+    assert measuring.job.popen.wait(60) == 0 and measuring.is_over
     return app.run()
 
 
@@ -279,6 +279,6 @@ def test_a_measurement_that_fails_says_why(monkeypatch, what, sentence):
 def test_a_measurement_can_be_stopped(monkeypatch):
     app = start()
     monkeypatch.setattr(training_speed, "COMMAND", (sys.executable, "-c", "import time; time.sleep(600)"))
-    process = press(app, "Measure").session_state["train_measuring"].process
+    process = press(app, "Measure").session_state["train_measuring"].job.popen
     press(app, "Stop measuring")
     assert "train_measuring" not in app.session_state and process.poll() is not None and not app.error

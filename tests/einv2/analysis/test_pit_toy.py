@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.jobs import toy_run
+from app.jobs.process import Job
 from einv2 import geometry
 from einv2.analysis import pit_toy
 
@@ -102,7 +103,7 @@ def test_a_process_of_its_own_that_is_stopped_and_leaves_nothing_behind():
     assert run.running and run.read()[0]["step"] == 0 and run.examples() is None
     run.stop()
     assert not run.running and run.stopped and not run.failed
-    folder, process = run.folder, run.process
+    folder, process = run.job.folder, run.job.popen
     assert folder.is_dir() and process.poll() is not None
     del run
     gc.collect()
@@ -111,14 +112,14 @@ def test_a_process_of_its_own_that_is_stopped_and_leaves_nothing_behind():
 
 def test_a_process_ends_with_the_session_that_holds_it():
     run = toy_run.start(steps=10**6)
-    process, folder = run.process, run.folder
+    process, folder = run.job.popen, run.job.folder
     del run
     gc.collect()
     assert process.poll() is not None and not folder.exists()
 
 
 def test_a_line_that_is_being_written_is_not_read(tmp_path):
-    run = toy_run.ToyRun(None, tmp_path)
+    run = toy_run.ToyRun(Job(None, tmp_path))
     assert run.read() == []
     (tmp_path / pit_toy.METRICS).write_text('{"step": 0}\n{"st')
     assert run.read() == [{"step": 0}]
