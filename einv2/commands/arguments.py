@@ -3,13 +3,11 @@
 import argparse
 import dataclasses
 import itertools
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..audio import inputformat
-from ..config import FeatureConfig, ModelConfig, TrainConfig, field_help
+from ..config import FeatureConfig, ModelConfig, TrainConfig
 from ..datasets import download
 from ..experiments.systems import SCALE_NAMES, SYSTEMS, TABLES
 from ..frames import LABEL_FRAMES_PER_SECOND
@@ -18,22 +16,7 @@ from ..labels import class_lists, csv_layout, dcase_csv
 from ..metrics.dcase import MEASURES
 from ..metrics.intervals import METHODS
 from ..models.acceleration import PRECISIONS
-
-
-class _Given(argparse.Action):
-    """Keeps a value, and in ``given`` that it was given: the name of the field."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        setattr(namespace, self.dest, values)
-        namespace.given |= {self.dest}
-
-
-class _GivenSwitch(argparse.BooleanOptionalAction):
-    """The same for --flag and --no-flag."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        super().__call__(parser, namespace, values, option_string)
-        namespace.given |= {self.dest}
+from . import config_flags
 
 
 class _SetSystem(argparse.Action):
@@ -42,9 +25,7 @@ class _SetSystem(argparse.Action):
     def __call__(self, parser, namespace, value, option_string=None) -> None:
         if namespace.system not in (None, value):
             parser.error(f"--system {namespace.system} and --system {value}: a network is of one system")
-        for field, setting in (SYSTEMS[value].model | SYSTEMS[value].train).items():
-            if field not in namespace.given:
-                setattr(namespace, field, setting)
+        config_flags.fill(namespace, SYSTEMS[value].model | SYSTEMS[value].train)
         namespace.system = value
 
 
@@ -54,9 +35,7 @@ class _SetDisturbed(argparse.Action):
     def __call__(self, parser, namespace, value, option_string=None) -> None:
         from ..simulate.scene import DISTURBED
 
-        for field, setting in DISTURBED.items():
-            if getattr(namespace, field) == parser.get_default(field):
-                setattr(namespace, field, setting)
+        config_flags.fill(namespace, DISTURBED)
 
 
 class _HelpWithDefaults(argparse.HelpFormatter):
@@ -315,16 +294,13 @@ def _add_simulate(sub) -> None:
         help=f"class list of the scenes, which {class_lists.FILE_NAME} in OUT_DIR keeps: {class_lists.HELP_NAMES}; auto: of such a "
         "file among the sources; else that of dcase2020, or the sub-folders of the sources where most are of other classes",
     )
-    _add_config(sub, SceneConfig)
+    config_flags.add(sub, SceneConfig)
 
 
 def _disturbed_flags() -> str:
     from ..simulate.scene import DISTURBED
 
-    return " ".join(
-        f"--{name.replace('_', '-')} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
-        for name, value in DISTURBED.items()
-    )
+    return " ".join(word for name, value in DISTURBED.items() for word in config_flags.flag(name, value))
 
 
 def _add_train(sub) -> None:
@@ -340,14 +316,14 @@ def _add_train(sub) -> None:
     )
     sub.add_argument(
         "--train-part",
-        type=_converter(tuple[str, ...]),
+        type=config_flags.list_of(str),
         default=(),
         metavar="A,B,..",
         help="train on the clips of which a folder or the name begins so: fold2,fold3 or dev-train; none: on all others",
     )
     sub.add_argument(
         "--validation-part",
-        type=_converter(tuple[str, ...]),
+        type=config_flags.list_of(str),
         default=(),
         metavar="A,B,..",
         help="validate on these, as fold1 or dev-test-sony; neither part nor folder: on --validation-share of the clips",
@@ -386,7 +362,7 @@ def _add_train(sub) -> None:
     )
     sub.add_argument("--data-description", metavar="TEXT", help="what the data are, for the model card")
     for cls in (ModelConfig, FeatureConfig, TrainConfig):
-        _add_config(sub, cls)
+        config_flags.add(sub, cls)
     sub.set_defaults(n_classes=None, n_tracks=None)  # told by the data
 
 
@@ -484,39 +460,6 @@ def _add_check(sub) -> None:
         help="class list of the labels (default: any; only directions are compared)",
     )
     _add_json(sub)
-
-
-def _add_config(sub, cls) -> None:
-    """A flag for every field of a configuration."""
-    kinds, texts = typing.get_type_hints(cls), field_help(cls)
-    has_lists = any(isinstance(kind, types.GenericAlias) for kind in kinds.values())
-    group = sub.add_argument_group(
-        cls.__name__, "a list that starts with a minus is written --flag=-A,B" if has_lists else None
-    )
-    for name, kind in kinds.items():
-        flag, default = f"--{name.replace('_', '-')}", cls.__dataclass_fields__[name].default
-        if kind is bool:
-            group.add_argument(flag, action=_GivenSwitch, default=default, help=texts[name])
-        else:
-            group.add_argument(
-                flag, action=_Given, type=_converter(kind), default=default, metavar=_metavar(kind), help=texts[name]
-            )
-
-
-def _converter(kind):
-    if isinstance(kind, types.GenericAlias):
-        item = typing.get_args(kind)[0]
-
-        def convert(text: str) -> tuple:
-            return tuple(item(part) for part in text.split(",") if part)
-
-        convert.__name__ = f"comma-separated list of {item.__name__}"
-        return convert
-    return kind
-
-
-def _metavar(kind) -> str:
-    return "A,B,.." if isinstance(kind, types.GenericAlias) else kind.__name__.upper()
 
 
 def _share(text: str) -> float:

@@ -33,6 +33,7 @@ from ..labels.class_lists import ClassList
 from ..messages import counted
 from ..metrics import dcase, intervals, single_task
 from ..permutations import MAX_TRACKS
+from . import config_flags
 from .arguments import parse, reading_of
 
 STEREO_LOSES = (
@@ -548,7 +549,7 @@ def _simulate(options, progress: Callable[[int, int], None]) -> int:
     if options.scenes is None or options.seed is None:
         raise ValueError("simulate needs --scenes and --seed, or the --specification of a scene.")
     bank, unclassified = _sounds(options)
-    config = _config_from(SceneConfig, options)
+    config = config_flags.read(SceneConfig, options)
     stems = write_scenes(options.out, options.scenes, config, bank, options.seed, options.workers, unclassified)
     for n_done, _ in enumerate(_bar(stems, "scenes", options.scenes), 1):
         progress(n_done, options.scenes)
@@ -648,7 +649,7 @@ def _train(options, progress: Callable[[int, int], None]) -> int:
         "code": f"EINV2 Studio {__version__}",
         "data": options.data_description or [Path(d).name for d in options.data],
         "date": datetime.date.today().isoformat(),
-        "arguments": " ".join(_without_paths((model, features, config))),
+        "arguments": " ".join(word for part in (model, features, config) for word in config_flags.arguments(part)),
         **({"init": options.init.name} if options.init else {}),
         "parts": {"training": options.train_part, "validation": options.validation_part},
         "class_list": str(told),
@@ -679,7 +680,11 @@ def _train(options, progress: Callable[[int, int], None]) -> int:
 
 def _fitted_to_data(options, chosen: dict) -> tuple[ModelConfig, FeatureConfig, TrainConfig, ClassList]:
     """The configurations and the class list, where they were not given told by the training clips."""
-    model, features, config = (_config_from(cls, options) for cls in (ModelConfig, FeatureConfig, TrainConfig))
+    model, features, config = (
+        config_flags.read(ModelConfig, options),
+        config_flags.read(FeatureConfig, options),
+        config_flags.read(TrainConfig, options),
+    )
     require_compatible(model, features)
     _require_effect(options, model, config)
     split = dict(chosen, share=config.validation_share, seed=config.seed)
@@ -716,7 +721,7 @@ def _require_effect(options, model: ModelConfig, config: TrainConfig) -> None:
     for name in of_system.keys() & options.given:
         if (value := getattr(options, name)) != of_system[name]:
             print(
-                f"note: {_as_typed(name.replace('_', '-'), value)} changes the system {options.system}.",
+                f"note: {' '.join(config_flags.flag(name, value))} changes the system {options.system}.",
                 file=sys.stderr,
             )
     idle = without_effect(model, config)
@@ -724,26 +729,9 @@ def _require_effect(options, model: ModelConfig, config: TrainConfig) -> None:
         idle["validation_share"] = "the clips to validate on are named"
     wrong = [name for name in idle if name in options.given]
     if wrong and not (options.resume and (Path(options.out) / "config.json").exists()):
-        flags = [_as_typed(name.replace("_", "-"), getattr(options, name)) for name in wrong]
+        flags = [" ".join(config_flags.flag(name, getattr(options, name))) for name in wrong]
         reasons = dict.fromkeys(idle[name] for name in wrong)
         raise ValueError(f"{', '.join(flags)} would do nothing: {'; '.join(reasons)}. Leave it out.")
-
-
-def _without_paths(configs) -> list[str]:
-    """The configuration flags that differ from the defaults, as they would be typed."""
-    flags = []
-    for config in configs:
-        for field in dataclasses.fields(config):
-            value = getattr(config, field.name)
-            if value != field.default:
-                flags.append(_as_typed(field.name.replace("_", "-"), value))
-    return flags
-
-
-def _as_typed(name: str, value) -> str:
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no-{name}"
-    return f"--{name} {','.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
 def fetch(options) -> int:
@@ -823,12 +811,6 @@ def import_official(options) -> int:
             file=sys.stderr,
         )
     return 0
-
-
-def _config_from(cls, options):
-    """The configuration of the flags; one that is None has its default."""
-    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(cls)}
-    return cls(**{name: value for name, value in values.items() if value is not None})
 
 
 def _bar(items, what: str, total: int | None = None):
