@@ -72,9 +72,9 @@ def _load(_entry: registry.Entry, stamp: tuple) -> Model:
 
 
 @st.cache_resource(show_spinner=False)
-def line() -> waiting_line.Line:
+def line() -> waiting_line.WaitingLine:
     """In which the sessions of this server wait for one another."""
-    return waiting_line.Line()
+    return waiting_line.WaitingLine()
 
 
 def turn(progress: Progress) -> contextlib.AbstractContextManager:

@@ -1,8 +1,8 @@
-"""How long a training will take, measured on a few steps of it in a process of its own: `python -m app.jobs.training_speed OUT <
-ORDER`.
+"""How long a training will take, measured on a few of its steps in a separate process:
+`python -m app.jobs.training_speed OUT < ORDER`.
 
-Some clips of the data are taken as a data set of their own, and trained on for an epoch as the run will be. OUT holds a JSON
-object: ``text`` and ``share`` while it goes on, at last ``found`` (see ``Speed``) or ``error``, a sentence.
+Some clips of the data are linked into a small data set, and trained on for an epoch with the settings of the run. OUT/speed.json
+holds a JSON object: ``text`` and ``share`` while it works; in the end ``found`` (see ``Speed``) or ``error``, a sentence.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from app.jobs import process
-from app.jobs.training_runs import Order
+from app.jobs.training_order import Order
 from einv2.atomic_files import write_json
 from einv2.audio import recordings
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, from_json, to_json
@@ -34,7 +34,7 @@ COMMAND = (sys.executable, "-m", "app.jobs.training_speed")
 @dataclass(frozen=True)
 class Speed:
     """What was measured. ``chunks_a_second`` in training; ``seconds_an_epoch`` with validation; ``features_seconds`` once, at
-    the start, where the features of the clips are not there yet."""
+    the start, for the features of the clips that are not cached yet."""
 
     chunks: int  # of an epoch
     steps: int  # of an epoch
@@ -47,7 +47,7 @@ class Speed:
         return self.features_seconds + epochs * self.seconds_an_epoch
 
     def epochs_in(self, seconds: float) -> int:
-        """How many epochs fit into so many seconds, at least one."""
+        """How many epochs fit into a time, at least one."""
         return max(int((seconds - self.features_seconds) / self.seconds_an_epoch), 1)
 
 
@@ -56,7 +56,7 @@ class Speed:
 
 @dataclass
 class Clock:
-    """Asked after each step whether to stop, it notes the time, says how far it is, and stops after so many steps."""
+    """Called by the training after each step: notes the time, reports progress, and stops the training after ``n_steps``."""
 
     n_steps: int
     out: Path
@@ -65,43 +65,62 @@ class Clock:
     def __call__(self) -> bool:
         self.times.append(time.monotonic())
         n = len(self.times)
-        _say(self.out, 0.4 + 0.5 * n / self.n_steps, f"Training: step {n} of {self.n_steps}")
+        _report(self.out, 0.4 + 0.5 * n / self.n_steps, f"Training: step {n} of {self.n_steps}")
         return n >= self.n_steps
 
     @property
-    def step(self) -> float:
-        """Seconds; the first step, in which memory is set up, does not count."""
-        return statistics.median(np.diff(self.times))
+    def step_seconds(self) -> float:
+        """The first step, in which memory is set up, does not count."""
+        return float(statistics.median(np.diff(self.times)))
 
 
-def _say(out: Path, share: float, text: str) -> None:
+def _report(out: Path, share: float, text: str) -> None:
     write_json(out, {"share": min(share, 1.0), "text": text})
 
 
-def measure(order: dict, out: Path) -> Speed:
-    """ValueError, OSError in one sentence if the data do not do. order: see ``describe``."""
-    configs = [from_json(cls, order[cls.__name__]) for cls in (ModelConfig, FeatureConfig, TrainConfig)]
-    model, features, config = configs
-    _say(out, 0.0, "Reading the lists of clips")
-    clips = discovery.split_clips(*order["folders"], *order["parts"], config.validation_share, config.seed)
-    chunks = [_chunks(part, config.chunk_seconds, config.chunk_offset) for part in clips]
-    rng = np.random.default_rng(config.seed)
-    wanted = STEPS * config.batch_size, config.batch_size
+@dataclass(frozen=True)
+class Settings:
+    """The configurations of an order, and its class list as the data give it."""
+
+    model: ModelConfig
+    features: FeatureConfig
+    train: TrainConfig
+    classes: tuple[str, ...]
+
+
+def measure(order: dict[str, Any], out: Path) -> Speed:
+    """ValueError or OSError, one sentence, if the data cannot be used. order: see ``describe``."""
+    model, features = from_json(ModelConfig, order["ModelConfig"]), from_json(FeatureConfig, order["FeatureConfig"])
+    train = from_json(TrainConfig, order["TrainConfig"])
+    _report(out, 0.0, "Reading the lists of clips")
+    (folders, validation_folders), (parts, validation_parts) = order["folders"], order["parts"]
+    clips = discovery.split_clips(
+        folders, validation_folders, parts, validation_parts, train.validation_share, train.seed
+    )
+    chunks = [_chunks(part, train.chunk_seconds, train.chunk_offset) for part in clips]
+    rng = np.random.default_rng(train.seed)
+    wanted = STEPS * train.batch_size, train.batch_size
     samples = [_sample(*args, rng) for args in zip(clips, chunks, wanted)]
     classes = discovery.class_list(samples[0], order["classes"] or "auto").names
-    model = dataclasses.replace(model, n_classes=len(classes))
+    settings = Settings(dataclasses.replace(model, n_classes=len(classes)), features, train, classes)
     with tempfile.TemporaryDirectory(prefix="einv2-speed-") as folder:
-        roots = [_linked(part, Path(folder) / name) for part, name in zip(samples, ("training", "validation"))]
-        clip_seconds = _features_seconds(roots, features, out)
-        training, validation = _chunk_seconds(roots, model, features, config, classes, Path(folder) / "run", out)
+        training, validation = (Path(folder) / name for name in ("training", "validation"))
+        _link(samples[0], training)
+        _link(samples[1], validation)
+        clip_seconds = _features_seconds(discovery.find_clips(training, validation), features, out)
+        chunk_seconds, validation_seconds = _chunk_seconds(training, validation, settings, Path(folder) / "run", out)
     n, n_validation = (float(part.sum()) for part in chunks)
-    steps = max(int(n / config.batch_size), 1)
-    epoch = n * training + n_validation * validation
-    return Speed(round(n), steps, 1 / training, epoch, clip_seconds * sum(map(len, clips)))
+    return Speed(
+        chunks=round(n),
+        steps=max(int(n / train.batch_size), 1),
+        chunks_a_second=1 / chunk_seconds,
+        seconds_an_epoch=n * chunk_seconds + n_validation * validation_seconds,
+        features_seconds=clip_seconds * sum(map(len, clips)),
+    )
 
 
 def _chunks(clips: list[discovery.Clip], chunk_seconds: int, offset: bool = True) -> np.ndarray:
-    """How many chunks of each clip an epoch has, on average over where the first begins; see ``data.ChunkSet.plan``."""
+    """The number of chunks of each clip in an epoch, on average over random starts of the first; see ``ChunkSet.plan``."""
     frames = np.array([int(recordings.probe(clip.audio).seconds * LABEL_FRAMES_PER_SECOND) for clip in clips])
     length = chunk_seconds * LABEL_FRAMES_PER_SECOND
     if not offset:
@@ -110,54 +129,64 @@ def _chunks(clips: list[discovery.Clip], chunk_seconds: int, offset: bool = True
     return np.maximum((frames - length - slack / 2) / length + 0.5, 1.0)
 
 
-def _sample(clips: list, chunks: np.ndarray, wanted: int, rng: np.random.Generator) -> list:
-    """Clips that together have so many chunks, in a random order; all if they have fewer."""
+def _sample(
+    clips: list[discovery.Clip], chunks: np.ndarray, wanted: int, rng: np.random.Generator
+) -> list[discovery.Clip]:
+    """Random clips that together have ``wanted`` chunks, or all clips if these have fewer."""
     order = rng.permutation(len(clips))
     n = int(np.searchsorted(np.cumsum(chunks[order]), wanted)) + 1
     return [clips[i] for i in order[: min(n, MAX_CLIPS)]]
 
 
-def _linked(clips: list[discovery.Clip], root: Path) -> Path:
-    """A data set of links to clips. Its features are kept in it, and go with it."""
+def _link(clips: list[discovery.Clip], root: Path) -> None:
+    """Make a data set of links to clips. Features are cached in it, and deleted with it."""
     for n, clip in enumerate(clips):
         for kind, file in (("foa_dev", clip.audio), ("metadata_dev", clip.metadata)):
             (root / kind).mkdir(parents=True, exist_ok=True)
             (root / kind / f"{n}{file.suffix.lower()}").symlink_to(file.resolve())
-    return root
 
 
-def _features_seconds(roots: list[Path], config: FeatureConfig, out: Path) -> float:
-    """Seconds of a clip. Afterwards all are in the cache of the sample."""
-    clips, seconds = discovery.find_clips(*roots), []
+def _features_seconds(clips: list[discovery.Clip], config: FeatureConfig, out: Path) -> float:
+    """Seconds for the features of a clip. Afterwards those of all clips are cached."""
+    seconds = []
     for n, clip in enumerate(clips):
-        _say(out, 0.4 * n / len(clips), f"Features: clip {n + 1} of {len(clips)}")
+        _report(out, 0.4 * n / len(clips), f"Features: clip {n + 1} of {len(clips)}")
         began = time.monotonic()
         chunking.cached_features(clip, config)
         seconds.append(time.monotonic() - began)
     return statistics.median(seconds)
 
 
-def _chunk_seconds(roots, model, features, config, classes, run: Path, out: Path) -> tuple[float, float]:
-    """Seconds of a chunk trained on, and of one validated on."""
+def _chunk_seconds(training: Path, validation: Path, settings: Settings, run: Path, out: Path) -> tuple[float, float]:
+    """Seconds to train on a chunk, and to validate on one; from two data sets, with the folder of a run."""
     from einv2.training import loop
 
-    training, held_out = (
-        chunking.ChunkSet(discovery.find_clips(root), features, model.n_tracks, classes, config.chunk_seconds)
-        for root in roots
+    model, features, train, classes = settings.model, settings.features, settings.train, settings.classes
+    trained, held_out = (
+        chunking.ChunkSet(discovery.find_clips(root), features, model.n_tracks, classes, train.chunk_seconds)
+        for root in (training, validation)
     )
-    trained, validated = (len(chunks.plan(None)) for chunks in (training, held_out))
+    n_trained, n_validated = len(trained.plan(None)), len(held_out.plan(None))
     clock = Clock(STEPS, out)
-    small = trained < STEPS * config.batch_size  # then a second epoch is short enough to be measured whole
-    config = dataclasses.replace(config, epochs=2, patience=0)
-    how = {} if small else {"should_stop": clock}
-    done = loop.train([roots[0]], run, model, features, config, classes, [roots[1]], **how)
-    _say(out, 0.9, "Validating")
+    small = n_trained < STEPS * train.batch_size  # then a second epoch is short enough to be measured whole
+    two_epochs = dataclasses.replace(train, epochs=2, patience=0)
+    done = loop.train(
+        [training],
+        run,
+        model,
+        features,
+        two_epochs,
+        classes,
+        [validation],
+        should_stop=(lambda: False) if small else clock,
+    )
+    _report(out, 0.9, "Validating")
     began = time.monotonic()
     loop.validate(done, held_out)
-    of_validation = (time.monotonic() - began) / validated
+    validating = (time.monotonic() - began) / n_validated
     if not small:
-        return clock.step / config.batch_size, of_validation
-    return max(done.curve[-1]["seconds"] / trained - of_validation * validated / trained, 1e-4), of_validation
+        return clock.step_seconds / train.batch_size, validating
+    return max(done.curve[-1]["seconds"] / n_trained - validating * n_validated / n_trained, 1e-4), validating
 
 
 def main() -> int:
@@ -173,8 +202,8 @@ def main() -> int:
 # On the page
 
 
-def describe(order: Order) -> dict:
-    """An order as JSON values; two that take the same time an epoch are the same."""
+def describe(order: Order) -> dict[str, Any]:
+    """An order as JSON values; equal for two orders whose epochs take the same time."""
     configs = [dataclasses.replace(c, epochs=1) if isinstance(c, TrainConfig) else c for c in order.configs]
     return {
         "folders": [[one.path for one in sets] for sets in (order.data, order.validation)],

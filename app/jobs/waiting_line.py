@@ -1,4 +1,4 @@
-"""Whose turn it is: heavy work of all sessions stands in one line, and is done for a few at a time, in order of arrival."""
+"""A waiting line for heavy work: the sessions of all users take turns, in order of arrival, a few at a time."""
 
 import contextlib
 import os
@@ -6,28 +6,28 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-AT_ONCE = 1  # one analysis uses all cores; more at once would leave less of them to whoever moves a slider
-NICENESS = 10  # of heavy work: whoever moves a slider comes first
-LOOK_SECONDS = 0.5  # after which one who waits is told the place again, and may leave
+AT_ONCE = 1  # one analysis uses all cores; two would leave too little for a user who moves a slider
+NICENESS = 10  # of heavy work, so that it yields to pages that are being drawn
+LOOK_SECONDS = 0.5  # between two calls of ``waiting``
 
 
-class Line:
-    """Those who work, ``at_once`` at most, and behind them those who wait. For threads."""
+class WaitingLine:
+    """Up to ``at_once`` threads that work, and behind them those that wait."""
 
-    def __init__(self, at_once: int = AT_ONCE):
+    def __init__(self, at_once: int = AT_ONCE) -> None:
         self._at_once = at_once
         self._tickets: list[object] = []
         self._moved = threading.Condition()
 
     def __len__(self) -> int:
-        """How many work or wait."""
+        """The number of threads that work or wait."""
         return len(self._tickets)
 
     @contextlib.contextmanager
     def turn(self, waiting: Callable[[int], None]) -> Iterator[None]:
-        """A context that begins when it is one's turn, and ends it. Not to be entered within itself.
+        """A context that is entered when the caller's turn comes. Not reentrant.
 
-        waiting: called with the place (1: next) at once and then every ``LOOK_SECONDS``, until it is one's turn; may raise to leave.
+        waiting: called with the place in line (1: next) at once and then every ``LOOK_SECONDS``; it may raise to leave the line.
         """
         ticket = object()
         with self._moved:
@@ -36,8 +36,8 @@ class Line:
             while place := self._place(ticket):
                 waiting(place)
                 with self._moved:
-                    self._moved.wait_for(lambda seen=place: self._place(ticket) < seen, LOOK_SECONDS)
-            _give_way()
+                    self._moved.wait_for(lambda: self._place(ticket) < place, LOOK_SECONDS)
+            _lower_priority()
             yield
         finally:
             with self._moved:
@@ -45,14 +45,14 @@ class Line:
                 self._moved.notify_all()
 
     def _place(self, ticket: object) -> int:
-        """0 for one who works."""
+        """0 for a thread that works."""
         with self._moved:
             return max(self._tickets.index(ticket) + 1 - self._at_once, 0)
 
 
-def _give_way() -> None:
-    """This thread, and those that it starts, let others go first from now on; where each thread has a priority of its own, and
-    not the main one, which does other things later."""
+def _lower_priority() -> None:
+    """Of this thread, and of those that it will start. Only on Linux, where each thread has its own priority; and not of the main
+    thread, which does other work later."""
     if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))

@@ -8,21 +8,22 @@ from einv2.config import TrainConfig
 TRAIN = TrainConfig(epochs=3, batch_size=4, chunk_seconds=2, seed=1)
 
 
-# In the place of `python -m einv2 train`: writes two epochs of three, or what is left of them, and does what it is told.
+# Takes the place of `python -m einv2 train`: writes two epochs of three, or the rest of them, and then does what it is told.
 FAKE = """
 import json, pathlib, sys, time
+from einv2 import status
 out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
 metrics = out / "metrics.jsonl"
 done = metrics.read_text() if metrics.exists() else ""
 n = len(done.splitlines())
-(out / "log.txt").write_text("described")
-for epoch in range(n + 1, 4 if n else 3):
-    done += json.dumps({"epoch": epoch, "seconds": 10.0 * epoch}) + "\\n"
-    metrics.write_text(done)
-if n:
-    print("best.safetensors: SELD 0.5 after epoch 1 of 3")
-else:
-    WHAT
+with status.reporting(out, "epochs") as progress:
+    progress(n, 3)
+    for epoch in range(n + 1, 4 if n else 3):
+        done += json.dumps({"epoch": epoch, "seconds": 10.0 * epoch}) + "\\n"
+        metrics.write_text(done)
+        progress(epoch, 3)
+    if not n:
+        WHAT
 """
 
 
@@ -31,7 +32,7 @@ WAIT = "print('two done', flush=True); time.sleep(600)"
 
 def until(name: str, done) -> training_runs.Run:
     for _ in range(600):
-        run = training_runs.look(name)
+        run = training_runs.read_run(name)
         if done(run):
             return run
         time.sleep(0.05)

@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from app import pages
-from app.jobs import training_runs, training_speed
-from app.jobs.training_runs import DataSet, Order, Run
+from app.jobs import training_order, training_runs, training_speed
+from app.jobs.training_order import DataSet, Order
+from app.jobs.training_runs import Run
 from app.jobs.training_speed import Measuring, Speed
 from app.networks import registry
 from app.plots import curves
@@ -119,7 +120,7 @@ def shown_on_top(runs: list[Run]) -> list[Run]:
 
 
 def new_run(runs: list[Run]) -> None:
-    sets = training_runs.data_sets()
+    sets = training_order.data_sets()
     if not sets:
         st.info(
             "There is nothing to train on yet: make a training set on the Scenes page, or start the app with a folder of DCASE SELD "
@@ -213,12 +214,12 @@ def choose_network() -> dict:
         "System", list(SYSTEMS), format_func=lambda name: f"{name}: {SYSTEMS[name].title}", key="train_system", **KEEP
     )
     st.caption(TAKES.get(system) or ONE_TASK[system.partition("-")[0]])
-    sizes = training_runs.SIZES
+    sizes = training_order.SIZES
     size = st.selectbox("Size", list(sizes), format_func=lambda name: sizes[name].title, key="train_size", **KEEP)
     chosen = dict(system=system, size=size)
     more = {name: st.session_state[f"train_{name}"] for name in ("released", "dropout")}
     model, features, _ = Order("", (), **chosen, **more).configs
-    n = training_runs.n_parameters(model)
+    n = training_order.n_parameters(model)
     st.caption(
         f"{n:,} parameters, {4 * n / 1e6:.1f} MB; blocks of {', '.join(map(str, model.channels))} channels, "
         f"{features.n_mels} mel bands."
@@ -428,7 +429,7 @@ def show_run(run: Run) -> None:
 
 def follow(name: str, state: str) -> None:
     try:
-        run = training_runs.look(name)
+        run = training_runs.read_run(name)
     except ValueError:
         st.rerun()
     if run.state != state:

@@ -11,14 +11,17 @@ import sys
 import numpy as np
 import pytest
 
-from app.jobs import training_runs, training_speed
-from app.jobs.training_runs import FAILED, FINISHED, RUNNING, STOPPED, DataSet, Order
+from app.jobs import process, training_order, training_runs, training_speed
+from app.jobs.training_order import DataSet, Order
 from app.storage import user_folder
+from einv2 import status
 from einv2.commands import arguments, cli
 from einv2.config import FeatureConfig, ModelConfig, without_effect
 from einv2.datasets import chunking, discovery
 from einv2.experiments.systems import SYSTEMS
 from einv2.labels import class_lists
+from einv2.status import FAILED, FINISHED, RUNNING, STOPPED
+from support.places import ROOT
 from support.trainings import TRAIN, two_epochs, until
 
 
@@ -33,7 +36,7 @@ def _place(monkeypatch, tmp_path, scenes):
 
 
 def order(name="mine", **changes) -> Order:
-    return Order(name, tuple(training_runs.data_sets()), size="tiny", train=TRAIN, **changes)
+    return Order(name, tuple(training_order.data_sets()), size="tiny", train=TRAIN, **changes)
 
 
 def test_a_resumed_run_keeps_the_time_of_its_first_start(fake, tmp_path):
@@ -48,11 +51,11 @@ def test_a_resumed_run_keeps_the_time_of_its_first_start(fake, tmp_path):
     kept.pop("began")
     file.write_text(json.dumps(kept))
     os.utime(file, (first.started, first.started))
-    assert training_runs.look("mine").started == pytest.approx(first.started)
+    assert training_runs.read_run("mine").started == pytest.approx(first.started)
 
 
 def pid_of(run) -> int:
-    return json.loads((run.folder / training_runs.PROCESS).read_text())["pid"]
+    return json.loads((run.folder / process.START).read_text())["pid"]
 
 
 # What is asked for
@@ -61,7 +64,7 @@ def pid_of(run) -> int:
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("released", [True, False])
 def test_the_command_builds_what_the_page_says(system, released):
-    for size in training_runs.SIZES:
+    for size in training_order.SIZES:
         asked = dataclasses.replace(order(system=system, released=released), size=size)
         options = arguments.parser(cli.COMMANDS).parse_args(["train", *asked.arguments, "--out", "x"])
         model, _, train = asked.configs
@@ -76,7 +79,7 @@ def test_the_command_builds_what_the_page_says(system, released):
 def test_parameters_are_those_of_the_network(tiny_model):
     from einv2.models.build import build
 
-    assert training_runs.n_parameters(tiny_model) == sum(p.numel() for p in build(tiny_model).parameters())
+    assert training_order.n_parameters(tiny_model) == sum(p.numel() for p in build(tiny_model).parameters())
 
 
 def test_what_can_be_trained_on(monkeypatch, tmp_path):
@@ -85,11 +88,11 @@ def test_what_can_be_trained_on(monkeypatch, tmp_path):
         (root / place).mkdir(parents=True)
         (root / place / "a.wav").touch()
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--data-root", str(root)])
-    found = training_runs.data_sets()
+    found = training_order.data_sets()
     assert [one.title for one in found] == ["six", "root/A (data root)", "root/deep/B (data root)"]
     assert [one.is_kept for one in found] == [True, False, False]
     asked = Order("mine", found[:1] + found[1:2])
-    assert asked.arguments[-2:] == ["--cache", str(user_folder.root() / "runs" / training_runs.FEATURES)]
+    assert asked.arguments[-2:] == ["--cache", str(user_folder.root() / "runs" / training_order.FEATURES)]
     assert "--cache" not in Order("mine", found[:1]).arguments
     assert f" \\\n  --data {found[1].path} \\\n" in asked.command and asked.command.endswith("runs/mine")
 
@@ -112,7 +115,7 @@ def test_what_cannot_be_is_refused_before_anything_is_made(changes, sentence):
 def test_features_that_are_not_there_yet_need_room(fake, monkeypatch):
     fake()
     asked = order()
-    networks = training_runs.COPIES * 4 * training_runs.n_parameters(asked.configs[0])
+    networks = training_order.COPIES * 4 * training_order.n_parameters(asked.configs[0])
     assert asked.most_bytes - networks == 6 * 8 * 40 * 7 * 64 * 2  # clips, seconds, frames a second, float16
     monkeypatch.setattr(user_folder, "limit_bytes", lambda: user_folder.used_bytes() + networks + 1_000_000)
     with pytest.raises(ValueError, match=r"this may need 3\.4 MiB more: delete what is no longer needed"):
@@ -143,7 +146,7 @@ def test_a_run_is_told_from_its_folder(fake):
     with pytest.raises(ValueError, match="stop it before"):
         training_runs.delete("mine")
     training_runs.stop("mine")
-    run = training_runs.look("mine")
+    run = training_runs.read_run("mine")
     assert (run.state, run.reason, run.resumable) == (STOPPED, "", True)
     assert training_runs.resume("mine").state in (RUNNING, FINISHED)
     assert len(until("mine", lambda r: r.state == FINISHED).records) == 3
@@ -171,18 +174,19 @@ def test_a_killed_process_leaves_a_run_that_resumes(fake):
 
 def test_a_run_outlives_the_server_that_started_it(fake):
     code = (
-        "import os, signal, sys; from app.jobs import training_runs; from einv2.config import TrainConfig; "
+        "import os, signal, sys; from app.jobs import training_order, training_runs; from einv2.config import TrainConfig; "
         f"training_runs.COMMAND = {fake()!r}; "
-        "training_runs.start(training_runs.Order('mine', tuple(training_runs.data_sets()), size='tiny', train=TrainConfig(epochs=3))); "
+        "order = training_order.Order('mine', tuple(training_order.data_sets()), size='tiny', train=TrainConfig(epochs=3)); "
+        "training_runs.start(order); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    server = subprocess.run([sys.executable, "-c", code, *sys.argv[1:]], cwd=training_runs.ROOT)
+    server = subprocess.run([sys.executable, "-c", code, *sys.argv[1:]], cwd=ROOT)
     assert server.returncode == -signal.SIGKILL
     assert two_epochs().state == RUNNING
     with pytest.raises(ValueError, match="mine is training at this moment"):
         training_runs.start(order("other"))
     training_runs.stop("mine")
-    assert training_runs.look("mine").state == STOPPED
+    assert training_runs.read_run("mine").state == STOPPED
 
 
 def test_one_at_a_time_unless_said(fake):
@@ -202,7 +206,7 @@ def test_one_at_a_time_unless_said(fake):
 @pytest.mark.parametrize(
     "what, reason",
     [
-        ("sys.exit('error: ' + str(out.parent.parent / 'scenes' / 'six') + ' is odd')", "six is odd"),
+        ("raise ValueError(str(out.parent.parent / 'scenes' / 'six') + ' is odd')", "six is odd"),
         ("raise MemoryError('no room')", "MemoryError: no room"),
     ],
 )
@@ -215,15 +219,48 @@ def test_a_failed_run_says_why_until_it_goes_on(fake, what, reason):
     assert until("mine", lambda r: r.state != RUNNING).state == FINISHED  # the old line is not taken for a new one
 
 
+@pytest.mark.parametrize(
+    "printed, records, stopped, state, reason",
+    [
+        ("old\nerror: six is odd\n", 2, False, FAILED, "six is odd"),
+        (
+            "Traceback (most recent call last):\n  raise\nMemoryError: no room\n",
+            2,
+            False,
+            FAILED,
+            "MemoryError: no room",
+        ),
+        ("", 3, False, FINISHED, ""),
+        ("runs/mine/best.safetensors: SELD 0.5 after epoch 1 of 2\n", 2, False, FINISHED, ""),
+        ("", 2, True, STOPPED, ""),
+        ("", 2, False, STOPPED, training_runs.KILLED),
+    ],
+)
+def test_runs_without_a_status_are_read_by_what_they_printed(fake, printed, records, stopped, state, reason):
+    """As older versions wrote them, and where a process ends before it can write a status."""
+    fake()
+    training_runs.start(order())
+    folder = two_epochs().folder
+    training_runs.stop("mine")
+    (folder / status.FILE).unlink()
+    (folder / process.OUTPUT).write_text("error: of an earlier start\n" + printed)
+    (folder / "metrics.jsonl").write_text('{"epoch": 1, "seconds": 1}\n' * records)
+    known = json.loads((folder / process.START).read_text())
+    known |= {"output_from": len("error: of an earlier start\n"), "stopped": stopped, "started": "123456"}
+    (folder / process.START).write_text(json.dumps(known))
+    run = training_runs.read_run("mine")
+    assert (run.state, run.reason) == (state, reason)
+
+
 def test_a_reused_process_number_is_not_taken_for_the_run(fake):
     fake()
     training_runs.start(order())
     run = two_epochs()
-    process = run.folder / training_runs.PROCESS
-    known = json.loads(process.read_text())
+    file = run.folder / process.START
+    known = json.loads(file.read_text())
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     try:
-        process.write_text(json.dumps(known | {"pid": stranger.pid}))
+        file.write_text(json.dumps(known | {"pid": stranger.pid}))
         with pytest.raises(ValueError, match="cannot be found"):
             training_runs.stop("mine")
         os.kill(known["pid"], signal.SIGKILL)
@@ -237,7 +274,7 @@ def test_a_reused_process_number_is_not_taken_for_the_run(fake):
 
 def test_features_of_data_root_sets_go_when_they_are_asked_to(fake):
     fake()
-    kept = user_folder.root() / "runs" / training_runs.FEATURES / "A"
+    kept = user_folder.root() / "runs" / training_order.FEATURES / "A"
     kept.mkdir(parents=True)
     (kept / "a.npy").write_bytes(bytes(1000))
     training_runs.start(order())

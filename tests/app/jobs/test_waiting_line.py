@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.clip import analysis
 from app.jobs import waiting_line
-from app.jobs.waiting_line import Line, place_text
+from app.jobs.waiting_line import WaitingLine, place_text
 from support.places import ROOT
 from support.waiting import WAIT, wait_until
 
@@ -41,7 +41,7 @@ def _rarely_looks(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
 def test_heavy_work_gives_way_but_in_the_main_thread():
-    line, found = Line(), []
+    line, found = WaitingLine(), []
 
     def work():
         found.append(priority())
@@ -66,7 +66,7 @@ def priority():
 
 
 def test_turns_come_in_order_of_arrival_and_places_move_up():
-    line, log, gates = Line(), [], {name: threading.Event() for name in "abc"}
+    line, log, gates = WaitingLine(), [], {name: threading.Event() for name in "abc"}
     threads = [join(line, name, log, gates[name]) for name in "abc"]
     assert log == [("a", "works"), ("b", 1), ("c", 2)] and len(line) == 3
     gates["a"].set()
@@ -80,7 +80,7 @@ def test_turns_come_in_order_of_arrival_and_places_move_up():
 
 
 def test_so_many_at_once():
-    line, log, gate = Line(at_once=2), [], threading.Event()
+    line, log, gate = WaitingLine(at_once=2), [], threading.Event()
     threads = [join(line, name, log, gate) for name in "abc"]
     assert log == [("a", "works"), ("b", "works"), ("c", 1)]
     gate.set()
@@ -90,7 +90,7 @@ def test_so_many_at_once():
 
 
 def test_no_one_waits_where_no_one_works():
-    line, told = Line(), []
+    line, told = WaitingLine(), []
     with line.turn(told.append):
         assert len(line) == 1
     assert told == [] and len(line) == 0
@@ -99,7 +99,7 @@ def test_no_one_waits_where_no_one_works():
 def test_who_leaves_makes_room(monkeypatch):
     """A stopped script raises when it is told its place; a failed one while it works."""
     monkeypatch.setattr(waiting_line, "LOOK_SECONDS", 0.01)
-    line, log, gate = Line(), [], threading.Event()
+    line, log, gate = WaitingLine(), [], threading.Event()
     worker = join(line, "a", log, gate)
 
     def leave(place):
@@ -118,7 +118,7 @@ def test_who_leaves_makes_room(monkeypatch):
 
 
 def test_many_threads_one_after_the_other():
-    line, working, seen = Line(), [], []
+    line, working, seen = WaitingLine(), [], []
 
     def work():
         with line.turn(lambda place: None):

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.clip import analysis
-from app.jobs import training_runs
+from app.jobs import training_order
 from app.networks import network_files, registry
 from app.views.models import cards
 from einv2.checkpoints import checkpoint, headers
@@ -134,7 +134,7 @@ def test_an_upload_is_in_every_list_at_once(ours):
 def test_the_authors_checkpoint_is_not_too_large_to_upload():
     with (ROOT / ".streamlit" / "config.toml").open("rb") as file:
         limit = tomllib.load(file)["server"]["maxUploadSize"]
-    weights = 4 * training_runs.n_parameters(ModelConfig.released())
+    weights = 4 * training_order.n_parameters(ModelConfig.released())
     assert limit * 1e6 > 4 * weights  # beside them stand three moments of their optimiser
     assert f"client_max_body_size {limit + 10}m;" in (ROOT / "app" / "README.md").read_text()
 
