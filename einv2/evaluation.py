@@ -46,7 +46,14 @@ class Evaluation:
     @cached_property
     def scores(self) -> dict[str, dict]:
         """For each measure: its scores and, from two clips on, their 95 % intervals over clips by jackknife and bootstrap."""
-        return {measure: _scores(tally, self.clips.classes) for measure, tally in self.tallies.items()}
+        has_intervals = len(self.clips.stems) > 1
+        return {
+            name: {
+                **report(tally, self.clips.classes),
+                "intervals": intervals_by_method(tally) if has_intervals else {},
+            }
+            for name, tally in self.tallies.items()
+        }
 
     @cached_property
     def breakdowns(self) -> dict[str, pd.DataFrame]:
@@ -183,6 +190,19 @@ def evaluate_clips(
     )
 
 
+def report(tally: dcase.Tally, classes: Sequence[str]) -> dict[str, Any]:
+    """The scores of one measure over all clips, and those of each class with its name."""
+    scores = dcase.report(tally.sum())
+    scores["per_class"] = [{"class": name} | entry for name, entry in zip(classes, scores["per_class"])]
+    return scores
+
+
+def intervals_by_method(tally: dcase.Tally) -> dict[str, dict[str, tuple[float | None, float | None]]]:
+    """Method to score to 95 % interval over clips, None where there is no value. ValueError with fewer than two clips."""
+    bounds = {method: intervals.intervals(tally, method) for method in intervals.METHODS}
+    return {method: {k: (_plain(a), _plain(b)) for k, (a, b) in of.items()} for method, of in bounds.items()}
+
+
 def differences(
     first: Evaluation, second: Evaluation, method: str = intervals.METHODS[0]
 ) -> dict[str, dict[str, dict]]:
@@ -230,15 +250,6 @@ def _probabilities(clips: Clips, predictions: Sequence[Prediction], progress: Pr
         found = probabilities.by_threshold(prediction.sed, prediction.doa, reference)
         thresholds = found if thresholds is None else thresholds + found
     return reliability, thresholds
-
-
-def _scores(tally: dcase.Tally, classes: Sequence[str]) -> dict:
-    scores = dcase.report(tally.sum())
-    scores["per_class"] = [{"class": c} | s for c, s in zip(classes, scores["per_class"])]
-    methods = intervals.METHODS if len(tally.hits) > 1 else ()
-    bounds = {method: intervals.intervals(tally, method) for method in methods}
-    scores["intervals"] = {m: {k: (_plain(a), _plain(b)) for k, (a, b) in v.items()} for m, v in bounds.items()}
-    return scores
 
 
 def _reliability(counts: probabilities.ReliabilityCounts) -> dict:

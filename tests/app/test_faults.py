@@ -20,7 +20,7 @@ from app.networks import network_files, registry
 from app.storage import user_folder
 from einv2 import status
 from einv2.checkpoints import checkpoint
-from einv2.commands import cli
+from einv2.commands import main as cli
 from support.pages import TIMEOUT, only_error
 from support.places import ROOT
 

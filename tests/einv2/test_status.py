@@ -3,7 +3,7 @@
 import pytest
 
 from einv2 import status
-from einv2.commands import cli
+from einv2.commands import main as cli
 from einv2.status import FAILED, FINISHED, RUNNING, STOPPED, Status
 
 

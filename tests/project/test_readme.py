@@ -25,8 +25,8 @@ import torch
 from app.bench import serving
 from app.storage import server_folder, user_folder
 from einv2.checkpoints import checkpoint, headers
-from einv2.commands import cli
-from einv2.commands.arguments import parser
+from einv2.commands import main as cli
+from einv2.commands.main import parser
 from einv2.experiments import bench, reproduce
 from einv2.models.build import build
 from einv2.simulate import specification

@@ -68,7 +68,7 @@ def test_empty_state_teaches_and_offers_the_examples():
 
 
 def test_examples_are_scored_as_by_the_command_line(tmp_path, capsys):
-    from einv2.commands import cli
+    from einv2.commands import main as cli
 
     app = start()
     next(b for b in app.button if b.label == "Score the examples").click()

@@ -20,7 +20,7 @@ from app.ui import session
 from app.views.scenes import composing
 from app.views.scenes.composing import SetConfig
 from einv2.audio import recordings
-from einv2.commands import cli
+from einv2.commands import main as cli
 from einv2.labels import dcase_csv
 from einv2.simulate import specification as scenes
 from einv2.simulate.scene import SceneConfig

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from einv2.checkpoints import checkpoint, headers
-from einv2.commands import cli
+from einv2.commands import main as cli
 from einv2.config import FeatureConfig, ModelConfig, from_json
 from einv2.models import build as build_module
 from einv2.models.build import build

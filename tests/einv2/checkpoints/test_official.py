@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from einv2.checkpoints import checkpoint, official
-from einv2.commands.cli import main
+from einv2.commands.main import main
 from einv2.inference.model import Model
 from support.weights_of_others import their_checkpoint, their_state_dict
 

@@ -6,7 +6,7 @@ import urllib.error
 
 import pytest
 
-from einv2.commands import cli
+from einv2.commands import main as cli
 from einv2.config import FeatureConfig
 from einv2.datasets import chunking, discovery, download
 from einv2.labels import class_lists

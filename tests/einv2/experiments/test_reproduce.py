@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from einv2.checkpoints import checkpoint
-from einv2.commands import cli
+from einv2.commands import main as cli
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, require_compatible
 from einv2.datasets import chunking, discovery
 from einv2.experiments import reproduce, systems

@@ -9,7 +9,7 @@ import torch
 import einv2
 from einv2.audio import recordings
 from einv2.checkpoints import checkpoint
-from einv2.commands.cli import main as cli
+from einv2.commands.main import main as cli
 from einv2.inference import ensemble
 from einv2.inference.model import Model, Pair, load_model
 from einv2.inference.prediction import BranchPrediction, paired

@@ -11,7 +11,8 @@ from scipy import fft, signal
 
 from einv2 import geometry
 from einv2.audio import foa
-from einv2.commands import arguments, cli, config_flags
+from einv2.commands import config_flags
+from einv2.commands import main as cli
 from einv2.config import to_json
 from einv2.simulate import specification
 from einv2.simulate.disturbances import CODECS, Ambience, Channel, DirectionalNoise, Disturbances, through_channel
@@ -223,7 +224,7 @@ def test_scenes_of_other_recordings_of_no_class_are_refused(tmp_path, bank):
 
 
 def test_flag_disturbed_stands_for_its_flags_and_gives_way_to_them():
-    parser = arguments.parser({"simulate": cli.simulate})
+    parser = cli.parser(["simulate"])
     for flags in (["--disturbed", "--codec-share", "0.7"], ["--codec-share", "0.7", "--disturbed"]):
         config = config_flags.read(SceneConfig, parser.parse_args(["simulate", "out", *flags]))
         assert config == SceneConfig.disturbed(codec_share=0.7)

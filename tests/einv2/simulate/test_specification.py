@@ -10,7 +10,7 @@ import soundfile
 
 from einv2 import geometry
 from einv2.audio import foa, recordings
-from einv2.commands import cli
+from einv2.commands import main as cli
 from einv2.labels import dcase_csv
 from einv2.simulate import specification as scenes
 from einv2.simulate.specification import Noise, Sound, Source, Specification, SpecifiedRoom

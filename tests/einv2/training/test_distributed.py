@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from einv2.checkpoints import checkpoint
-from einv2.commands import cli
+from einv2.commands import main as cli
 from einv2.training import distributed
 from support.places import ROOT
 
