@@ -5,13 +5,12 @@ Errors are ValueErrors of one sentence.
 
 import dataclasses
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from app.storage import server_folder, user_folder
+from einv2.commands import config_flags
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, without_effect
 from einv2.datasets import chunking, discovery
 from einv2.experiments.systems import SYSTEMS
@@ -79,21 +78,22 @@ class Order:
     @property
     def arguments(self) -> list[str]:
         """Of ``python -m einv2 train``, without the folder of the run."""
-        lists = {"--train-part": self.train_part, "--validation-part": self.validation_part}
-        given = SYSTEMS[self.system].model | SYSTEMS[self.system].train
         model, features, train = self.configs
+        preset = SYSTEMS[self.system].model | SYSTEMS[self.system].train
         idle = {*without_effect(model, train)}
         if self.validation or self.validation_part:
             idle.add("validation_share")
-        sets = [("--data", s) for s in self.data] + [("--validation", s) for s in self.validation]
-        parts = [
-            *(text for flag, one in sets for text in (flag, one.path)),
-            *(text for flag, names in lists.items() if names for text in (flag, ",".join(names))),
-            *(("--classes", class_lists.written(self.classes)) if self.classes else ()),
-            *("--system", self.system),
-            *(text for config in (model, features, train) for text in _flags(config, given, idle)),
-        ]
-        return parts + (["--cache", str(self.cache)] if self.cache else [])
+        words = []
+        for name, sets in (("data", self.data), ("validation", self.validation)):
+            for one in sets:
+                words += config_flags.flag(name, one.path)
+        for name, parts in (("train_part", self.train_part), ("validation_part", self.validation_part)):
+            words += config_flags.flag(name, parts) if parts else []
+        words += config_flags.flag("classes", class_lists.written(self.classes)) if self.classes else []
+        words += config_flags.flag("system", self.system)
+        for config in (model, features, train):
+            words += config_flags.arguments(config, preset, idle)
+        return words + (config_flags.flag("cache", self.cache) if self.cache else [])
 
     @property
     def cache(self) -> Path | None:
@@ -128,19 +128,6 @@ class Order:
         model, features, _ = self.configs
         clips = [clip for part in self.clips() for clip in part]
         return COPIES * 4 * n_parameters(model) + chunking.missing_bytes(clips, features)
-
-
-def _flags(config: ModelConfig | FeatureConfig | TrainConfig, given: dict[str, Any], idle: set[str]) -> Iterator[str]:
-    """A configuration as flags: what differs from the defaults, and from what ``--system`` sets, except ``idle`` fields."""
-    for f in dataclasses.fields(config):
-        value = getattr(config, f.name)
-        if f.name in idle or value == given.get(f.name, f.default):
-            continue
-        flag = f.name.replace("_", "-")
-        if isinstance(value, bool):
-            yield f"--{flag}" if value else f"--no-{flag}"
-        else:
-            yield from (f"--{flag}", ",".join(map(str, value)) if isinstance(value, tuple) else str(value))
 
 
 @lru_cache(maxsize=64)

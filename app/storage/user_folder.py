@@ -130,7 +130,7 @@ def require_room(more_bytes: int = 0) -> None:
     if used + more_bytes > limit:
         needs = f" and this may need {size_text(more_bytes)} more" if more_bytes else ""
         raise ValueError(
-            f"The folder of user data holds {size_text(used)} of the {size_text(limit)} that it may{needs}: delete what is no "
+            f"The folder of user data holds {size_text(used)} of at most {size_text(limit)}{needs}: delete what is no "
             "longer needed, or start the app with a larger --user-data-gib."
         )
     place = next(p for p in (root(), *root().parents) if p.is_dir())

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from app.storage import user_folder
 from app.ui import address, figure_texts, session, theme
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~^])")
@@ -52,6 +53,18 @@ def for_page(text: object) -> str:
 
 def _sentence(text: object) -> str:
     return str(text) if str(text).endswith((".", "?")) else f"{text}."
+
+
+def show_capacity() -> None:
+    """How full the folder of user data is."""
+    try:
+        used, limit = user_folder.used_bytes(), user_folder.limit_bytes()
+    except (ValueError, OSError) as failure:
+        error(failure)
+        return
+    st.caption(
+        f"The folder of user data holds {user_folder.size_text(used)} of at most {user_folder.size_text(limit)}."
+    )
 
 
 MOST_MB = 200  # of a recording; a checkpoint of the authors, with the state of its training, is larger

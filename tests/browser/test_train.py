@@ -104,7 +104,7 @@ def test_a_network_is_trained_through_kills_and_hears_a_composed_scene(server, v
     page.goto(f"{server.address}/train")
     page.locator(".st-key-train_view").get_by_text("Runs", exact=True).click()
     page.get_by_role("tab", name="Open or delete").click()
-    page.get_by_role("button", name="Look at it").click()
+    page.get_by_role("button", name="Show", exact=True).click()
     page.get_by_text("was killed").wait_for()
     page.get_by_role("button", name="Resume").click()
     page.get_by_text(f"{EPOCHS} of {EPOCHS} epochs").wait_for(timeout=3 * WAIT_MS)

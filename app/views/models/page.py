@@ -34,7 +34,7 @@ def page() -> None:
     entries = registry.entries()
     with st.sidebar:
         add()
-        show_room()
+        widgets.show_capacity()
     st.title("Networks, and what is known of them")
     if said := st.session_state.pop(SAID, None):
         st.success(widgets.plain(said), icon=":material/check:")
@@ -168,17 +168,6 @@ def done(said: str, name: str | None = None) -> None:
     st.session_state[SAID] = said
     st.session_state[NEXT] = name
     st.rerun()
-
-
-def show_room() -> None:
-    try:
-        used, limit = user_folder.used_bytes(), user_folder.limit_bytes()
-    except (ValueError, OSError) as error:
-        widgets.error(error)
-        return
-    st.caption(
-        f"The folder of user data holds {user_folder.size_text(used)} of the {user_folder.size_text(limit)} that it may."
-    )
 
 
 # The card

@@ -685,8 +685,7 @@ def show_outcome(batch: Batch | None) -> None:
 def show_sets() -> None:
     sets = user_folder.kept("scenes")
     st.markdown("#### Kept sets")
-    used, limit = user_folder.size_text(user_folder.used_bytes()), user_folder.size_text(user_folder.limit_bytes())
-    st.caption(f"The folder of user data holds {used} of the {limit} that it may.")
+    widgets.show_capacity()
     if not sets:
         st.markdown("None yet.")
     for kept in sets:

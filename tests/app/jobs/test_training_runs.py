@@ -127,7 +127,7 @@ def test_features_that_are_not_there_yet_need_room(fake, monkeypatch):
 
 def test_a_full_folder_is_said(monkeypatch):
     monkeypatch.setattr(user_folder, "limit_bytes", lambda: 1000)
-    with pytest.raises(ValueError, match="of the 1 KiB that it may"):
+    with pytest.raises(ValueError, match="of at most 1 KiB"):
         training_runs.start(order())
 
 

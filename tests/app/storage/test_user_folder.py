@@ -111,7 +111,7 @@ def test_the_limit_is_said():
     assert "--user-data-gib" in str(error.value) and "may need" in str(error.value)
     user_folder.require_room(1000)
     keep("more", 600_000)
-    with pytest.raises(ValueError, match="that it may: delete"):
+    with pytest.raises(ValueError, match=r"holds .* of at most .*: delete"):
         user_folder.require_room()
 
 

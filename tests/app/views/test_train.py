@@ -103,7 +103,7 @@ def test_the_first_look_has_everything_chosen():
     assert next(b for b in app.button if b.label == "Start training").disabled  # until there are names
     app.text_area(key="train_classes_own").set_value('owl, "fox, red"').run()
     assert """--classes 'owl, "fox, red"'""" in app.code[0].value
-    app.selectbox(key="train_classes").set_value("told by the data").run()
+    app.selectbox(key="train_classes").set_value("inferred from the data").run()
     assert "--classes" not in app.code[0].value
 
 
@@ -273,7 +273,7 @@ def test_a_measurement_that_fails_says_why(monkeypatch, what, sentence):
     app = measured(start(), monkeypatch, what)
     assert only_error(app) == sentence
     app.number_input(key="train_batch_size").set_value(8).run()
-    assert "The settings are others now." in texts_of(app) and not app.error
+    assert "The settings have changed since this was measured." in texts_of(app) and not app.error
 
 
 def test_a_measurement_can_be_stopped(monkeypatch):
