@@ -1,10 +1,10 @@
 """The only calls into einv2 that cost time. Results live in the session that asked for them, a few at most."""
 
 import contextlib
+import functools
 import io
 import itertools
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,12 @@ import soundfile
 import streamlit as st
 import torch
 
+from app.clip.caches import ANALYSES, SOUNDS
 from app.jobs import waiting_line
 from app.networks import network_files, registry
-from app.ui.session import ANALYSES, SOUNDS, Source
+from app.ui.progress import Progress, part
+from app.ui.session import Source
+from app.ui.uploads import as_file
 from einv2.audio import features, foa, inputcheck, listening, recordings
 from einv2.audio.features import INTENSITY, LOGMEL, LogMelIntensity
 from einv2.config import FeatureConfig
@@ -29,13 +32,10 @@ from einv2.metrics import dcase, errors
 
 SAMPLE_RATE = recordings.SAMPLE_RATE  # of what is shown and heard; each network is fed at its own
 WINDOW_SECONDS = 600  # of a clip on a page at once: a longer one is seen through a window
-KEPT_ANALYSES = 16  # in a session: clips, and networks on them
-KEPT_SOUNDS = 2
 MAX_LANES = 8  # of simultaneous reference events drawn; all are scored
 DISPLAY_MELS = 96
 MAX_SPHERES = 600  # maps of the sphere that are sent
 DISPLAY_FRAMES = 2  # feature frames of 25 ms in a column of the pictures
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def turn(progress: Progress) -> contextlib.AbstractContextManager:
 def analyse(source: Source, networks: tuple[tuple[str, ...], ...], progress: Progress) -> tuple[Hearing, dict]:
     """What ``hear`` and ``predict`` give, the predictions by the names joined with " + "; all that is missing is made in one turn."""
     keys = {_heard(source), *(_predicted(source, name) for names in networks for name in names)}
-    with contextlib.nullcontext() if keys <= st.session_state.get(ANALYSES, {}).keys() else turn(progress):
+    with contextlib.nullcontext() if all(map(ANALYSES.holds, keys)) else turn(progress):
         hearing = hear(source, progress)
         return hearing, {" + ".join(names): predict(source, names, progress) for names in networks}
 
@@ -100,41 +100,21 @@ def _predicted(source: Source, name: str) -> tuple:
 
 def hear(source: Source, progress: Progress) -> Hearing:
     """Check and transform a clip. audio.AudioError, one sentence, if it cannot be used; ``progress`` may raise to stop."""
-    return _kept(_heard(source), lambda: _hear(source, progress))
+    return ANALYSES.get(_heard(source), lambda: _hear(source, progress))
 
 
 def predict(source: Source, names: tuple[str, ...], progress: Progress) -> Prediction:
     """What a network makes of a clip; of several names, their ensemble."""
     each = []
     for n, name in enumerate(names):
-        part = _part(progress, n / len(names), (n + 1) / len(names))
-        each.append(_kept(_predicted(source, name), lambda name=name, part=part: _predict(source, name, part)))
+        report = part(progress, n / len(names), (n + 1) / len(names))
+        each.append(ANALYSES.get(_predicted(source, name), functools.partial(_predict, source, name, report)))
     return each[0] if len(each) == 1 else ensemble.combine(each)
 
 
-def _kept(key: tuple, make: Callable):
-    """From the session if it was made before; the longest unused goes first."""
-    kept: dict = st.session_state.setdefault(ANALYSES, {})
-    kept[key] = kept.pop(key) if key in kept else make()
-    for old in list(kept)[:-KEPT_ANALYSES]:
-        del kept[old]
-    return kept[key]
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    return lambda share, text: progress(begin + (end - begin) * min(share, 1.0), text)
-
-
-@contextlib.contextmanager
-def opened(source: Source) -> Iterator[Path]:
+def opened(source: Source) -> contextlib.AbstractContextManager[Path]:
     """A path to the clip."""
-    if isinstance(source.data, Path):
-        yield source.data
-        return
-    with tempfile.NamedTemporaryFile(suffix=source.suffix) as file:
-        file.write(source.data)
-        file.flush()
-        yield Path(file.name)
+    return as_file(source.data, source.suffix)
 
 
 def seconds_of(source: Source) -> float:
@@ -263,13 +243,8 @@ HELP_WAYS = (
 def listen(source: Source, way: str, trajectory: np.ndarray | None = None) -> bytes:
     """The clip as 16-bit FLAC. way: of ``WAYS``, or any name for a beam along ``trajectory`` (T, 2) azimuth, elevation in degrees,
     NaN where there is none. The last few stay in the session."""
-    kept: dict = st.session_state.setdefault(SOUNDS, {})
     key = (source.key, way, None if trajectory is None else hash(trajectory.tobytes()))
-    if key not in kept:
-        kept[key] = _listen(source, way, trajectory)
-        for old in list(kept)[:-KEPT_SOUNDS]:
-            del kept[old]
-    return kept[key]
+    return SOUNDS.get(key, lambda: _listen(source, way, trajectory))
 
 
 def listen_along(source: Source, name: str, rows: pd.DataFrame, n_frames: int) -> bytes:
@@ -327,7 +302,7 @@ def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth
 
 def check_against(source: Source, truth: Truth) -> list[inputcheck.Finding]:
     """What the clip's directions say against its ground truth; looks at the first two minutes."""
-    return _kept((source.key, "checked", source.truth), lambda: _check_against(source, truth))
+    return ANALYSES.get((source.key, "checked", source.truth), lambda: _check_against(source, truth))
 
 
 def _check_against(source: Source, truth: Truth) -> list[inputcheck.Finding]:

@@ -2,16 +2,15 @@
 
 import dataclasses
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
+from app.clip.caches import SYSTEMS
 from app.networks import registry
 from app.plots.ribbons import Block, stacked
-from app.ui import session
 from app.ui.session import Source
 from einv2 import geometry
 from einv2.frames import LABEL_FRAMES_PER_SECOND
@@ -22,12 +21,7 @@ from einv2.labels.csv_layout import USUAL, Reading
 from einv2.labels.instances import linked
 from einv2.metrics.track_assignment import NOTHING
 
-KEPT = 48
-
-
 MAX_LANES = 24  # of one system that are drawn; all are measured
-
-
 MOST_TRACKS = 8  # a system with more numbers than this numbers instances, not output tracks
 
 
@@ -66,19 +60,10 @@ class System:
         return marks.assign(**{c: [lane[n] for n in marks[c]] for c in ("track", "before")})
 
 
-def kept(key: tuple, make: Callable):
-    """From the session if it was made before; the longest unused goes first."""
-    store: dict = st.session_state.setdefault(session.TRACKING, {})
-    store[key] = store.pop(key) if key in store else make()
-    for old in list(store)[:-KEPT]:
-        del store[old]
-    return store[key]
-
-
 def of_network(source: Source, name: str, prediction: Prediction, decoding: Decoding) -> System:
     """The detections of a network or an ensemble. Class-wise, each class that is heard has a lane."""
     key = (source.key, name, registry.stamp(name), decoding)
-    table = kept(("frames", key), lambda: prediction.frames(decoding=decoding))
+    table = SYSTEMS.get(("frames", key), lambda: prediction.frames(decoding=decoding))
     if prediction.class_wise:
         table, lanes = _lane_by_class(table, prediction.classes)
     else:
@@ -103,7 +88,7 @@ def of_csv(
         system, beyond = _of_table(source, name, read.frames, numbered, classes, n_frames, key)
         return dataclasses.replace(system, notes=read.notes), beyond
 
-    return kept(key, make)
+    return SYSTEMS.get(key, make)
 
 
 def _of_table(
@@ -177,7 +162,7 @@ def _lane_by_class(table: pd.DataFrame, classes: Sequence[str]) -> tuple[pd.Data
 def fitting(data: bytes, lists: Sequence[tuple[str, ...]]) -> int:
     """The place of the first of the class lists that a CSV can be read with; 0 if there is none."""
     key = ("fitting", hash(data), *lists)
-    return kept(key, lambda: next((n for n, classes in enumerate(lists) if _reads(data, classes)), 0))
+    return SYSTEMS.get(key, lambda: next((n for n, classes in enumerate(lists) if _reads(data, classes)), 0))
 
 
 def _reads(data: bytes, classes: tuple[str, ...]) -> bool:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.clip import caches
 from app.storage import server_folder
 from app.ui import address, session, widgets
 from app.ui.session import Source
-from einv2.audio.containers import SUFFIXES
-
-AUDIO_TYPES = [suffix[1:] for suffix in SUFFIXES]
+from app.ui.uploads import AUDIO_TYPES
 
 
 def choose() -> Source | None:
@@ -114,14 +113,7 @@ def forget() -> None:
 
 def close() -> None:
     forget()
-    for key in (
-        session.ANALYSES,
-        session.SOUNDS,
-        session.FIGURE,
-        session.PREPARED,
-        session.TRACKING,
-        session.RIBBONS,
-        session.PUT_AWAY,
-    ):
-        st.session_state.pop(key, None)
+    st.session_state.pop(session.PUT_AWAY, None)
+    for cache in caches.ALL:
+        cache.clear()
     st.session_state[session.CLOSED] = st.session_state.get(session.CLOSED, 0) + 1

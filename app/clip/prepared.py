@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from app.clip import analysis
+from app.clip import analysis, caches
 from app.clip.analysis import Hearing, Truth
-from app.ui import address, class_menu, session, widgets
+from app.ui import address, class_menu, progress, session, widgets
 from app.ui.session import Source
 from einv2.audio.inputformat import InputFormat
 from einv2.frames import LABEL_FRAMES_PER_SECOND
@@ -18,28 +18,34 @@ from einv2.inference.model import Model, Prediction
 SAME_CLASSES = "as the network"
 ITS_OWN = "as the scene"  # a list of one's own, which came with the clip
 
+# session keys
+STOPPED = "clip_stopped"  # digest of the clip whose analysis the user stopped
+WINDOW = "window"  # minute from which a long clip is looked at
+WINDOW_OF = "window_of"  # the clip, as it was opened, that this is of
 
-def prepared(source: Source) -> Source:
-    """The clip with its channels set right as the user chose, and from where it is looked at. The same choice is the same object."""
+
+def forget_other_window(source: Source) -> None:
+    """The window that was chosen for another clip does not apply to this one. Called before ``as_chosen``."""
+    if st.session_state.get(WINDOW_OF) is not source:
+        st.session_state[WINDOW_OF] = source
+        st.session_state.pop(WINDOW, None)
+        if not address.has_opened(source):
+            address.answered(WINDOW)
+
+
+def as_chosen(source: Source) -> Source:
+    """The clip with the channels and the window that the user chose. The same choices give the same object."""
     name, fix = st.session_state.get(session.FIX, (None, None))
     fix = fix if name == source.name else source.fix
-    kept = st.session_state.get(session.PREPARED)
-    if kept is None or kept[0] is not source:
-        st.session_state.pop(session.WINDOW, None)  # it was that of another clip
-        if not address.has_opened(source):
-            address.answered(session.WINDOW)
     start = 60.0 * _minute(source)
-    if kept is None or kept[0] is not source or kept[1:3] != (fix, start):
-        new = dataclasses.replace(source, fix=fix, start=start)
-        kept = st.session_state[session.PREPARED] = (source, fix, start, new)
-    return kept[3]
+    return caches.PREPARED.get((source, fix, start), lambda: dataclasses.replace(source, fix=fix, start=start))
 
 
 def _minute(source: Source) -> int:
     """From which the clip is looked at: what the slider says or, before it is drawn, the address."""
-    if session.WINDOW in st.session_state:
-        return st.session_state[session.WINDOW]
-    asked = next(iter(address.asked(session.WINDOW)), "")
+    if WINDOW in st.session_state:
+        return st.session_state[WINDOW]
+    asked = next(iter(address.asked(WINDOW)), "")
     minute = int(asked) if re.fullmatch("[0-9]{1,5}", asked) else 0
     try:
         return minute if minute and minute <= _last_minute(analysis.seconds_of(source)) else 0
@@ -51,17 +57,18 @@ def _last_minute(seconds: float) -> int:
     return max(int(np.ceil((seconds - analysis.WINDOW_SECONDS) / 60)), 1) if seconds > analysis.WINDOW_SECONDS else 0
 
 
-def choose_window(seconds: float) -> None:
+def choose_window(source: Source, seconds: float) -> None:
+    """The slider of a clip of this length; another window draws the page anew. source: as ``as_chosen`` gave it."""
     minutes = analysis.WINDOW_SECONDS // 60
     minute = st.slider(
         f"Window of {minutes} minutes, from minute",
         0,
         _last_minute(seconds),
-        key=session.WINDOW,
+        key=WINDOW,
         bind=widgets.LINK,
         help="A long clip is seen, heard and scored through a window; times on the page count from its start.",
     )
-    if 60.0 * minute != st.session_state[session.PREPARED][2]:
+    if 60.0 * minute != source.start:
         st.rerun()
 
 
@@ -70,23 +77,13 @@ def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hear
 
     networks: each one name, or several that act as an ensemble. The predictions go by the names, joined by " + ".
     """
-    if st.session_state.get(session.STOPPED) == source.digest:
-        st.info(f"Stopped before {widgets.plain(source.name)} was through.")
-        st.button("Start again", on_click=st.session_state.pop, args=(session.STOPPED,), icon=":material/refresh:")
+    if progress.is_stopped(
+        STOPPED, source.digest, f"Stopped before the analysis of {widgets.plain(source.name)} was complete."
+    ):
         return None
     place = st.empty()
-    bar = None
-
-    def progress(share: float, text: str) -> None:
-        nonlocal bar
-        if bar is None:
-            with place.container():
-                bar = st.progress(0.0)
-                st.button("Stop", on_click=stop, args=(source.digest,), icon=":material/stop:")
-        bar.progress(min(share, 1.0), text=widgets.plain(text))
-
     try:
-        hearing, predictions = analysis.analyse(source, networks, progress)
+        hearing, predictions = analysis.analyse(source, networks, progress.with_stop(place, STOPPED, source.digest))
     except (ValueError, OSError) as error:
         # an OSError would name a temporary file
         what = f"{source.name} could not be kept for reading: {error.strerror}" if isinstance(error, OSError) else error
@@ -112,11 +109,6 @@ def load_model(name: str, place) -> Model | None:
         with place:
             widgets.error(error)
         return None
-
-
-def stop(digest: str) -> None:
-    """Runs at the start of the next run, which the click begins; the run at work ends at its next sign of progress."""
-    st.session_state[session.STOPPED] = digest
 
 
 def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hearing, classes) -> Truth | None:

@@ -14,6 +14,12 @@ KNOWN = {
     "DCASE 2021": class_lists.DCASE2021_CLASSES,
     "DCASE 2022 to 2025": class_lists.DCASE2022_CLASSES,
 }
+LABELS = {  # of ``KNOWN``, by the names of the lists in the library
+    "dcase2020": "DCASE 2020",
+    "dcase2021": "DCASE 2021",
+    "dcase2022": "DCASE 2022 to 2025",
+    "dcase2019": "DCASE 2019",
+}
 OWN = "own names"
 HELP = "A DCASE CSV holds class numbers; which sounds they mean differs from year to year. Choose own names for any other list."
 REMEMBERED = "own_classes"  # session key of the own names, as they were typed last on any page

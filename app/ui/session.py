@@ -17,25 +17,12 @@ if TYPE_CHECKING:
 
 # session keys
 CLIP = "clip"
-PREPARED = "prepared"  # (source, format, start, the Source with them)
 FIX = "fix"  # (name of the clip, the InputFormat that the user chose for it)
 SEEK = "seek"  # what the player is asked to play
-SOUNDS = "sounds"  # clips as they are listened to
-ANALYSES = "analyses"
 CLOSED = "closed"  # how many clips were closed
 PUT_AWAY = "put_away"  # an upload that the browser's Back closed, for its Forward
-WINDOW = "window"  # minute from which a long clip is looked at
-FIGURE = "figure"  # the last figure drawn, with what it was drawn from
-TRACKING = "tracking"  # what was computed for the Tracks page
-RIBBONS = "ribbons_drawn"  # the last figure drawn there, with what it was drawn from
-JOB = "job"  # what the Evaluate page scores
 RESULTS = "results"  # what came of it
-BEHIND = "behind"  # (grouping, group, kind) whose errors are listed
 MOMENT = "moment"  # (onset, offset) in s, at which the Inspect page is to open its clip
-STOPPED = "stopped"  # digest of the clip whose analysis the user stopped
-TOY = "toy"  # the training of the PIT lab, running or through
-TOY_PROBLEM = "toy_problem"  # why it could not be started
-PIT_EXAMPLE = "pit_example_clip"  # the example that the PIT lab walks through
 
 
 @dataclass(frozen=True)

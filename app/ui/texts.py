@@ -1,6 +1,8 @@
 """What the page of measures and the report say: how a value is written, what each measure, kind and figure means."""
 
+import itertools
 import math
+from collections.abc import Container
 
 PERCENT = frozenset({"F", "LR", "recall", "precision", "coverage", "purity", "duplicate_share"})
 DEGREES = frozenset({"LE"})
@@ -46,6 +48,16 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def capitalised(text: str) -> str:
+    """The text with its first letter in upper case; ``str.capitalize`` would put all others in lower case."""
+    return text[:1].upper() + text[1:]
+
+
+def free_name(stem: str, taken: Container[str]) -> str:
+    """The first of stem-1, stem-2, ... that is not taken."""
+    return next(name for n in itertools.count(1) if (name := f"{stem}-{n}") not in taken)
 
 
 WHY_THE_YEARS_DIFFER = (

@@ -4,6 +4,7 @@ import html
 import re
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
 
@@ -160,6 +161,29 @@ def plot(figure, key: str, **options) -> None:
     has_scale = any(trace.type == "heatmap" and trace.showscale is not False for trace in figure.data)
     config = PLOTLY | ({"displayModeBar": False} if has_scale else {})
     st.plotly_chart(figure, key=key, config=config, alt=figure_texts.of(key), **options)
+
+
+def download(
+    label: str,
+    data: bytes | str | Callable[[], bytes | str],
+    file: str,
+    mime: str,
+    key: str,
+    width: Literal["stretch", "content"] = "stretch",
+    disabled: bool = False,
+) -> None:
+    """A download button; a click does not run the page again. data: the content, or a function that makes it at the click."""
+    st.download_button(
+        label,
+        data,
+        file,
+        mime,
+        key=key,
+        on_click="ignore",
+        icon=":material/download:",
+        width=width,
+        disabled=disabled,
+    )
 
 
 def ask_to_delete(question: str, delete: Callable[[], object], key: str, width="content", disabled=False) -> None:

@@ -9,7 +9,7 @@ from streamlit.util import calc_hash
 
 from app.storage import server_folder
 from app.ui import session
-from support.pages import TIMEOUT, encoded, fine, noise, shown, start, upload
+from support.pages import TIMEOUT, encoded, fine, noise, prepared_clip, shown, start, upload
 from support.places import ROOT
 
 
@@ -82,11 +82,11 @@ def test_all_choices_of_a_link_are_taken_on_every_page():
 def test_a_link_opens_the_window_of_a_long_recording(data_root, minutes):
     (data_root / "set" / "foa_dev" / "long.flac").write_bytes(minutes(3))
     app = fine(link(recording="set/foa_dev/long.flac", window="1"))
-    assert app.slider(key="window").value == 1 and app.session_state[session.PREPARED][-1].start == 60
+    assert app.slider(key="window").value == 1 and prepared_clip(app).start == 60
     fine(move(fine(move(app, "models")), "tracks"))
-    assert app.slider(key="window").value == 1 and app.session_state[session.PREPARED][-1].start == 60
+    assert app.slider(key="window").value == 1 and prepared_clip(app).start == 60
     app = fine(link(recording="set/foa_dev/long.flac", window="99"))
-    assert app.session_state[session.PREPARED][-1].start == 0
+    assert prepared_clip(app).start == 0
 
 
 def test_one_threshold_for_all_pages_of_a_clip():

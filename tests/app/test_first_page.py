@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.clip import analysis
-from app.ui import session
+from app.clip import caches, prepared
+from app.ui import session, uploads
 from einv2.checkpoints import headers
 from einv2.inference.model import load_model
 from support.pages import TIMEOUT, encoded, figure, live, noise, only_error, shown, start, upload
@@ -65,7 +65,7 @@ def test_the_threshold_changes_detections_and_not_the_figure():
 
 def test_a_stopped_clip_can_be_started_again():
     app = start()
-    app.session_state[session.STOPPED] = session.examples()[0].open().digest
+    app.session_state[prepared.STOPPED] = session.examples()[0].open().digest
     app.button(key="example_moving_dog").click().run()
     assert "Stopped" in app.info[0].value and not app.get("plotly_chart")
     next(b for b in app.button if b.label == "Start again").click().run()
@@ -76,7 +76,7 @@ def test_a_full_disk_is_said(monkeypatch):
     def full(**_):
         raise OSError(errno.ENOSPC, "No space left on device", "/somewhere/inside")
 
-    monkeypatch.setattr(analysis.tempfile, "NamedTemporaryFile", full)
+    monkeypatch.setattr(uploads.tempfile, "NamedTemporaryFile", full)
     message = only_error(upload("clip.wav", encoded(noise())))
     assert "clip.wav" in message and "No space left" in message and "somewhere" not in message
 
@@ -92,7 +92,9 @@ def test_closing_a_clip_leads_back_and_frees_it():
     app = start()
     app.button(key="example_moving_dog").click().run()
     next(b for b in app.button if b.label == "Close clip").click().run()
-    assert not app.get("plotly_chart") and not any(k in app.session_state for k in (session.ANALYSES, session.FIGURE))
+    assert not app.get("plotly_chart") and not any(
+        k in app.session_state for k in (caches.ANALYSES.session_key, caches.TIMELINE.session_key)
+    )
     assert not app.exception
 
 

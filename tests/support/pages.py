@@ -8,6 +8,8 @@ import numpy as np
 import soundfile
 from streamlit.testing.v1 import AppTest
 
+from app.clip import caches
+from app.ui import session
 from einv2.audio import foa
 from support.data_sets import soundata as soundata
 from support.places import ROOT
@@ -40,6 +42,11 @@ def upload(name, data, truth=None, truth_name="clip.csv") -> AppTest:
 
 def figure(app) -> dict:
     return json.loads(app.get("plotly_chart")[0].proto.spec)
+
+
+def prepared_clip(app) -> session.Source:
+    """The open clip with its channels and its window as chosen."""
+    return next(iter(app.session_state[caches.PREPARED.session_key].values()))
 
 
 def live(app) -> dict:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.clip import opening
 from app.networks import registry
 from app.storage import server_folder, user_folder
-from app.ui import class_menu, csv_menu, session, widgets
+from app.ui import class_menu, csv_menu, progress, session, widgets
+from app.ui.uploads import AUDIO_TYPES
 from app.views.evaluate import results_view, scoring
 from app.views.evaluate.scoring import Job, Results
 from einv2.atomic_files import is_visible
@@ -17,17 +17,21 @@ from einv2.frames import LABEL_FRAMES_PER_SECOND
 from einv2.labels import clip_sets
 
 TOLD = "told by the files"
-UPLOADS = "evaluate_uploads"  # session key: the files of each uploader
 KEEP = dict(persist_state="session")  # widgets that are found as they were left
 INPUTS = {"as their headers tell": None} | {
     choice.name: choice for choice in (*inputformat.CHOICES, inputformat.FIRST_FOUR)
 }
 EXTENTS = {"up to its last event": None, "for 60 s": 60 * LABEL_FRAMES_PER_SECOND}
 
+# session keys
+JOB = "job"  # what is scored
+STOPPED = "evaluation_stopped"  # the Job whose scoring the user stopped
+UPLOADS = "evaluate_uploads"  # the files of each uploader
+
 
 def page() -> None:
     choose()
-    job = st.session_state.get(session.JOB)
+    job = st.session_state.get(JOB)
     if job is None:
         welcome()
         return
@@ -70,13 +74,13 @@ def choose() -> None:
             "Score", type="primary", width="stretch", disabled=job is None or classes is None, icon=":material/check:"
         ):
             begin(replace(job, n_frames=EXTENTS[extent], classes=classes, read_as=INPUTS[read_as]))
-        if session.JOB in st.session_state:
+        if JOB in st.session_state:
             st.button("Close the evaluation", on_click=close, width="stretch", icon=":material/close:")
 
 
 def begin(job: Job) -> None:
-    st.session_state[session.JOB] = job
-    for key in (session.RESULTS, session.STOPPED, session.BEHIND):
+    st.session_state[JOB] = job
+    for key in (session.RESULTS, STOPPED, results_view.BEHIND):
         st.session_state.pop(key, None)
 
 
@@ -140,7 +144,7 @@ def choose_tables() -> Job | None:
     }
     recordings = uploads(
         "Recordings (optional)",
-        opening.AUDIO_TYPES,
+        AUDIO_TYPES,
         "evaluate_audio",
         "To break scores down by level, and to open an error on the Inspect page.",
     )
@@ -156,9 +160,7 @@ def choose_tables() -> Job | None:
 
 
 def choose_recordings() -> Job | None:
-    recordings = uploads(
-        "FOA recordings", opening.AUDIO_TYPES, "evaluate_audio", "4 channels W, Y, Z, X (ACN/SN3D), any rate."
-    )
+    recordings = uploads("FOA recordings", AUDIO_TYPES, "evaluate_audio", "4 channels W, Y, Z, X (ACN/SN3D), any rate.")
     truths = uploads(
         "Ground truth", ["csv"], "evaluate_truths", "DCASE metadata CSVs, with the stems of the recordings."
     )
@@ -240,7 +242,7 @@ def choose_folders() -> Job | None:
 
 
 def close() -> None:
-    for key in (session.JOB, session.RESULTS, session.BEHIND, UPLOADS):
+    for key in (JOB, session.RESULTS, results_view.BEHIND, UPLOADS):
         st.session_state.pop(key, None)
 
 
@@ -275,20 +277,17 @@ def example_job(names: list[str]) -> Job:
 
 
 def score(job: Job) -> Results | None:
-    """The results, kept in the session; with progress and a way to stop. None, and one sentence, if there are none."""
-    kept = st.session_state.get(session.RESULTS)
-    if kept is not None and kept.job is job:
-        return kept
-    if st.session_state.get(session.STOPPED) is job:
-        st.info("Stopped before everything was scored.")
-        st.button("Start again", on_click=st.session_state.pop, args=(session.STOPPED,), icon=":material/refresh:")
+    """The results, from the session if they are there; else computed. None, and one sentence on the page, if there are none."""
+    stored = st.session_state.get(session.RESULTS)
+    if stored is not None and stored.job is job:
+        return stored
+    if progress.is_stopped(STOPPED, job, "Stopped before scoring was complete."):
         return None
     place = st.empty()
-    with place.container():
-        bar = st.progress(0.0)
-        st.button("Stop", on_click=st.session_state.__setitem__, args=(session.STOPPED, job), icon=":material/stop:")
+    report = progress.with_stop(place, STOPPED, job)
+    report(0.0, "")
     try:
-        results = scoring.run(job, lambda share, text: bar.progress(min(share, 1.0), widgets.plain(text)))
+        results = scoring.run(job, report)
     except (ValueError, OSError) as error:
         with place.container():
             widgets.error(error)

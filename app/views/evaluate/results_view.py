@@ -32,6 +32,7 @@ GROUPINGS = {
 }
 YEARS = {measure: measure.replace("dcase", "DCASE ") for measure in MEASURES}
 NOT_A_KIND = "all"
+BEHIND = "behind"  # session key: (grouping, group, kind) whose errors are listed
 KEEP = dict(persist_state="session")  # widgets that are found as they were left
 
 
@@ -296,7 +297,7 @@ def clickable_table(table: pd.DataFrame, groups: pd.Series, grouping: str, key: 
         if cells:
             row, column = cells[0]
             kind = column if column in KINDS else NOT_A_KIND
-            st.session_state[session.BEHIND] = (grouping, groups.iloc[row], kind)
+            st.session_state[BEHIND] = (grouping, groups.iloc[row], kind)
 
     cells = dict(on_select=clicked, selection_mode="single-cell")
     st.dataframe(table, hide_index=True, placeholder="–", key=key, column_config=config, **cells)
@@ -331,7 +332,7 @@ def clickable(figure, grouping: str, key: str, systems: Sequence[str] = ()) -> N
             group, kind = (chosen, NOT_A_KIND) if isinstance(chosen, str) else chosen[:2]
             if grouping == "confusion":
                 group, kind = (group, kind), NOT_A_KIND
-            st.session_state[session.BEHIND] = (grouping, group, kind)
+            st.session_state[BEHIND] = (grouping, group, kind)
             if grouping == "all":  # a bar is a system
                 st.session_state["evaluate_system"] = group
             elif systems:
@@ -352,7 +353,7 @@ def confusion(evaluation: Evaluation) -> None:
         cells = st.session_state["evaluate_confusion"].selection.cells
         if cells and cells[0][1] in names:
             row, column = cells[0]
-            st.session_state[session.BEHIND] = ("confusion", (table["reference"].iloc[row], column), NOT_A_KIND)
+            st.session_state[BEHIND] = ("confusion", (table["reference"].iloc[row], column), NOT_A_KIND)
 
     with st.expander("The same as a table of frames; click a cell for the errors behind it"):
         st.dataframe(table, hide_index=True, key="evaluate_confusion", on_select=clicked, selection_mode="single-cell")
@@ -361,14 +362,14 @@ def confusion(evaluation: Evaluation) -> None:
 def show_behind(results: Results, name: str) -> None:
     """The error events behind what was clicked, and the way to hear one."""
     evaluation = results.systems[name]
-    grouping, group, kind = st.session_state.get(session.BEHIND, ("all", "all", NOT_A_KIND))
+    grouping, group, kind = st.session_state.get(BEHIND, ("all", "all", NOT_A_KIND))
     events, title = scoring.behind(evaluation, grouping, group, kind)
     st.divider()
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     n_clips = events["clip"].nunique()
     left.markdown(f"**Errors behind: {widgets.plain(title)}** · {len(events)} in {n_clips} clip{'s' * (n_clips != 1)}")
     if (grouping, kind) != ("all", NOT_A_KIND):
-        right.button("Show all errors", on_click=st.session_state.pop, args=(session.BEHIND,), width="stretch")
+        right.button("Show all errors", on_click=st.session_state.pop, args=(BEHIND,), width="stretch")
     if events.empty:
         st.info("There are none.")
         return
@@ -474,9 +475,7 @@ def show_export(results: Results, name: str, method: str) -> None:
         "Events and tracks (CSV)": (lambda: scoring.identity_csv(evaluation), f"{stem}_tracks.csv", "text/csv"),
     }
     for label, (data, file, mime) in downloads.items():
-        st.download_button(
-            label, data, file, mime, on_click="ignore", icon=":material/download:", key=f"download_{file}"
-        )
+        widgets.download(label, data, file, mime, f"download_{file}", width="content")
     st.caption(
         "The report opens in any browser without a network. The JSON is that of `python -m einv2 evaluate PRED_DIR REF_DIR "
         f"--metric all --breakdown --json FILE`, a system each. Intervals are by the {method}, as chosen above."

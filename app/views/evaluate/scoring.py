@@ -4,8 +4,7 @@ import contextlib
 import io
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from app.clip import analysis
+from app.ui.progress import Progress, part
 from app.ui.session import Source, SystemTable
+from app.ui.uploads import as_file
 from einv2 import evaluation
 from einv2.audio import recordings
 from einv2.audio.inputformat import InputFormat
@@ -27,7 +28,6 @@ from einv2.metrics import errors
 from einv2.metrics.intervals import METHODS
 
 Files = Mapping[str, Path | bytes]  # stem to a file, or to its content
-Progress = Callable[[float, str], None]
 MAX_RECORDINGS = 200
 MAX_SYSTEMS = 4
 NO_CLASS_LIST = (
@@ -99,30 +99,25 @@ def run(job: Job, progress: Progress) -> Results:
     _require_something(job)
     told, certain = _class_list(job)
     notes = [] if certain else [NO_CLASS_LIST]
-    predictions = _predict(job, _part(progress, 0.0, 0.75))
+    predictions = _predict(job, part(progress, 0.0, 0.75))
     tables = job.tables | {name: _as_csv(found.values(), found, job.threshold) for name, found in predictions.items()}
     stems = _common(tables, notes)
-    levels = _levels(job, sorted(stems & job.truths.keys()), _part(progress, 0.75, 0.8))
+    levels = _levels(job, sorted(stems & job.truths.keys()), part(progress, 0.75, 0.8))
     systems = {}
     for n, (name, files) in enumerate(tables.items()):
-        part = _part(progress, 0.8 + 0.2 * n / len(tables), 0.8 + 0.2 * (n + 1) / len(tables))
+        report = part(progress, 0.8 + 0.2 * n / len(tables), 0.8 + 0.2 * (n + 1) / len(tables))
         layout = USUAL if name in predictions else job.reading
         clips = clip_sets.read_clips(
-            {s: files[s] for s in stems}, job.truths, told.names, part, layout, job.truth_reading
+            {s: files[s] for s in stems}, job.truths, told.names, report, layout, job.truth_reading
         )
         found = [predictions[name][stem] for stem in clips.stems] if name in predictions else None
-        systems[name] = evaluation.evaluate_clips(clips, found, levels, part, job.n_frames)
+        systems[name] = evaluation.evaluate_clips(clips, found, levels, report, job.n_frames)
     first, *others = systems
     differences = {
         method: {name: evaluation.differences(systems[first], systems[name], method) for name in others}
         for method in METHODS
     }
     return Results(job, systems, differences, tuple(notes), str(told))
-
-
-def _part(progress: Progress, begin: float, end: float) -> Progress:
-    """Progress within a part of the whole."""
-    return lambda share, text: progress(begin + (end - begin) * min(share, 1.0), text)
 
 
 def _require_something(job: Job) -> None:
@@ -181,13 +176,13 @@ def _predict(job: Job, progress: Progress) -> dict[str, dict[str, Prediction]]:
     stems = sorted(job.recordings.keys() & job.truths.keys())
     found: dict[str, dict] = {name: {} for name in job.networks}
     for n, (name, stem) in enumerate((name, stem) for name in job.networks for stem in stems):
-        part = _part(progress, n / (len(stems) * len(found)), (n + 1) / (len(stems) * len(found)))
-        with analysis.turn(part), _opened(job, stem) as path:
+        report = part(progress, n / (len(stems) * len(found)), (n + 1) / (len(stems) * len(found)))
+        with analysis.turn(report), _opened(job, stem) as path:
             seconds = recordings.probe(path, job.recording_name(stem), read_as=job.read_as).seconds
             said = f"{name} runs on {stem}"
             model = analysis.load_model(name)
             found[name][stem] = model.predict(
-                path, job.recording_name(stem), lambda done, p=part, t=said, s=seconds: p(done / s, t), job.read_as
+                path, job.recording_name(stem), lambda done, p=report, t=said, s=seconds: p(done / s, t), job.read_as
             )
     return found
 
@@ -230,17 +225,9 @@ def _level(job: Job, stem: str) -> np.ndarray:
         return np.concatenate([recordings.frame_levels(block) for block in blocks])
 
 
-@contextlib.contextmanager
-def _opened(job: Job, stem: str) -> Iterator[Path]:
+def _opened(job: Job, stem: str) -> contextlib.AbstractContextManager[Path]:
     """A path to the recording of a stem."""
-    file = job.recordings[stem]
-    if isinstance(file, Path):
-        yield file
-        return
-    with tempfile.NamedTemporaryFile(suffix=Path(job.recording_name(stem)).suffix) as kept:
-        kept.write(file)
-        kept.flush()
-        yield Path(kept.name)
+    return as_file(job.recordings[stem], Path(job.recording_name(stem)).suffix)
 
 
 def _bytes(file: Path | bytes) -> bytes:

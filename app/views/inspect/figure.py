@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from app import pages
-from app.clip import analysis, detections, prepared
+from app.clip import analysis, caches, detections, prepared
 from app.clip.analysis import Hearing, Truth
 from app.networks import registry
 from app.player.component import energy_maps, player, scene
@@ -88,7 +89,8 @@ def show_clip(source: Source, names: list[str], together: bool, place) -> None:
             classes = prepared.choose_truth_classes(analysis.load_model(networks[0][0]).classes)
     if not networks:
         return
-    source = prepared.prepared(source)
+    prepared.forget_other_window(source)
+    source = prepared.as_chosen(source)
     found = prepared.analyse(source, networks)
     if found is not None:
         hearing, predictions = found
@@ -151,7 +153,7 @@ def header(shown: Shown) -> None:
         st.caption(f"{note[0].upper()}{note[1:]}.")
     tabs.show_remedies(source, hearing, findings)
     if info.seconds > analysis.WINDOW_SECONDS:
-        prepared.choose_window(info.seconds)
+        prepared.choose_window(source, info.seconds)
 
 
 @st.fragment
@@ -322,20 +324,20 @@ def arrays(shown: Shown, tables: dict[str, pd.DataFrame]) -> list[dict]:
     return timeline.detection_arrays(joined, shown.classes, shown.lanes, shown.systems)
 
 
-def standing_figure(shown: Shown, panel: str, chunks: bool, truth: pd.DataFrame | None):
+def standing_figure(shown: Shown, panel: str, chunks: bool, truth: pd.DataFrame | None) -> go.Figure:
     """The figure without detections. The last one is kept in the session: a slider needs the same one again. truth: the lanes that
     are shown of it."""
     moment = st.session_state.get(session.MOMENT)
     networks = tuple((name, registry.stamp(name)) for name in shown.predictions)
     seen = () if truth is None else tuple(sorted(set(truth["class"])))
-    key = (shown.source.key, shown.source.system, networks, id(shown.truth), seen, panel, chunks, moment)
-    kept = st.session_state.get(session.FIGURE)
-    if kept is None or kept[0] != key:
-        # the truth is kept with it, so that its id stays its own
+    truth_key = shown.truth and (shown.source.truth, shown.truth.classes)
+    key = (shown.source.key, shown.source.system, networks, truth_key, seen, panel, chunks, moment)
+
+    def make() -> go.Figure:
         figure = make_figure(shown, panel, chunks, truth, moment)
-        figure.update_layout(meta={"energy": energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)})
-        kept = st.session_state[session.FIGURE] = (key, figure, shown.truth)
-    return kept[1]
+        return figure.update_layout(meta={"energy": energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)})
+
+    return caches.TIMELINE.get(key, make)
 
 
 def make_figure(

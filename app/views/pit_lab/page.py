@@ -1,5 +1,7 @@
 """PIT lab: why permutation-invariant training matters, seen on a clip, in the paper's comparisons, and while it happens."""
 
+import functools
+
 import streamlit as st
 
 from app.clip import analysis, opening, prepared
@@ -102,12 +104,9 @@ def show_overlap(source: Source | None, place) -> None:
         clip_parts.show_overlap(found)
 
 
+@functools.cache
 def example_source() -> Source:
-    """The same object every time, for what is kept of it."""
-    kept = st.session_state.get(session.PIT_EXAMPLE)
-    if kept is None:
-        kept = st.session_state[session.PIT_EXAMPLE] = overlap_example().open()
-    return kept
+    return overlap_example().open()
 
 
 def overlap_example() -> session.Example:
@@ -150,7 +149,9 @@ def usable(wanted: dict[str, str]) -> dict[str, str]:
 
 def analysed(source: Source, titles: dict[str, str], own: bool = True) -> clip_parts.Lab | None:
     """The clip through the networks, with its truth; one sentence on the page where something is missing."""
-    source = prepared.prepared(source) if own else source
+    if own:
+        prepared.forget_other_window(source)
+        source = prepared.as_chosen(source)
     classes = truth_classes(source, next(iter(titles))) if own else None
     found = prepared.analyse(source, tuple((name,) for name in titles))
     if found is None:

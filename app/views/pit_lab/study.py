@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.jobs import toy_run
 from app.plots import pit
-from app.ui import figure_texts, session, texts, widgets
+from app.ui import figure_texts, texts, widgets
 from app.views.pit_lab import paper_tables, pit_texts
 from app.views.pit_lab.paper_tables import Compared, Shipped
 from einv2.analysis import pit_toy
@@ -23,6 +23,10 @@ BY_PIT = ("einv2-tpit", "einv2-cpit", "einv2-nopit")
 TITLES = {"einv2-tpit": "EINV2, tPIT", "einv2-cpit": "EINV2, cPIT", "einv2-nopit": "EINV2, no PIT"}
 EVERY_SECONDS = 1
 LONGEST = 90  # s that the training may take
+
+# session keys
+TOY = "toy"  # the training, running or ended
+TOY_PROBLEM = "toy_problem"  # why it could not be started
 
 
 # Learning curves and tables
@@ -149,7 +153,7 @@ def say_missing(rows: list[Compared], what: str) -> None:
 
 def show_toy() -> None:
     st.markdown(pit_texts.TOY)
-    run: toy_run.ToyRun | None = st.session_state.get(session.TOY)
+    run: toy_run.ToyRun | None = st.session_state.get(TOY)
     buttons = st.container(horizontal=True)
     running = run is not None and run.running
     buttons.button(
@@ -161,7 +165,7 @@ def show_toy() -> None:
         key="pit_train",
     )
     buttons.button("Stop", on_click=stop, disabled=not running, icon=":material/stop:", key="pit_stop")
-    if problem := st.session_state.pop(session.TOY_PROBLEM, None):
+    if problem := st.session_state.pop(TOY_PROBLEM, None):
         widgets.error(problem)
     if run is None:
         st.caption(f"It takes about 20 s on an idle processor core, {LONGEST} s at the most.")
@@ -177,24 +181,24 @@ def show_toy() -> None:
 
 def begin() -> None:
     """The next run has other first weights and examples, so that what comes again is no luck."""
-    old: toy_run.ToyRun | None = st.session_state.pop(session.TOY, None)
+    old: toy_run.ToyRun | None = st.session_state.pop(TOY, None)
     if old is not None:
         old.stop()
     try:
-        st.session_state[session.TOY] = toy_run.start(seed=1 if old is None else old.seed + 1)
+        st.session_state[TOY] = toy_run.start(seed=1 if old is None else old.seed + 1)
     except OSError as error:
-        st.session_state[session.TOY_PROBLEM] = f"The training could not be started: {error.strerror or error}"
+        st.session_state[TOY_PROBLEM] = f"The training could not be started: {error.strerror or error}"
 
 
 def stop() -> None:
-    if run := st.session_state.get(session.TOY):
+    if run := st.session_state.get(TOY):
         run.stop()
 
 
 @st.fragment(run_every=EVERY_SECONDS)
 def watch() -> None:
     """Runs by itself while the process works, and the whole page once when it has ended."""
-    run: toy_run.ToyRun | None = st.session_state.get(session.TOY)
+    run: toy_run.ToyRun | None = st.session_state.get(TOY)
     if run is None or not run.running:
         st.rerun()
     show_run(run)

@@ -5,9 +5,10 @@ import itertools
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from app.clip import analysis, detections, opening, prepared
+from app.clip import analysis, caches, detections, opening, prepared
 from app.clip.analysis import Hearing, Truth
 from app.clip.detections import System
 from app.networks import registry
@@ -66,7 +67,8 @@ def page() -> None:
     if not networks and not files:
         st.info("Choose a network in the sidebar, or add predictions as CSV files.")
         return
-    source = prepared.prepared(source)
+    prepared.forget_other_window(source)
+    source = prepared.as_chosen(source)
     found = prepared.analyse(source, networks)
     if found is not None:
         show(assemble(source, *found, files, classes))
@@ -201,7 +203,7 @@ def read_table(source: Source, file, name: str, classes: tuple[str, ...], n_fram
 def show(shown: Shown) -> None:
     st.markdown(f"#### {widgets.plain(shown.source.name)}")
     if shown.hearing.info.seconds > analysis.WINDOW_SECONDS:
-        prepared.choose_window(shown.hearing.info.seconds)
+        prepared.choose_window(shown.source, shown.hearing.info.seconds)
     if not shown.predictions and not shown.tables:
         st.info("None of the predictions could be read. Choose a network in the sidebar, or other files.")
         return
@@ -289,16 +291,17 @@ def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> No
     st.caption(caption(comparison.reference is not None))
 
 
-def standing_figure(shown: Shown, comparison: Comparison, blocks: list[ribbons.Block]):
+def standing_figure(shown: Shown, comparison: Comparison, blocks: list[ribbons.Block]) -> go.Figure:
     """The figure without ribbons. The last one is kept in the session: a slider needs the same one again."""
-    key = (shown.source.key, comparison.key, blocks)
-    kept = st.session_state.get(session.RIBBONS)
-    if kept is None or kept[0] != key:
+
+    def make() -> go.Figure:
         figure = ribbons.ribbons(shown.hearing.seconds, comparison.events, comparison.classes, blocks)
         energy = energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)
-        figure.update_layout(meta={"energy": energy, "heard": True})  # the player plays the marks that are clicked
-        kept = st.session_state[session.RIBBONS] = (key, figure)
-    return kept[1]
+        return figure.update_layout(
+            meta={"energy": energy, "heard": True}
+        )  # the player plays the marks that are clicked
+
+    return caches.RIBBONS.get((shown.source.key, comparison.key, tuple(blocks)), make)
 
 
 def caption(with_truth: bool) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from app.clip import analysis
-from app.clip.detections import System, kept
+from app.clip.caches import SYSTEMS
+from app.clip.detections import System
 from app.networks import registry
 from app.plots.ribbons import Ribbons
 from app.ui.session import Source
@@ -74,7 +75,7 @@ def _renumbered(table: pd.DataFrame, old: Sequence[str], new: Sequence[str]) -> 
 def tracked(comparison: Comparison) -> dict[str, Tracked]:
     """Every system against the reference."""
     return {
-        name: kept(("tracked", system.key, comparison.key), lambda system=system: _track(system, comparison))
+        name: SYSTEMS.get(("tracked", system.key, comparison.key), lambda system=system: _track(system, comparison))
         for name, system in comparison.systems.items()
     }
 
@@ -89,7 +90,7 @@ def _track(system: System, comparison: Comparison) -> Tracked:
 def counts(comparison: Comparison) -> dict[str, IdentityCounts]:
     """The identity of every system's tracks; there must be a reference."""
     return {
-        name: kept(
+        name: SYSTEMS.get(
             ("counts", system.key, comparison.key),
             lambda system=system: identity_counts(system.numbered, comparison.reference),
         )
@@ -101,18 +102,18 @@ def compared(comparison: Comparison, first: str, second: str) -> pd.DataFrame:
     """Where one of two systems is right and the other not; see ``agreement.differences``."""
     a, b = comparison.systems[first], comparison.systems[second]
     key = ("differences", a.key, b.key, comparison.key)
-    return kept(key, lambda: differences(a.table, b.table, comparison.reference))
+    return SYSTEMS.get(key, lambda: differences(a.table, b.table, comparison.reference))
 
 
 def agreed(comparison: Comparison, first: str, second: str) -> Agreement:
     a, b = comparison.systems[first], comparison.systems[second]
     key = ("agreement", a.key, b.key, comparison.classes)
-    return kept(key, lambda: agreement(a.table, b.table, len(a.lanes), len(b.lanes)))
+    return SYSTEMS.get(key, lambda: agreement(a.table, b.table, len(a.lanes), len(b.lanes)))
 
 
 def look(source: Source, name: str, chunk: int) -> attention.Look:
     """What happens inside a network in the chunk-th chunk of the clip as it is shown, as long as those of its training."""
-    return kept(("look", source.key, name, registry.stamp(name), chunk), lambda: _look(source, name, chunk))
+    return SYSTEMS.get(("look", source.key, name, registry.stamp(name), chunk), lambda: _look(source, name, chunk))
 
 
 def _look(source: Source, name: str, chunk: int) -> attention.Look:

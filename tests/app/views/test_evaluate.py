@@ -150,7 +150,7 @@ def test_every_view(view):
 
 def test_what_is_clicked_is_what_is_listed():
     app = score(FIRST, SECOND)
-    app.session_state[session.BEHIND] = ("class", "piano", "missed")
+    app.session_state[results_view.BEHIND] = ("class", "piano", "missed")
     app.run()
     assert any("Errors behind: piano, missed** · 1 in 1 clip" in shown(m.value) for m in app.markdown)
     listed = app.dataframe[-1].value
@@ -241,7 +241,7 @@ def test_without_models_a_sentence_says_so(monkeypatch, tmp_path):
 
 def test_stopping(monkeypatch):
     app = score(FIRST, SECOND)
-    app.session_state[session.STOPPED] = app.session_state[session.JOB]
+    app.session_state["evaluation_stopped"] = app.session_state["job"]
     del app.session_state[session.RESULTS]
     app.run()
     assert "Stopped" in app.info[0].value and not app.exception

@@ -13,7 +13,7 @@ from app.clip import analysis
 from app.ui import session
 from app.views.inspect import tabs
 from einv2.audio import foa, inputformat
-from support.pages import TIMEOUT, encoded, figure, fine, live, noise, shown, start, upload
+from support.pages import TIMEOUT, encoded, figure, fine, live, noise, prepared_clip, shown, start, upload
 from support.places import ROOT
 
 
@@ -37,7 +37,7 @@ def test_a_long_clip_is_seen_through_a_window(minutes):
     assert figure(app)["layout"]["xaxis"]["range"] == [0, 60.0]
     app.slider(key="window").set_value(1)
     assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 60.0]
-    assert app.session_state[session.PREPARED][3].start == 60
+    assert prepared_clip(app).start == 60
 
 
 def test_a_recording_of_the_data_root_comes_with_its_metadata(data_root):
@@ -66,7 +66,7 @@ def test_an_hour_of_the_data_root_is_seen_through_a_window(data_root, monkeypatc
     app = fine(start().selectbox(key="clip_in_root").set_value("hour.flac").run())
     app.slider(key="window").set_value(50)
     assert figure(fine(app.run()))["layout"]["xaxis"]["range"] == [0, 60.0]
-    assert app.session_state[session.PREPARED][3].start == 3000
+    assert prepared_clip(app).start == 3000
 
 
 def test_a_ground_truth_can_follow_its_clip_and_leave_it():
@@ -107,7 +107,7 @@ def test_what_is_found_after_a_remedy_is_added_to_it():
     app.selectbox(key="channels").set_value("W, X, Y, Z in SN3D").run()
     fine(next(b for b in app.button if b.label == "Read it so").click().run())
     fine(next(b for b in app.button if b.label == "Read as FuMa").click().run())
-    assert app.session_state[session.PREPARED][3].fix is inputformat.FUMA
+    assert prepared_clip(app).fix is inputformat.FUMA
     assert any("nothing speaks against" in m.value for m in app.markdown)
 
 
@@ -115,7 +115,7 @@ def test_a_layout_chosen_by_hand():
     app = fine(upload("clip.wav", encoded(noise())))
     app.selectbox(key="channels").set_value("left and right flipped").run()
     fine(next(b for b in app.button if b.label == "Read it so").click().run())
-    assert app.session_state[session.PREPARED][3].fix.gains == (1.0, -1.0, 1.0, 1.0)
+    assert prepared_clip(app).fix.gains == (1.0, -1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("panel", ["Y, left", "Waveform of W", "Intensity along X, front"])

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.jobs import toy_run
 from app.ui import session
-from app.views.pit_lab import paper_tables
+from app.views.pit_lab import paper_tables, study
 from einv2.analysis import pit_toy
 from einv2.checkpoints import headers
 from einv2.experiments.systems import TABLE2, TABLE3
@@ -338,7 +338,7 @@ def test_the_training_starts_is_watched_and_stopped(monkeypatch, written):
 
 def test_at_the_end_both_networks_point_on_a_held_out_example(written):
     app = start()
-    app.session_state[session.TOY] = toy_run.ToyRun(FakeJob(written, is_running=False))
+    app.session_state[study.TOY] = toy_run.ToyRun(FakeJob(written, is_running=False))
     app.session_state["pit_part"] = "Train it in front of me"
     assert len(figures(fine(app.run()))) == 3
     before = figures(app)[2]
@@ -348,7 +348,7 @@ def test_at_the_end_both_networks_point_on_a_held_out_example(written):
 
 def test_a_training_that_broke_off_is_said(tmp_path):
     app = start()
-    app.session_state[session.TOY] = toy_run.ToyRun(FakeJob(tmp_path, is_running=False))
+    app.session_state[study.TOY] = toy_run.ToyRun(FakeJob(tmp_path, is_running=False))
     app.session_state["pit_part"] = "Train it in front of me"
     app.run()
     assert not app.exception and "ended before its time" in app.error[0].value
