@@ -61,14 +61,14 @@ class Hearing:
 
 
 def load_model(name: str) -> Model:
-    """A network of the shelf. Read again if its file is another than before; ValueError, one sentence, if it is not there."""
-    entry = registry.find(name)
-    return _load(entry, entry.stamp)
+    """A network of the registry, read again when its file has changed. ValueError, one sentence, if it is not there."""
+    network = registry.find(name)
+    return _load(network, network.stamp)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _load(_entry: registry.Entry, stamp: tuple) -> Model:
-    return network_files.load(_entry)
+def _load(_network: registry.NetworkFile, stamp: tuple) -> Model:
+    return network_files.load(_network)
 
 
 @st.cache_resource(show_spinner=False)

@@ -4,16 +4,16 @@
     kept      models/NAME.safetensors               called NAME (uploaded, imported or copied here)
     trained   runs/RUN/best or last.safetensors     called RUN (best), RUN (last)
 
-Names are unique: what is kept may not be called as what is shipped, and brackets are in no name of a kept one. The list is cheap to
-ask for at every rerun: headers are read once for each state of a file, and without PyTorch, so that the first page does not wait
-for it. ``app.networks.network_files`` reads the weights, and keeps, renames and deletes. Nothing is ever unpickled.
+Names are unique: a kept network cannot have the name of a shipped one, nor brackets in its name. The list is cheap enough for every
+rerun of a page: headers are read once, until the file changes, and without PyTorch, so that the first page does not wait for it.
+``app.networks.network_files`` reads the weights, and keeps, renames and deletes networks. Nothing is ever unpickled.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.storage import user_folder
 from einv2.checkpoints import headers
@@ -25,17 +25,18 @@ SHIPPED, KEPT, TRAINED = "shipped", "kept", "trained"
 SUFFIX = ".safetensors"
 BEST_AND_LAST = ("best", "last")  # of a run
 MAX_HEADER_BYTES = 4 * 2**20  # of a checkpoint that is listed; that of 100 epochs takes 40 kB
-_CACHED = 256
+CACHED_FILES = 256
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A file of the list. stamp: equal as long as the file is the same; problem: one sentence, why it cannot be used at all."""
+class NetworkFile:
+    """A file of the list. stamp: (path, ns, bytes), which differs when the file has changed; problem: why it cannot be used at all,
+    one sentence."""
 
     name: str
     origin: str
-    file: Path
-    stamp: tuple
+    path: Path
+    stamp: tuple[str, int, int]
     problem: str | None = None
 
     @property
@@ -49,110 +50,109 @@ class Entry:
 
     @property
     def file_name(self) -> str:
-        """What it is called in sentences and as a download."""
-        return f"{self.file.parent.name}-{self.file.name}" if self.origin == TRAINED else self.file.name
+        """Its name in sentences and as a download."""
+        return f"{self.path.parent.name}-{self.path.name}" if self.origin == TRAINED else self.path.name
 
 
 @dataclass(frozen=True)
-class Outline:
-    """What the header of a checkpoint says."""
+class Header:
+    """The header of a checkpoint."""
 
     model: ModelConfig
     features: FeatureConfig
     n_parameters: int
-    provenance: dict
-    scores: dict
-    curve: list
+    provenance: dict[str, Any]
+    scores: dict[str, Any]
+    curve: list[Any]
 
 
 # The list
 
 
-def entries() -> list[Entry]:
-    """All files, those that cannot be used too: shipped, the default first; kept; trained."""
-    shipped = [_entry(name, SHIPPED, path) for name, path in headers.available_models().items()]
-    taken = {entry.name for entry in shipped if entry}
-    found = shipped + [_kept_entry(path, taken) for path in _user_files("models")]
-    found += [_entry(*trained, path) for run in _user_files("runs") for trained, path in _trained(run)]
-    return [entry for entry in found if entry]
+def files() -> list[NetworkFile]:
+    """All files, also those that cannot be used: shipped, the default first; kept; trained."""
+    shipped = [_network_file(name, SHIPPED, path) for name, path in headers.available_models().items()]
+    taken = {network.name for network in shipped if network}
+    kept = [_kept_file(path, taken) for path in _user_paths("models")]
+    trained = [
+        _network_file(f"{run.name} ({which})", TRAINED, path)
+        for run in _user_paths("runs")
+        for which in BEST_AND_LAST
+        if (path := run / f"{which}{SUFFIX}").is_file()
+    ]
+    return [network for network in shipped + kept + trained if network]
 
 
 def names() -> list[str]:
-    """Of the networks that a clip can go through, the default first. Shipped ones are there even if they are broken, to be said."""
-    return [e.name for e in entries() if e.origin == SHIPPED or _runs(e)]
+    """Of the networks that a clip can go through, the default first. A damaged shipped one is included: its use gives the error."""
+    return [network.name for network in files() if network.origin == SHIPPED or _is_seld(network)]
 
 
-def find(name: str) -> Entry:
+def find(name: str) -> NetworkFile:
     """ValueError, one sentence, if there is none of this name."""
-    for entry in entries():
-        if entry.name == name:
-            return entry
+    for network in files():
+        if network.name == name:
+            return network
     raise ValueError(f"There is no network {name} any more: it was deleted or renamed.")
 
 
 def stamp(name: str) -> tuple:
-    """Another one as soon as the file of a network is another; of an ensemble, "A + B", that of all."""
-    stamps = {entry.name: entry.stamp for entry in entries()}
+    """A value that changes when the file of a network does; for an ensemble, "A + B", the values of all."""
+    stamps = {network.name: network.stamp for network in files()}
     return tuple(stamps.get(part) for part in ([name] if name in stamps else name.split(" + ")))
 
 
-def unchanged(entry: Entry) -> bool:
-    """Is the file still the one of the entry?"""
-    again = _entry(entry.name, entry.origin, entry.file)
-    return again is not None and again.stamp == entry.stamp
+def unchanged(network: NetworkFile) -> bool:
+    """Whether the file is still the one that was listed."""
+    again = _network_file(network.name, network.origin, network.path)
+    return again is not None and again.stamp == network.stamp
 
 
-def _runs(entry: Entry) -> bool:
+def _is_seld(network: NetworkFile) -> bool:
     try:
-        return outline(entry).model.task == "seld"
+        return header(network).model.task == "seld"
     except ValueError:
         return False
 
 
-def _user_files(kind: str) -> list[Path]:
+def _user_paths(kind: str) -> list[Path]:
     try:
-        return [user_folder.path_of(kind, kept.name) for kept in user_folder.kept(kind)]
+        return [user_folder.path_of(kind, name) for name in user_folder.names(kind)]
     except (ValueError, OSError):
-        return []  # the Models page says why
+        return []  # the Models page shows the error
 
 
-def _entry(name: str, origin: str, path: Path, problem: str | None = None) -> Entry | None:
-    """None if the file went away, or is a link in the folder of user data."""
+def _network_file(name: str, origin: str, path: Path, problem: str | None = None) -> NetworkFile | None:
+    """None if the file has gone, or is a link in the folder of user data."""
     try:
         found = path.stat() if origin == SHIPPED else path.lstat()
     except OSError:
         return None
     if path.is_symlink() and origin != SHIPPED:
         return None
-    return Entry(name, origin, path, (str(path), found.st_mtime_ns, found.st_size), problem)
+    return NetworkFile(name, origin, path, (str(path), found.st_mtime_ns, found.st_size), problem)
 
 
-def _kept_entry(path: Path, taken: set[str]) -> Entry | None:
+def _kept_file(path: Path, taken: set[str]) -> NetworkFile | None:
     if path.suffix != SUFFIX or not path.is_file():
-        return _entry(
-            path.name, KEPT, path, f"{path.name} is no {SUFFIX} file: upload it, so that it is read or imported."
-        )
+        problem = f"{path.name} is no {SUFFIX} file: upload it, so that it is read or imported."
+        return _network_file(path.name, KEPT, path, problem)
     if path.stem in taken:
-        return _entry(path.name, KEPT, path, f"{path.name} is called as a network that comes with the app: rename it.")
-    return _entry(path.stem, KEPT, path)
-
-
-def _trained(run: Path) -> Iterator[tuple[tuple[str, str], Path]]:
-    for which in BEST_AND_LAST:
-        if (path := run / f"{which}{SUFFIX}").is_file():
-            yield (f"{run.name} ({which})", TRAINED), path
+        problem = f"{path.name} has the name of a network that comes with the app: rename it."
+        return _network_file(path.name, KEPT, path, problem)
+    return _network_file(path.stem, KEPT, path)
 
 
 # Reading
 
 
-def remembered(read: Callable[[Path, str], T]) -> Callable[[Entry], T]:
-    """``read(path, name)`` as a function of an entry, called once for each state of its file.
+def cached(read: Callable[[Path, str], T]) -> Callable[[NetworkFile], T]:
+    """``read(path, name)`` as a function of a network file, called once until the file changes.
 
-    It gives what was read, or raises ValueError with one sentence, if the file is not one that can be used.
+    It returns what was read, or raises ValueError with one sentence, if the file cannot be used.
     """
 
-    @functools.lru_cache(maxsize=_CACHED)
+    @functools.lru_cache(maxsize=CACHED_FILES)
     def result_or_sentence(path: Path, name: str, stamp: tuple) -> T | str:
         try:
             return read(path, name)
@@ -161,22 +161,22 @@ def remembered(read: Callable[[Path, str], T]) -> Callable[[Entry], T]:
         except ValueError as error:
             return str(error)
 
-    def of_entry(entry: Entry) -> T:
-        found = entry.problem or result_or_sentence(entry.file, entry.file_name, entry.stamp)
+    def of_file(network: NetworkFile) -> T:
+        found = network.problem or result_or_sentence(network.path, network.file_name, network.stamp)
         if isinstance(found, str):
             raise ValueError(found)
         return found
 
-    return of_entry
+    return of_file
 
 
-@remembered
-def outline(path: Path, name: str) -> Outline:
+@cached
+def header(path: Path, name: str) -> Header:
     require_small_header(path, name)
-    header = headers.read_header(path, name)
-    model, features = headers.configurations(header, name)
-    parts = (header[key] for key in ("provenance", "scores", "curve"))
-    return Outline(model, features, headers.count_parameters(path), *parts)
+    values = headers.read_header(path, name)
+    model, features = headers.configurations(values, name)
+    n_parameters = headers.count_parameters(path)
+    return Header(model, features, n_parameters, values["provenance"], values["scores"], values["curve"])
 
 
 def require_small_header(path: Path, name: str) -> None:

@@ -1,6 +1,6 @@
-"""The folder of data that the app was started with, `streamlit run app/main.py -- --data-root DIR`, and what lies in it.
+"""The data root, a folder on the server that pages can read: `streamlit run app/main.py -- --data-root DIR`.
 
-No other folder can be read: what a page asks for is a path relative to this root, and is refused if it leads out of it.
+No other folder can be read: pages ask for paths relative to the root, and paths that lead out of it are refused.
 """
 
 import argparse
@@ -13,13 +13,13 @@ from einv2.atomic_files import below, is_visible
 from einv2.audio.containers import SUFFIXES
 
 MAX_DEPTH = 4
-MAX_FOLDERS = 2000  # looked into
-MAX_FILES = 5000  # offered
+MAX_FOLDERS = 2000  # that are searched
+MAX_FILES = 5000  # that are listed
 KINDS = {"tables": (".csv",), "recordings": SUFFIXES}
 
 
 def data_root(arguments: list[str] | None = None) -> Path | None:
-    """The folder given at the start, resolved; None if none was given, or if it is no folder."""
+    """The data root, resolved; None if the app was started without one, or it is not a folder."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--data-root", type=Path)
     root = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)[0].data_root
@@ -27,8 +27,8 @@ def data_root(arguments: list[str] | None = None) -> Path | None:
 
 
 def folders_with(root: Path, kind: str) -> list[str]:
-    """The folders below ``root``, relative to it, in which, or right below which, files of a kind of ``KINDS`` lie."""
-    found = set()
+    """Folders below ``root``, relative to it, with files of a kind (a key of ``KINDS``) in them or in one of their subfolders."""
+    found: set[Path] = set()
     for seen, (place, subfolders, files) in enumerate(os.walk(root), 1):
         here = Path(place).relative_to(root)
         subfolders[:] = sorted(s for s in subfolders if is_visible(Path(s))) if len(here.parts) < MAX_DEPTH else []
@@ -40,7 +40,7 @@ def folders_with(root: Path, kind: str) -> list[str]:
 
 
 def recordings(root: Path) -> list[str]:
-    """The recordings below ``root``, relative to it: at most ``MAX_FILES``, none behind a link that leads out."""
+    """The recordings below ``root``, relative to it: at most ``MAX_FILES``, without links that lead out of it."""
     found = []
     for folder in folders_with(root, "recordings"):
         for path in sorted(p for p in (root / folder).iterdir() if is_visible(Path(p.name))):
@@ -50,7 +50,7 @@ def recordings(root: Path) -> list[str]:
 
 
 def recording_at(root: Path, relative: str) -> Path:
-    """The recording at a relative path. ValueError, one sentence, if it leads out of the root or is not there."""
+    """The recording at a relative path. ValueError, one sentence, if the path leads out of the root or there is none."""
     path = root / relative
     if "\0" in relative or ".." in Path(relative).parts or not path.resolve().is_relative_to(root):
         raise ValueError(f"{relative} leads out of the data root: choose a recording inside of it.")
@@ -60,7 +60,7 @@ def recording_at(root: Path, relative: str) -> Path:
 
 
 def truth_of(root: Path, recording: str) -> Path | None:
-    """The metadata of a recording: beside it, or in metadata_dev where it lies in foa_dev or mic_dev, and so with _eval."""
+    """The metadata of a recording: beside it, or in metadata_dev if it is in foa_dev or mic_dev (and likewise with _eval)."""
     beside = Path(recording).with_suffix(".csv")
     parts = [re.sub(r"^(foa|mic)_(dev|eval)$", r"metadata_\2", part) for part in beside.parts]
     for path in (root / beside, root.joinpath(*parts)):
@@ -71,7 +71,7 @@ def truth_of(root: Path, recording: str) -> Path | None:
 
 
 def inside(root: Path, relative: str) -> Path:
-    """The folder at a relative path. ValueError, one sentence, if it leads out of the root or is not there."""
+    """The folder at a relative path. ValueError, one sentence, if the path leads out of the root or there is none."""
     path = (root / relative).resolve()
     if not path.is_relative_to(root):
         raise ValueError(f"{relative} leads out of the data root: choose a folder inside of it.")
@@ -81,7 +81,7 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def files_in(root: Path, relative: str, kind: str) -> dict[str, Path]:
-    """Stem to file, of a kind of ``KINDS``, in a folder and below it. ValueError if there are none, or two with one stem."""
+    """The files of a kind (a key of ``KINDS``) in a folder and below it, by stem. ValueError if there are none or two with a stem."""
     files: dict[str, Path] = {}
     for path in below(inside(root, relative), *KINDS[kind]):
         if not path.resolve().is_relative_to(root):

@@ -1,9 +1,9 @@
-"""The one folder of what users keep, `streamlit run app/main.py -- --user-data DIR [--user-data-gib G]`, by default ~/.einv2-studio.
+"""The folder of user data: `streamlit run app/main.py -- --user-data DIR [--user-data-gib G]`, by default ~/.einv2-studio.
 
     scenes/NAME   training sets        models/NAME   checkpoints        runs/NAME   trainings
 
-What is here belongs to the server: everyone who may use the app sees it. What a session opens, uploads or composes stays in the
-session and is never here unless its user keeps it. Names cannot lead out of the folder, and links in it are not followed.
+It belongs to the server: everyone who may use the app sees what is in it. What a session opens, uploads or composes stays in the
+session, unless its user keeps it. Names cannot lead out of the folder, and links in it are not followed.
 """
 
 import argparse
@@ -16,21 +16,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 KINDS = ("scenes", "models", "runs")
 DEFAULT = Path("~/.einv2-studio")
 DEFAULT_GIB = 20.0
 GIB = 2**30
 LEAST_FREE_BYTES = GIB // 2  # left to the disk
-SHARED = "What is kept lies in the folder of user data on this server: everyone who may use this app sees it and can delete it."
+SHARED = "What you keep is stored in the folder of user data on this server: everyone who may use this app sees it and can delete it."
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 _.-]{0,62}[A-Za-z0-9_-])?")
 _UNFINISHED = ".unfinished-"
 _LEFT_OVER_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Something kept: its name, how large it is, and when it was last changed (s since 1970)."""
+class Item:
+    """A set, network or run in the folder. changed: s since 1970."""
 
     kind: str
     name: str
@@ -40,18 +41,18 @@ class Kept:
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         raise ValueError(f"The app was started with a wrong option: {message}.")
 
 
 def root(arguments: list[str] | None = None) -> Path:
-    """The folder, resolved; it is made when something is first kept. This and all below: ValueError, one sentence, if the app was
-    started with options that cannot be."""
+    """The folder, resolved; it is created when something is first kept. This function and all below raise ValueError, one sentence,
+    if the app was started with wrong options."""
     return _options(arguments).user_data.expanduser().resolve()
 
 
 def limit_bytes(arguments: list[str] | None = None) -> int:
-    """How much the folder may hold."""
+    """The most that the folder may hold."""
     gib = _options(arguments).user_data_gib
     if not 0 < gib < 2**30:
         raise ValueError(f"--user-data-gib must be greater than 0, not {gib:g}.")
@@ -66,8 +67,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def path_of(kind: str, name: str) -> Path:
-    """Where something of a name is kept, or would be. ValueError, one sentence, on a name that is not a plain one, and where a
-    link stands in the way."""
+    """The path of an item, whether it exists or not. ValueError, one sentence, if the name is not a plain one, or a link is there."""
     folder = _folder(kind)
     if not _NAME.fullmatch(name):
         raise ValueError(
@@ -87,21 +87,21 @@ def _folder(kind: str) -> Path:
 
 
 def names(kind: str) -> list[str]:
-    """Of all of a kind that is whole, sorted; without a look at what each holds, as ``kept`` takes."""
+    """Of all finished items of a kind, sorted. Faster than ``items``, which measures each."""
     folder = _folder(kind)
     if folder.is_symlink() or not folder.is_dir():
         return []
     return [p.name for p in sorted(folder.iterdir()) if _NAME.fullmatch(p.name) and not p.is_symlink()]
 
 
-def kept(kind: str) -> list[Kept]:
-    """All of a kind that is whole, by name."""
+def items(kind: str) -> list[Item]:
+    """All finished items of a kind, by name."""
     paths = [_folder(kind) / name for name in names(kind)]
-    return [Kept(kind, p.name, *_size(p), p.lstat().st_mtime) for p in paths]
+    return [Item(kind, p.name, *_size(p), p.lstat().st_mtime) for p in paths]
 
 
 def used_bytes() -> int:
-    """What the folder holds, unfinished things too; what links lead to does not count."""
+    """What the folder holds, including unfinished items, but not what links in it refer to."""
     return _size(root())[0]
 
 
@@ -112,7 +112,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def _sizes(path: Path) -> Iterator[int]:
-    with contextlib.suppress(FileNotFoundError):  # it may go while it is looked at
+    with contextlib.suppress(FileNotFoundError):  # it may be deleted meanwhile
         if path.is_file() or not path.is_dir():
             yield path.lstat().st_size
             return
@@ -125,7 +125,7 @@ def _sizes(path: Path) -> Iterator[int]:
 
 
 def require_room(more_bytes: int = 0) -> None:
-    """ValueError, one sentence, if the folder holds its limit, or would with so many bytes more, or the disk is nearly full."""
+    """ValueError, one sentence, if the folder is full, or would be with ``more_bytes``, or the disk is nearly full."""
     used, limit = used_bytes(), limit_bytes()
     if used + more_bytes > limit:
         needs = f" and this may need {size_text(more_bytes)} more" if more_bytes else ""
@@ -141,8 +141,8 @@ def require_room(more_bytes: int = 0) -> None:
 
 
 def begin(kind: str, name: str) -> Path:
-    """A new, empty folder to write something of a name into, which is not seen until ``finish``. ValueError, one sentence, if the
-    name is taken or the folder cannot be made."""
+    """A new, empty, hidden folder in which an item is made until ``finish``. ValueError, one sentence, if the name is taken or the
+    folder cannot be created."""
     path = path_of(kind, name)
     if path.exists():
         raise ValueError(f"{name} is there already: choose another name, or delete it first.")
@@ -160,7 +160,7 @@ def begin(kind: str, name: str) -> Path:
 
 
 def unfinished(kind: str) -> list[Path]:
-    """Folders of ``begin`` that have not been finished, by whomever and whenever they were begun."""
+    """Folders of ``begin`` that are not finished, whichever session or server began them."""
     folder = _folder(kind)
     if folder.is_symlink() or not folder.is_dir():
         return []
@@ -168,7 +168,7 @@ def unfinished(kind: str) -> list[Path]:
 
 
 def finish(unfinished: Path) -> Path:
-    """The folder of ``begin`` under its name: now it is kept."""
+    """Rename a folder of ``begin`` to the name of the item, which is kept from now on; returns its path."""
     path = unfinished.with_name(unfinished.name.removeprefix(_UNFINISHED))
     return unfinished.rename(path)
 
@@ -178,7 +178,7 @@ def discard(unfinished: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Unfinished things that nobody has written to for an hour go: the app ended while it made them."""
+    """Delete unfinished items that have not been written to for an hour: the app ended while it made them."""
     for path in folder.glob(f"{_UNFINISHED}*"):
         newest = max(p.lstat().st_mtime for p in (path, *path.iterdir()))
         if not path.is_symlink() and time.time() - newest > _LEFT_OVER_SECONDS:
@@ -186,7 +186,7 @@ def _sweep(folder: Path) -> None:
 
 
 def remove(kind: str, name: str) -> None:
-    """Delete something that is kept. ValueError, one sentence, if it is not there."""
+    """Delete an item. ValueError, one sentence, if it is not there."""
     path = path_of(kind, name)
     if not path.exists():
         raise ValueError(f"{name} is not there any more.")

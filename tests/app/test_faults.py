@@ -58,11 +58,11 @@ def files_below(folder) -> set[str]:
 
 def test_a_network_that_vanishes_between_list_and_use_is_said(ours):
     entry = network_files.keep_upload("mine", "ours.safetensors", ours)
-    entry.file.unlink()
+    entry.path.unlink()
     for use in (lambda: registry.find("mine"), lambda: network_files.load(entry), lambda: analysis.load_model("mine")):
         with pytest.raises(ValueError, match="mine") as error:
             use()
-        assert str(entry.file.parent) not in str(error.value)
+        assert str(entry.path.parent) not in str(error.value)
 
 
 def test_a_network_that_vanishes_while_a_clip_is_read_is_said(ours, monkeypatch):
@@ -70,7 +70,7 @@ def test_a_network_that_vanishes_while_a_clip_is_read_is_said(ours, monkeypatch)
     hear = analysis._hear
 
     def hear_and_lose(source, progress):
-        entry.file.unlink()
+        entry.path.unlink()
         return hear(source, progress)
 
     app = open_page()
@@ -130,7 +130,7 @@ def _refuses_to_write(ours):
     with pytest.raises(ValueError, match="The folder of user data cannot be written") as error:
         network_files.keep_upload("second", "ours.safetensors", ours)
     assert "somewhere" not in str(error.value)
-    assert network_files.load(registry.find("first")) and [k.name for k in user_folder.kept("models")] == [
+    assert network_files.load(registry.find("first")) and [k.name for k in user_folder.items("models")] == [
         "first.safetensors"
     ]
 
@@ -256,7 +256,7 @@ def test_a_clock_that_jumps_keeps_what_is_whole_and_takes_no_lock(ours, folder, 
     monkeypatch.setattr(time, "time", lambda: now + 3600 * hours)
     assert registry.find("first") and user_folder.used_bytes() > 0
     network_files.keep_upload("second", "ours.safetensors", ours)
-    assert {"first", "second"} <= set(registry.names()) | {entry.name for entry in registry.entries()}
+    assert {"first", "second"} <= set(registry.names()) | {entry.name for entry in registry.files()}
     assert begun.exists() or hours >= 1  # unfinished things go after an hour; whole ones never
 
 

@@ -190,7 +190,7 @@ def test_the_first_page_waits_for_no_large_library():
     )
     large = "{'torch', 'scipy', 'pandas', 'librosa', 'soundfile'}"
     code = (
-        f"import streamlit, sys, {parts}; app.networks.registry.outline(app.networks.registry.entries()[0]); "
+        f"import streamlit, sys, {parts}; app.networks.registry.header(app.networks.registry.files()[0]); "
         f"print({large} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

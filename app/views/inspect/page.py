@@ -72,7 +72,7 @@ def say_broken(names: list[str], place) -> None:
     """What the headers of networks tell; all of it is known once a clip goes through them."""
     for name in names:
         try:
-            registry.outline(registry.find(name))
+            registry.header(registry.find(name))
         except ValueError as error:
             with place:
                 widgets.error(error)

@@ -649,7 +649,7 @@ def choose_ranges() -> dict:
 
 
 def free_name() -> str:
-    taken = {kept.name for kept in user_folder.kept("scenes")}
+    taken = {kept.name for kept in user_folder.items("scenes")}
     return next(name for n in range(1, len(taken) + 2) if (name := f"random-{n}") not in taken)
 
 
@@ -683,7 +683,7 @@ def show_outcome(batch: Batch | None) -> None:
 
 
 def show_sets() -> None:
-    sets = user_folder.kept("scenes")
+    sets = user_folder.items("scenes")
     st.markdown("#### Kept sets")
     widgets.show_capacity()
     if not sets:

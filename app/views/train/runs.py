@@ -146,7 +146,7 @@ def open_button(run: Run, key: str, width: Any = "content") -> None:
 
 def network_of(run: Run) -> str:
     """The name, in all lists of networks, of the run's best network; of the last one if that was deleted."""
-    names = {entry.file: entry.name for entry in registry.entries()}
+    names = {network.path: network.name for network in registry.files()}
     found = (names.get(run.folder / f"{which}{registry.SUFFIX}") for which in registry.BEST_AND_LAST)
     return next((name for name in found if name), run.name)
 

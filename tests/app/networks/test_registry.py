@@ -51,7 +51,7 @@ def theirs() -> bytes:
 
 
 def origins():
-    return [(e.name, e.origin) for e in registry.entries()]
+    return [(n.name, n.origin) for n in registry.files()]
 
 
 def nothing_left(folder):
@@ -74,12 +74,12 @@ def test_all_origins_are_in_one_list(ours, run):
         assert network_files.load(registry.find(name)).classes[0] == "alarm"
 
 
-def test_an_outline_and_a_card_say_what_the_checkpoint_holds(tiny_checkpoint):
-    entry = registry.find("einv2")
-    outline, card = registry.outline(entry), network_files.card(entry)
-    assert outline.n_parameters == card.n_parameters == tiny_checkpoint.n_parameters
-    assert outline.model == card.model == tiny_checkpoint.model and card.classes == tiny_checkpoint.classes
-    assert card.curve == tiny_checkpoint.curve and card.provenance == {"data": "simulated", "seed": 3}
+def test_the_header_and_the_summary_say_what_the_checkpoint_holds(tiny_checkpoint):
+    network = registry.find("einv2")
+    header, summary = registry.header(network), network_files.summary(network)
+    assert header.n_parameters == summary.n_parameters == tiny_checkpoint.n_parameters
+    assert header.model == summary.model == tiny_checkpoint.model and summary.classes == tiny_checkpoint.classes
+    assert summary.curve == tiny_checkpoint.curve and summary.provenance == {"data": "simulated", "seed": 3}
 
 
 def test_headers_are_read_once(monkeypatch, run):
@@ -94,7 +94,7 @@ def test_a_file_that_changes_is_read_again(ours, tiny_checkpoint, run):
     tiny_checkpoint.provenance["seed"] = 44444
     checkpoint.save(tiny_checkpoint, run / "best.safetensors")
     assert registry.stamp("first (best) + einv2") != before
-    assert registry.outline(registry.find("first (best)")).provenance["seed"] == 44444
+    assert registry.header(registry.find("first (best)")).provenance["seed"] == 44444
     (run / "best.safetensors").unlink()
     assert registry.stamp("first (best)") == (None,)
     with pytest.raises(ValueError, match=r"no network first \(best\) any more"):
@@ -112,12 +112,12 @@ def test_what_cannot_be_used_is_listed_and_said(folder, ours, run):
     (run / "last.safetensors").write_bytes(b"")
     assert registry.names() == ["einv2", "first (best)"]
     wrong = {}
-    for entry in registry.entries():
-        for read in (registry.outline, network_files.card):
+    for network in registry.files():
+        for read in (registry.header, network_files.summary):
             try:
-                read(entry)
+                read(network)
             except ValueError as error:
-                wrong[entry.name] = str(error)
+                wrong[network.name] = str(error)
     assert set(wrong) == {"empty", "half", "theirs.pth", "einv2.safetensors", "folder.safetensors", "first (last)"}
     assert "empty.safetensors is not a checkpoint" in wrong["empty"] and "rename it" in wrong["einv2.safetensors"]
     assert "first-last.safetensors is not a checkpoint" in wrong["first (last)"]
@@ -132,7 +132,7 @@ def test_a_network_of_one_branch_is_listed_but_not_offered(folder, tiny_checkpoi
     tiny_checkpoint.network, tiny_checkpoint.model = build(config), config
     (folder / "models").mkdir(parents=True)
     checkpoint.save(tiny_checkpoint, folder / "models" / "sed.safetensors")
-    assert registry.names() == ["einv2"] and network_files.card(registry.find("sed")).model.task == "sed"
+    assert registry.names() == ["einv2"] and network_files.summary(registry.find("sed")).model.task == "sed"
 
 
 def test_links_in_the_folder_are_not_followed(folder, tmp_path, ours, run):
@@ -148,8 +148,8 @@ def test_links_in_the_folder_are_not_followed(folder, tmp_path, ours, run):
 
 
 def test_an_upload_is_kept_as_it_is(folder, ours):
-    entry = network_files.keep_upload("mine", "x.safetensors", ours)
-    assert entry.file == folder.resolve() / "models" / "mine.safetensors" and entry.file.read_bytes() == ours
+    network = network_files.keep_upload("mine", "x.safetensors", ours)
+    assert network.path == folder.resolve() / "models" / "mine.safetensors" and network.path.read_bytes() == ours
     assert [p.name for p in (folder / "models").iterdir()] == ["mine.safetensors"]
 
 
@@ -221,11 +221,11 @@ def test_the_limit_of_the_folder_holds(ours, monkeypatch, folder):
 def test_their_checkpoint_is_imported_with_its_scalar(theirs, tmp_path):
     with h5py.File(tmp_path / "scalar.h5", "w") as file:
         file["mean"], file["std"] = np.full((1, 7, 1, 256), 3.0), np.full((1, 7, 1, 256), 2.0)
-    entry = network_files.keep_import("theirs", "EINV2.pth", theirs, ("s.h5", (tmp_path / "scalar.h5").read_bytes()))
-    card = network_files.card(entry)
-    assert card.provenance["imported_from"] == "EINV2.pth" and card.provenance["scalar"] is True
-    assert card.model == ModelConfig.released(**SMALL) and "theirs" in registry.names()
-    assert (network_files.load(entry).mean == 3).all()
+    network = network_files.keep_import("theirs", "EINV2.pth", theirs, ("s.h5", (tmp_path / "scalar.h5").read_bytes()))
+    summary = network_files.summary(network)
+    assert summary.provenance["imported_from"] == "EINV2.pth" and summary.provenance["scalar"] is True
+    assert summary.model == ModelConfig.released(**SMALL) and "theirs" in registry.names()
+    assert (network_files.load(network).mean == 3).all()
 
 
 class Runs:
@@ -304,31 +304,31 @@ def test_a_scalar_that_refers_to_other_files_is_refused(theirs, tmp_path, folder
 
 
 def test_a_kept_one_is_renamed_and_deleted(ours, folder):
-    entry = network_files.rename(network_files.keep_upload("mine", "x.safetensors", ours), "yours")
-    assert [name for name, _ in origins()] == ["einv2", "yours"] and entry.file.name == "yours.safetensors"
+    network = network_files.rename(network_files.keep_upload("mine", "x.safetensors", ours), "yours")
+    assert [name for name, _ in origins()] == ["einv2", "yours"] and network.path.name == "yours.safetensors"
     for name, said in (("../x", "cannot be a name"), ("einv2", "comes with the app"), ("yours", "is there already")):
         with pytest.raises(ValueError, match=said):
-            network_files.rename(entry, name)
-    network_files.delete(entry)
+            network_files.rename(network, name)
+    network_files.delete(network)
     assert registry.names() == ["einv2"] and nothing_left(folder)
     with pytest.raises(ValueError, match="deleted meanwhile"):
-        network_files.delete(entry)
+        network_files.delete(network)
 
 
 def test_shipped_ones_stay():
-    entry = registry.find("einv2")
-    for act in (lambda: network_files.delete(entry), lambda: network_files.rename(entry, "other")):
+    network = registry.find("einv2")
+    for act in (lambda: network_files.delete(network), lambda: network_files.rename(network, "other")):
         with pytest.raises(ValueError, match="einv2 comes with the app"):
             act()
-    assert entry.file.is_file()
+    assert network.path.is_file()
 
 
 def test_a_trained_one_is_copied_and_deleted_without_its_run(run, ours):
-    entry = registry.find("first (best)")
+    network = registry.find("first (best)")
     with pytest.raises(ValueError, match="keep a copy"):
-        network_files.rename(entry, "other")
-    network_files.keep_copy("good", entry)
-    network_files.delete(entry)
+        network_files.rename(network, "other")
+    network_files.keep_copy(network, "good")
+    network_files.delete(network)
     assert registry.names() == ["einv2", "good", "first (last)"]
     assert (run / "last.safetensors").is_file() and user_folder.path_of(
         "models", "good.safetensors"
@@ -336,8 +336,8 @@ def test_a_trained_one_is_copied_and_deleted_without_its_run(run, ours):
 
 
 def test_what_was_replaced_meanwhile_is_not_deleted(run, tiny_checkpoint):
-    entry = registry.find("first (best)")
+    network = registry.find("first (best)")
     tiny_checkpoint.provenance["seed"] = 12345678
     checkpoint.save(tiny_checkpoint, run / "best.safetensors")
     with pytest.raises(ValueError, match="was changed or deleted meanwhile"):
-        network_files.delete(entry)
+        network_files.delete(network)

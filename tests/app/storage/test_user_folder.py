@@ -35,7 +35,7 @@ def test_the_folder_is_that_of_the_start(root, tmp_path):
 
 
 def test_nothing_is_made_before_something_is_kept(root):
-    assert user_folder.kept("scenes") == [] and user_folder.used_bytes() == 0
+    assert user_folder.items("scenes") == [] and user_folder.used_bytes() == 0
     user_folder.require_room(1000)
     assert not root.exists()
 
@@ -43,14 +43,14 @@ def test_nothing_is_made_before_something_is_kept(root):
 def test_what_is_kept_is_seen_when_it_is_whole(root):
     unfinished = user_folder.begin("scenes", "mine")
     (unfinished / "a.csv").write_bytes(bytes(700))
-    assert user_folder.kept("scenes") == [] and user_folder.used_bytes() == 700
+    assert user_folder.items("scenes") == [] and user_folder.used_bytes() == 700
     assert user_folder.finish(unfinished) == root.resolve() / "scenes" / "mine"
-    (kept,) = user_folder.kept("scenes")
+    (kept,) = user_folder.items("scenes")
     assert (kept.kind, kept.name, kept.n_bytes, kept.n_files) == ("scenes", "mine", 700, 1)
     assert abs(kept.changed - time.time()) < 60
-    assert user_folder.kept("models") == user_folder.kept("runs") == []
+    assert user_folder.items("models") == user_folder.items("runs") == []
     user_folder.remove("scenes", "mine")
-    assert user_folder.kept("scenes") == []
+    assert user_folder.items("scenes") == []
     with pytest.raises(ValueError, match="mine is not there any more"):
         user_folder.remove("scenes", "mine")
 
@@ -91,14 +91,14 @@ def test_links_are_not_followed(root, tmp_path):
     keep("mine")
     (root / "scenes" / "link").symlink_to(outside)
     (root / "scenes" / "mine" / "inner").symlink_to(outside)
-    assert [k.name for k in user_folder.kept("scenes")] == ["mine"]
+    assert [k.name for k in user_folder.items("scenes")] == ["mine"]
     assert user_folder.used_bytes() < 3000
     with pytest.raises(ValueError, match="link is a link"):
         user_folder.remove("scenes", "link")
     user_folder.remove("scenes", "mine")
     assert (outside / "precious").exists()
     (root / "models").symlink_to(outside)
-    assert user_folder.kept("models") == []
+    assert user_folder.items("models") == []
     with pytest.raises(ValueError, match="is a link"):
         user_folder.begin("models", "a")
 

@@ -295,9 +295,9 @@ def test_a_replaced_network_is_read_again_and_a_deleted_one_is_gone(ours, tmp_pa
     assert analysis.load_model("mine") is first
     tiny_checkpoint.classes = tuple(f"other {k}" for k in range(14))
     checkpoint.save(tiny_checkpoint, tmp_path / "new.safetensors")
-    shutil.copy(tmp_path / "new.safetensors", entry.file)
+    shutil.copy(tmp_path / "new.safetensors", entry.path)
     assert analysis.load_model("mine").classes[0] == "other 0"
-    entry.file.unlink()
+    entry.path.unlink()
     with pytest.raises(ValueError, match="There is no network mine any more"):
         analysis.load_model("mine")
 

@@ -415,7 +415,7 @@ def test_a_stopped_set_leaves_nothing():
     press(app, "Stop")
     batch = wait(app)
     assert batch.outcome == "Stopped; nothing was kept." and batch.process.poll() is not None
-    assert not batch.folder.exists() and user_folder.kept("scenes") == []
+    assert not batch.folder.exists() and user_folder.items("scenes") == []
     assert "Stopped" in app.run().warning[0].value
 
 
