@@ -112,15 +112,9 @@ class Order:
         """Those to train on and those to validate on. ValueError or OSError if the data cannot be used."""
         if not self.data:
             raise ValueError("Choose data to train on.")
-        return discovery.split_clips(
-            [one.path for one in self.data],
-            [one.path for one in self.validation],
-            self.train_part,
-            self.validation_part,
-            self.train.validation_share,
-            self.train.seed,
-            self.cache,
-        )
+        folders, validation = (tuple(Path(one.path) for one in sets) for sets in (self.data, self.validation))
+        data = discovery.DataSelection(folders, validation, self.train_part, self.validation_part, self.cache)
+        return discovery.split_clips(data, self.train.validation_share, self.train.seed)
 
     @property
     def most_bytes(self) -> int:

@@ -93,10 +93,9 @@ def measure(order: dict[str, Any], out: Path) -> Speed:
     model, features = from_json(ModelConfig, order["ModelConfig"]), from_json(FeatureConfig, order["FeatureConfig"])
     train = from_json(TrainConfig, order["TrainConfig"])
     _report(out, 0.0, "Reading the lists of clips")
-    (folders, validation_folders), (parts, validation_parts) = order["folders"], order["parts"]
-    clips = discovery.split_clips(
-        folders, validation_folders, parts, validation_parts, train.validation_share, train.seed
-    )
+    folders, validation_folders = (tuple(map(Path, paths)) for paths in order["folders"])
+    data = discovery.DataSelection(folders, validation_folders, *map(tuple, order["parts"]))
+    clips = discovery.split_clips(data, train.validation_share, train.seed)
     chunks = [_chunks(part, train.chunk_seconds, train.chunk_offset) for part in clips]
     rng = np.random.default_rng(train.seed)
     wanted = STEPS * train.batch_size, train.batch_size
@@ -160,6 +159,7 @@ def _features_seconds(clips: list[discovery.Clip], config: FeatureConfig, out: P
 def _chunk_seconds(training: Path, validation: Path, settings: Settings, run: Path, out: Path) -> tuple[float, float]:
     """Seconds to train on a chunk, and to validate on one; from two data sets, with the folder of a run."""
     from einv2.training import loop
+    from einv2.training.run_folder import RunData, RunSettings
 
     model, features, train, classes = settings.model, settings.features, settings.train, settings.classes
     trained, held_out = (
@@ -170,16 +170,9 @@ def _chunk_seconds(training: Path, validation: Path, settings: Settings, run: Pa
     clock = Clock(STEPS, out)
     small = n_trained < STEPS * train.batch_size  # then a second epoch is short enough to be measured whole
     two_epochs = dataclasses.replace(train, epochs=2, patience=0)
-    done = loop.train(
-        [training],
-        run,
-        model,
-        features,
-        two_epochs,
-        classes,
-        [validation],
-        should_stop=(lambda: False) if small else clock,
-    )
+    run_settings = RunSettings(model, features, two_epochs, RunData(classes))
+    data = discovery.DataSelection((training,), (validation,))
+    done = loop.train(run, run_settings, data, should_stop=(lambda: False) if small else clock)
     _report(out, 0.9, "Validating")
     began = time.monotonic()
     loop.validate(done, held_out)

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, status
-from ..config import FeatureConfig, ModelConfig, TrainConfig, from_json, require_compatible, without_effect
+from ..config import CRITERION, FeatureConfig, ModelConfig, TrainConfig, require_compatible, without_effect
 from ..datasets import discovery
+from ..datasets.discovery import DataSelection
 from ..experiments.systems import SYSTEMS
 from ..labels import class_lists, clip_sets
 from ..labels.class_lists import ClassList
 from ..permutations import MAX_TRACKS
 from ..training import distributed, loop
+from ..training.run import RunOptions
+from ..training.run_folder import RunData, RunFolder, RunSettings
 from . import config_flags
 from .shared import note
 
@@ -94,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
-    if not options.resume and (out / "config.json").exists():
+    if not options.resume and RunFolder(out).holds_run:
         return _train(options, lambda done, total: None)  # will fail; the status of the run that is there stays
     with status.reporting(out, "epochs") as progress:
         return _train(options, progress)
@@ -113,25 +116,11 @@ def _train(options: argparse.Namespace, progress: Callable[[int, int], None]) ->
         "parts": {"training": options.train_part, "validation": options.validation_part},
         "class_list": str(class_list),
     }
-    run = loop.train(
-        [Path(d) for d in options.data],
-        Path(options.out),
-        model,
-        features,
-        config,
-        classes=class_list.names,
-        validation_dirs=[Path(d) for d in options.validation],
-        resume=options.resume,
-        provenance=provenance,
-        init=options.init,
-        compiled=options.compile,
-        progress=progress,
-        parts=options.train_part,
-        validation_parts=options.validation_part,
-        cache=options.cache,
-    )
+    settings = RunSettings(model, features, config, RunData(class_list.names))
+    run_options = RunOptions(options.resume, options.init, options.compile, provenance)
+    run = loop.train(Path(options.out), settings, _data(options), run_options, progress=progress)
     if run.best and run.fabric.is_global_zero:
-        score = loop.CRITERION[run.model.task]
+        score = CRITERION[model.task]
         print(
             f"{run.out / 'best.safetensors'}: {score} {run.best[score]} after epoch {run.best['epoch']} of {run.epoch}"
         )
@@ -140,16 +129,16 @@ def _train(options: argparse.Namespace, progress: Callable[[int, int], None]) ->
 
 
 def _continues(options: argparse.Namespace) -> bool:
-    return options.resume and (Path(options.out) / "config.json").exists()
+    return options.resume and RunFolder(Path(options.out)).holds_run
 
 
 def _take_settings_of_run(options: argparse.Namespace) -> None:
     """With --resume, set the options that were not typed to the run's settings. The class list comes from the data again."""
     if _continues(options):
         fixed = {*_settings_of_system(options), "n_classes"}
-        for name, cls in loop.SETTINGS.items():
-            values = vars(from_json(cls, loop.stored_settings(Path(options.out))[name]))
-            config_flags.fill(options, {name: value for name, value in values.items() if name not in fixed})
+        stored = RunFolder(Path(options.out)).settings()
+        for config in (stored.model, stored.features, stored.train):
+            config_flags.fill(options, {name: value for name, value in vars(config).items() if name not in fixed})
 
 
 def _configurations(options: argparse.Namespace) -> tuple[ModelConfig, FeatureConfig, TrainConfig, ClassList]:
@@ -161,15 +150,7 @@ def _configurations(options: argparse.Namespace) -> tuple[ModelConfig, FeatureCo
     _note_changes_of_system(options)
     if not _continues(options):
         _require_effect(options, model, config)
-    clips, _ = discovery.split_clips(
-        options.data,
-        options.validation,
-        options.train_part,
-        options.validation_part,
-        config.validation_share,
-        config.seed,
-        options.cache,
-    )
+    clips, _ = discovery.split_clips(_data(options), config.validation_share, config.seed)
     class_list = discovery.class_list(clips, options.classes)
     for text in clip_sets.reading_notes({str(clip.metadata): clip.metadata for clip in clips}, class_list.names):
         note(text)
@@ -179,6 +160,16 @@ def _configurations(options: argparse.Namespace) -> tuple[ModelConfig, FeatureCo
         events = discovery.largest_overlap(clips, class_list.names)
         model = replace(model, n_tracks=min(max(events, model.n_tracks), MAX_TRACKS))
     return model, features, config, class_list
+
+
+def _data(options: argparse.Namespace) -> DataSelection:
+    return DataSelection(
+        tuple(map(Path, options.data)),
+        tuple(map(Path, options.validation)),
+        options.train_part,
+        options.validation_part,
+        options.cache,
+    )
 
 
 def _settings_of_system(options: argparse.Namespace) -> Mapping[str, Any]:

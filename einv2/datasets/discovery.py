@@ -82,30 +82,36 @@ def find_clips(*roots: str | Path, parts: Sequence[str] = (), cache: str | Path 
     ]
 
 
-def split_clips(
-    folders: Sequence[str | Path],
-    validation_folders: Sequence[str | Path] = (),
-    parts: Sequence[str] = (),
-    validation_parts: Sequence[str] = (),
-    share: float = 0.05,
-    seed: int = 0,
-    cache: str | Path | None = None,
-) -> tuple[list[Clip], list[Clip]]:
-    """Clips for training and for validation.
+@dataclass(frozen=True)
+class DataSelection:
+    """Which clips to train on, and which to validate on.
 
     Validation clips are those of ``validation_folders``, or else the ``validation_parts`` of ``folders`` (training then has
-    ``parts``, or the rest), or else a ``share`` of the clips drawn with ``seed``. ValueError as ``find_clips``, and if
-    either list would be empty or the parts overlap.
+    ``parts``, or the rest), or else a random share of the clips. cache: see ``find_clips``.
     """
-    if validation_folders:
-        held_out = find_clips(*validation_folders, parts=validation_parts, cache=cache)
-        return find_clips(*folders, parts=parts, cache=cache), held_out
-    clips = find_clips(*folders, parts=parts, cache=cache)
-    if not validation_parts:
+
+    folders: tuple[Path, ...]
+    validation_folders: tuple[Path, ...] = ()
+    parts: tuple[str, ...] = ()
+    validation_parts: tuple[str, ...] = ()
+    cache: Path | None = None
+
+
+def split_clips(data: DataSelection, share: float = 0.05, seed: int = 0) -> tuple[list[Clip], list[Clip]]:
+    """Clips for training and for validation.
+
+    share, seed: of the random share, if neither validation folders nor parts are named. ValueError as ``find_clips``, and if either
+    list would be empty or the parts overlap.
+    """
+    if data.validation_folders:
+        held_out = find_clips(*data.validation_folders, parts=data.validation_parts, cache=data.cache)
+        return find_clips(*data.folders, parts=data.parts, cache=data.cache), held_out
+    clips = find_clips(*data.folders, parts=data.parts, cache=data.cache)
+    if not data.validation_parts:
         return _drawn(clips, share, seed)
-    held_out = find_clips(*folders, parts=validation_parts, cache=cache)
+    held_out = find_clips(*data.folders, parts=data.validation_parts, cache=data.cache)
     both = set(held_out).intersection(clips)
-    if parts and both:
+    if data.parts and both:
         raise ValueError(
             f"{counted(len(both), 'clip')} would be trained on and validated on, first {min(c.audio.name for c in both)}: "
             "choose parts for training and for validation that have no clip in common."

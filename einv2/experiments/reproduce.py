@@ -25,24 +25,25 @@ from ..atomic_files import write_json, write_text
 from ..checkpoints import checkpoint
 from ..config import FeatureConfig, ModelConfig, TrainConfig
 from ..datasets import chunking, discovery
+from ..datasets.discovery import DataSelection
 from ..frames import LABEL_FRAMES_PER_SECOND
-from ..inference.decoding import decode
 from ..inference.model import OVERLAP_SECONDS, BranchModel, Model
-from ..labels import class_lists, dcase_csv
+from ..labels import class_lists
 from ..messages import counted
 from ..metrics import dcase
-from ..metrics.identity import SwapCounts, swap_rate
 from ..metrics.intervals import intervals
-from ..metrics.single_task import OVERLAPS, DoaError, OverlapCounts, SedCounts, doa_alone, overlap_recall, sed_alone
+from ..metrics.single_task import OVERLAPS
 from ..permutations import MAX_TRACKS
 from ..simulate.render import write_scenes
 from ..simulate.scene import SceneConfig
 from ..simulate.sources import SoundFolder, SourceBank
 from ..training import loop
+from ..training.run import RunOptions
+from ..training.run_folder import RunData, RunSettings
+from ..training.scoring import THRESHOLD, ClipOutput, Outputs
 from .deviations import DEVIATIONS
 from .systems import QUOTED, SYSTEMS, TABLES, Row
 
-THRESHOLD = 0.5
 HELD_OUT_SHARE = 0.2
 SPLIT_SEED = 2020
 FIRST_SEED = 2020
@@ -216,17 +217,9 @@ def _train(
         "date": datetime.date.today().isoformat(),
         "arguments": f"reproduce: {name}, {'augmented' if augmented else 'not augmented'}",
     }
-    loop.train(
-        list(folders.train),
-        run,
-        model,
-        scale.features,
-        config,
-        classes,
-        validation_dirs=list(folders.validation),
-        resume=True,
-        provenance=provenance,
-    )
+    settings = RunSettings(model, scale.features, config, RunData(classes))
+    data = DataSelection(folders.train, folders.validation)
+    loop.train(run, settings, data, RunOptions(resume=True, provenance=provenance))
 
 
 def evaluate(
@@ -244,49 +237,33 @@ def evaluate(
     a ``Scale``.
     """
     loaded = checkpoint.load(file)
-    task, form = loaded.model.task, loaded.model.output_format
-    trained = loaded.provenance.get("train")
-    without_pit = (task, form) == ("doa", "trackwise") and isinstance(trained, dict) and trained.get("pit") == "none"
-    pairs, swaps, overlaps, sed_counts = [], SwapCounts(), OverlapCounts(), SedCounts()
-    doa_error, best_order = DoaError(), DoaError()
-    for sed, doa, reference in clip_outputs(loaded, folders, overlap_seconds):
-        truth = reference.sed, reference.doa
-        if task != "doa":
-            sed_counts += sed_alone(sed, reference.sed, THRESHOLD)
-        if task != "sed":
-            doa_error += doa_alone(doa, *truth, form, without_pit)
-            best_order += doa_alone(doa, *truth, form)
-        if task == "seld":
-            estimate = dcase_csv.whole_degrees(decode(sed, doa, THRESHOLD))
-            pairs.append((estimate, reference.table))
-            swaps += swap_rate(sed, doa, *truth, THRESHOLD)
-            overlaps += overlap_recall(estimate, reference.table)
+    task, trained = loaded.model.task, loaded.provenance.get("train")
+    pit = trained.get("pit", "") if isinstance(trained, dict) else ""
+    outputs = Outputs(list(clip_outputs(loaded, folders, overlap_seconds)), loaded.model, pit)
     result: dict[str, Any] = {}
     if task == "seld":
-        clips = dcase.tally_pairs(pairs, loaded.model.n_classes, n_frames=n_frames)
+        clips = dcase.tally_pairs(outputs.pairs(in_whole_degrees=True), loaded.model.n_classes, n_frames=n_frames)
         result |= {k: float(v) for k, v in clips.sum().scores().items()}
-        result |= {"swap_rate": swaps.rate, "overlap": overlaps.recall(), "intervals": intervals(clips)}
-    if task != "doa":
-        result |= {"F_alone": sed_counts.f} | ({"F": sed_counts.f} if task == "sed" else {})
-    if task != "sed":
-        keys = {
-            "LE_alone": doa_error.le,
-            "LE_alone_single": doa_error.le_single,
-            "LE_alone_overlap": doa_error.le_overlap,
+        result |= {
+            "swap_rate": outputs.swaps().rate,
+            "overlap": outputs.overlaps().recall(),
+            "intervals": intervals(clips),
         }
-        result |= keys | ({"LE": doa_error.le} if task == "doa" else {})
-        result |= {"LE_best_order": best_order.le} if without_pit else {}
+    if task != "doa":
+        detection = outputs.detection()
+        result |= {"F_alone": detection.f} | ({"F": detection.f} if task == "sed" else {})
+    if task != "sed":
+        error = outputs.directions()
+        result |= {"LE_alone": error.le, "LE_alone_single": error.le_single, "LE_alone_overlap": error.le_overlap}
+        result |= {"LE": error.le} if task == "doa" else {}
+        result |= {"LE_best_order": outputs.directions(in_best_order=True).le} if outputs.on_trained_tracks else {}
     return result
 
 
 def clip_outputs(
     loaded: checkpoint.Checkpoint, folders: Sequence[Path], overlap_seconds: float | None = None
-) -> Iterator[tuple]:
-    """For each clip: sed (T, L, K) probabilities, doa (T, L, 3), None where the network has no such branch, and the
-    ``data.Reference``, (T, R, ...).
-
-    A network with both branches says what ``predict`` says; of one branch, chunks stand end to end.
-    """
+) -> Iterator[ClipOutput]:
+    """The outputs on each clip: as ``predict`` writes them, with chunks end to end for a network of one task."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Model | BranchModel
     if loaded.model.task == "seld":
@@ -294,9 +271,10 @@ def clip_outputs(
     else:
         model = BranchModel(loaded, device, overlap_seconds=0.0)
     for clip in discovery.find_clips(*folders):
-        said = model.predict(clip.audio)
-        n_frames = len(next(part for part in (said.sed, said.doa) if part is not None))
-        yield said.sed, said.doa, chunking.reference(clip, loaded.classes, n_frames, loaded.model.n_tracks)
+        prediction = model.predict(clip.audio)
+        n_frames = len(next(part for part in (prediction.sed, prediction.doa) if part is not None))
+        reference = chunking.reference(clip, loaded.classes, n_frames, loaded.model.n_tracks)
+        yield ClipOutput(prediction.sed, prediction.doa, reference)
 
 
 COLUMNS = {"table2": ("F", "LE"), "table3": ("ER", "F", "LE", "LR"), "fig3": ("LE",)}

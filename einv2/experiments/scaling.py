@@ -23,6 +23,7 @@ from ..audio import recordings
 from ..audio.features import LogMelIntensity
 from ..config import FeatureConfig, ModelConfig, TrainConfig
 from ..datasets import chunking, discovery
+from ..datasets.discovery import DataSelection
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..inference.model import CHUNK_SECONDS, load_model, resolve
 from ..labels import class_lists, dcase_csv
@@ -34,6 +35,7 @@ from ..simulate.scene import SceneConfig
 from ..simulate.sources import SourceBank
 from ..training import augmentation, loop
 from ..training.losses import seld_losses
+from ..training.run_folder import RunData, RunSettings
 from . import bench
 
 MINUTES = (1, 5, 15, 30, 60)
@@ -140,9 +142,8 @@ def training(folder: Path) -> dict[str, float]:
         found[f"{name}_plain_chunks_per_s"] = plain
         for precision in ("fp32", "auto"):
             config = TrainConfig(epochs=2, batch_size=batch_size, precision=precision)
-            run = loop.train(
-                [scenes], folder / f"{name}_{precision}", model, features, config, validation_dirs=[validation]
-            )
+            settings = RunSettings(model, features, config, RunData(class_lists.DCASE2020_CLASSES))
+            run = loop.train(folder / f"{name}_{precision}", settings, DataSelection((scenes,), (validation,)))
             rate = _n_chunks(n_scenes, batch_size) / run.curve[-1]["seconds"]  # the first epoch warms up
             found |= {f"{name}_{precision}_chunks_per_s": rate, f"{name}_{precision}_times_faster": rate / plain}
     return found

@@ -82,6 +82,11 @@ def on_rank_zero(fabric: Fabric, make: Callable):
     return made
 
 
+def on_any(fabric: Fabric, condition: bool) -> bool:
+    """On every process, whether the condition holds on any."""
+    return bool(fabric.all_reduce(torch.tensor(float(condition), device=fabric.device), reduce_op="sum"))
+
+
 def gather(fabric: Fabric, items: list) -> list:
     """On every process all items in their order, of which process r of R holds items[r::R]."""
     if fabric.world_size == 1:

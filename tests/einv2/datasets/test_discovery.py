@@ -171,9 +171,13 @@ def stems(clips):
     return [c.stem for c in clips]
 
 
+def split(folders, validation_folders=(), parts=(), validation_parts=(), **draw):
+    data = discovery.DataSelection(tuple(folders), tuple(validation_folders), tuple(parts), tuple(validation_parts))
+    return discovery.split_clips(data, **draw)
+
+
 def test_parts_for_training_and_validation(tmp_path):
     write(tmp_path / "set", flat(*(f"fold{k}_x" for k in range(1, 5))), seconds=0.2)
-    split = discovery.split_clips
     training, validation = split([tmp_path / "set"], validation_parts=["fold1"])
     assert stems(training) == ["fold2_x", "fold3_x", "fold4_x"] and stems(validation) == ["fold1_x"]
     training, validation = split([tmp_path / "set"], parts=["fold2", "fold4"], validation_parts=["fold1"])
@@ -197,11 +201,11 @@ def test_parts_that_do_not_work_are_named(tmp_path):
     with pytest.raises(
         ValueError, match=r"^1 clip would be trained on and validated on, first fold5_room1_mix001\.wav"
     ):
-        discovery.split_clips([tmp_path], parts=["dev-train", "fold5"], validation_parts=["dev-val"])
+        split([tmp_path], parts=["dev-train", "fold5"], validation_parts=["dev-val"])
     with pytest.raises(ValueError, match="no clip is left for training: all 4 are held out"):
-        discovery.split_clips([tmp_path], validation_parts=["foa_dev", "foa_eval"])
+        split([tmp_path], validation_parts=["foa_dev", "foa_eval"])
     with pytest.raises(ValueError, match="one clip is not enough"):
-        discovery.split_clips([tmp_path], parts=["dev-val"])
+        split([tmp_path], parts=["dev-val"])
 
 
 # Sets with folders of other names
@@ -299,8 +303,8 @@ def test_train_takes_classes_and_tracks_from_the_data(tmp_path, monkeypatch, sim
     )
     seen = {}
 
-    def fake(folders, out, model, *_, classes, **options):
-        seen.update(options, model=model, classes=classes)
+    def fake(out, settings, data, options, **_):
+        seen.update(vars(data), model=settings.model, classes=settings.data.classes, provenance=options.provenance)
         raise ValueError("seen enough")
 
     monkeypatch.setattr(loop, "train", fake)

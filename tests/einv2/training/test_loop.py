@@ -20,9 +20,13 @@ import einv2
 from einv2.checkpoints import checkpoint
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, to_json
 from einv2.datasets import chunking
+from einv2.datasets.discovery import DataSelection
 from einv2.labels import class_lists
 from einv2.models.build import build
-from einv2.training import distributed, loop
+from einv2.training import distributed, loop, schedules
+from einv2.training.run import Run, RunOptions, averaged
+from einv2.training.run_folder import RunData, RunFolder, RunSettings
+from einv2.training.scoring import SCORES
 from support.places import ROOT
 
 MODEL = ModelConfig(channels=(4, 4, 8, 8), n_heads=2, feedforward=16)
@@ -33,10 +37,11 @@ CONFIG = TrainConfig(
 
 
 KILLED = """
-import json, os, signal, sys, torch
-from einv2.training import loop
-from einv2.config import FeatureConfig, ModelConfig, TrainConfig, from_json
+import json, os, pathlib, signal, sys, torch
+from einv2.training import loop, run_folder
+from einv2.config import from_json
 from einv2.atomic_files import replacing
+from einv2.datasets.discovery import DataSelection
 
 def die_in_step_6(*arguments):
     return os.kill(os.getpid(), signal.SIGKILL) if next(count) == 6 else step(*arguments)
@@ -50,18 +55,24 @@ def die_in_save_2(path, content):
 
 torch.set_num_threads(1)
 data, out, when, settings = sys.argv[1:]
-count, step, write = iter(range(1, 100)), loop.train_step, loop.write_bytes
+count, step, write = iter(range(1, 100)), loop.train_step, run_folder.write_bytes
 if when == "step":
     loop.train_step = die_in_step_6
 else:
-    loop.write_bytes = die_in_save_2  # the state
-classes = (ModelConfig, FeatureConfig, TrainConfig)
-loop.train([data], out, *(from_json(c, values) for c, values in zip(classes, json.loads(settings))))
+    run_folder.write_bytes = die_in_save_2  # the state
+settings = from_json(run_folder.RunSettings, json.loads(settings))
+loop.train(out, settings, DataSelection((pathlib.Path(data),)))
 """
 
 
-def run(scenes, out, config=CONFIG, model=MODEL, **options):
-    return loop.train([scenes], out, model, FEATURES, config, **options)
+def settings_of(config=CONFIG, model=MODEL, features=FEATURES, classes=class_lists.DCASE2020_CLASSES):
+    return RunSettings(model, features, config, RunData(classes))
+
+
+def run(scenes, out, config=CONFIG, model=MODEL, classes=class_lists.DCASE2020_CLASSES, **options):
+    data = DataSelection((scenes,), options.pop("validation_folders", ()))
+    should_stop = options.pop("should_stop", lambda: False)
+    return loop.train(out, settings_of(config, model, classes=classes), data, RunOptions(**options), should_stop)
 
 
 def stop_after(steps):
@@ -173,7 +184,7 @@ def test_stopped_in_an_epoch_and_resumed_gives_the_same_curve(scenes, tmp_path, 
 @pytest.mark.parametrize("when", ["step", "save"])
 def test_killed_and_resumed_gives_the_same_curve(scenes, tmp_path, finished, when):
     """Killed in a step of the second epoch, and while the state after that epoch is written."""
-    settings = json.dumps([to_json(config) for config in (MODEL, FEATURES, CONFIG)])
+    settings = json.dumps(to_json(settings_of()))
     command = [sys.executable, "-c", KILLED, str(scenes), str(tmp_path / "run"), when, settings]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -201,7 +212,7 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(scenes, tmp_path, finished
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"einv2.training.loop.{failing}", full)
+        patch.setattr(f"einv2.training.run_folder.{failing}", full)
         with pytest.raises(
             OSError, match=r"^epoch 2 could not be saved in .*: No space left on device\. What was saved"
         ):
@@ -271,9 +282,9 @@ def test_every_system_trains_and_has_the_scores_of_its_task(scenes, tmp_path, sy
     model = ModelConfig(**(vars(MODEL) | SYSTEMS[system]))
     config = TrainConfig(**(vars(CONFIG) | dict(epochs=2)))
     done = run(scenes, tmp_path / "run", config, model)
-    has = {"sed": {"F"}, "doa": {"LE"}}.get(system, set(loop.SCORES))
+    has = {"sed": {"F"}, "doa": {"LE"}}.get(system, set(SCORES))
     for record in lines(tmp_path / "run"):
-        assert {name for name in loop.SCORES if record[name] is not None} <= has
+        assert {name for name in SCORES if record[name] is not None} <= has
         assert all(record[name] is not None for name in has - {"swap_rate"})  # None while nothing is found
         assert (record["sed_loss"] == 0) == (system in ("doa", "accdoa")) and (record["doa_loss"] == 0) == (
             system == "sed"
@@ -313,7 +324,10 @@ def test_a_run_of_an_older_version_goes_on_as_the_network_that_it_was(scenes, tm
     for name in (*then, "residual_norm"):
         del settings["model"][name]
     (out / "config.json").write_text(json.dumps(settings))
-    assert dataclasses.replace(run(scenes, out, resume=True).model, **{k: getattr(MODEL, k) for k in then}) == MODEL
+    assert (
+        dataclasses.replace(run(scenes, out, resume=True).settings.model, **{k: getattr(MODEL, k) for k in then})
+        == MODEL
+    )
     assert checkpoint.load(out / "last.safetensors").model == dataclasses.replace(MODEL, **then)
     with pytest.raises(ValueError, match=r"other settings \(model\.positional_scale\)"):
         run(scenes, out, model=dataclasses.replace(MODEL, positional_scale=0.2), resume=True)
@@ -345,12 +359,13 @@ def test_one_clip_is_refused(scenes, tmp_path):
 
 def test_hop_and_pooling_that_do_not_fit_are_refused_before_work(scenes, tmp_path):
     with pytest.raises(ValueError, match="hop 1200"):
-        loop.train([scenes], tmp_path / "run", MODEL, FeatureConfig(n_mels=16, hop=1200), CONFIG)
+        settings = settings_of(features=FeatureConfig(n_mels=16, hop=1200))
+        loop.train(tmp_path / "run", settings, DataSelection((scenes,)))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_validation_folder_keeps_all_clips_for_training(scenes, tmp_path):
-    run(scenes, tmp_path / "run", validation_dirs=[scenes], should_stop=lambda: True)
+    run(scenes, tmp_path / "run", validation_folders=(scenes,), should_stop=lambda: True)
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "training: 6 clips" in log and "validation: 6 clips" in log
     assert "6 clips of the validation are trained on, too" in log
@@ -383,7 +398,8 @@ def test_a_step_of_every_kind_of_pit_changes_the_weights(tmp_path, pit, n_tracks
     network = build(model)
     forward, optimizer = fabric.setup(network, torch.optim.AdamW(network.parameters(), 1e-2))
     mean, std = torch.full((1, 7, 1, 16), -40.0), torch.ones(1, 7, 1, 16)
-    state = loop.Run(tmp_path, model, FEATURES, config, (), {}, fabric, network, forward, optimizer, mean, std)
+    settings = settings_of(config, model, classes=())
+    state = Run(RunFolder(tmp_path), settings, {}, fabric, network, forward, optimizer, mean, std)
     before = [p.detach().clone() for p in network.parameters()]
     losses = [loop.train_step(state, batch, np.random.default_rng(0))[0] for _ in range(8)]
     assert all(not torch.equal(a, b) for a, b in zip(before, network.parameters()))
@@ -392,25 +408,25 @@ def test_a_step_of_every_kind_of_pit_changes_the_weights(tmp_path, pit, n_tracks
 
 def test_steps():
     """The paper: 90 of 100 epochs at the first rate, then 10 at a tenth."""
-    assert [loop.steps(epoch / 100) for epoch in (0, 50, 89.99, 90, 99.9)] == [1, 1, 1, 0.1, 0.1]
+    assert [schedules.steps(epoch / 100) for epoch in (0, 50, 89.99, 90, 99.9)] == [1, 1, 1, 0.1, 0.1]
     assert TrainConfig().schedule == "steps"
 
 
 def test_batches_leave_out_an_incomplete_last_one():
-    assert loop._batches([1, 2, 3, 4, 5], 2) == [[1, 2], [3, 4]]
-    assert loop._batches([1, 2, 3, 4], 2) == [[1, 2], [3, 4]]
-    assert loop._batches([1], 2) == [[1]]
+    assert loop.batches([1, 2, 3, 4, 5], 2) == [[1, 2], [3, 4]]
+    assert loop.batches([1, 2, 3, 4], 2) == [[1, 2], [3, 4]]
+    assert loop.batches([1], 2) == [[1]]
 
 
 def test_one_cycle():
-    assert loop.one_cycle(0, 0.2) == pytest.approx(0.04)
-    assert loop.one_cycle(0.1, 0.2) == pytest.approx(0.52)
-    assert loop.one_cycle(0.2, 0.2) == pytest.approx(1)
-    assert loop.one_cycle(0.6, 0.2) == pytest.approx(0.5)
-    assert loop.one_cycle(1, 0.2) == pytest.approx(0, abs=1e-12)
-    assert loop.one_cycle(0, 0.0) == 1
+    assert schedules.one_cycle(0, 0.2) == pytest.approx(0.04)
+    assert schedules.one_cycle(0.1, 0.2) == pytest.approx(0.52)
+    assert schedules.one_cycle(0.2, 0.2) == pytest.approx(1)
+    assert schedules.one_cycle(0.6, 0.2) == pytest.approx(0.5)
+    assert schedules.one_cycle(1, 0.2) == pytest.approx(0, abs=1e-12)
+    assert schedules.one_cycle(0, 0.0) == 1
     shares = np.linspace(0, 1, 101)
-    rates = np.array([loop.one_cycle(s, 0.2) for s in shares])
+    rates = np.array([schedules.one_cycle(s, 0.2) for s in shares])
     assert (np.diff(rates[:21]) > 0).all() and (np.diff(rates[20:]) < 0).all()
 
 
@@ -429,12 +445,12 @@ def test_averaged_weights_are_validated_kept_and_resumed(scenes, tmp_path):
 
 def test_the_average_of_the_weights_is_what_its_name_says():
     network = torch.nn.Linear(1, 1, bias=False)
-    average = loop._average(network, 0.75)
+    average = averaged(network, 0.75)
     for value in (4.0, 8.0, 0.0):
         torch.nn.init.constant_(network.weight, value)
         average.update_parameters(network)
     assert average.module.weight.item() == pytest.approx(0.75 * (0.75 * 4 + 0.25 * 8))
-    assert loop._average(network, 0.0) is None
+    assert averaged(network, 0.0) is None
 
 
 def test_a_run_may_begin_with_the_weights_and_statistics_of_a_checkpoint(scenes, finished, tmp_path):
