@@ -1,14 +1,15 @@
-"""The player: plays the clip, moves a cursor over the time figure, and shows what sounds at it, all in the browser.
+"""The player: plays the clip, moves a cursor over the time figure and shows the sounds at the cursor, all in the browser.
 
-One component does all that needs the browser to work without a round trip: it plays an ``st.audio`` of the page, draws the
-directions at the cursor, takes clicks on the figure and keys, and puts the arrays that change with a slider into the standing
-figure (so that zoom stays, and little is sent).
+One component does everything that must work without a round trip to the server: it plays an ``st.audio`` of the page, draws the
+directions at the cursor, handles keys and clicks on the figure, and puts the arrays that change with a slider into the standing
+figure, so that the zoom stays and little is sent.
 """
 
 import base64
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,12 +19,14 @@ from app.paths import PLAYER
 from app.ui import theme
 from einv2.frames import LABEL_FRAMES_PER_SECOND
 
-LONGEST_LABEL = 14  # characters of a system's name in the list of what sounds
+LONGEST_LABEL = 14  # characters of a system's name in the list of current sounds
+# Joined in this order: Streamlit takes one module as a string.
+SOURCES = ("shared", "scene", "player", "keys", "chart", "strip", "directions", "projections", "component")
 _COMPONENT = st.components.v2.component(
     "einv2_player",
     html=(PLAYER / "player.html").read_text(),
     css=(PLAYER / "player.css").read_text(),
-    js=(PLAYER / "player.js").read_text(),
+    js="\n".join((PLAYER / f"{name}.js").read_text() for name in SOURCES),
 )
 _PICTURES = st.components.v2.component(
     "einv2_pictures",
@@ -33,36 +36,47 @@ _PICTURES = st.components.v2.component(
 )
 
 
+@dataclass(frozen=True)
+class Recording:
+    """What is played. name: another name or length restarts the player at 0; another source of the same recording plays on."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TraceArrays:
+    """Properties for the last traces of the chart. token: names their content; the chart is redrawn when the token changes."""
+
+    traces: list[dict]
+    token: str
+
+
 def player(
+    key: str,
     figure_key: str,
     audio_key: str,
-    seconds: float,
+    recording: Recording,
     scene: dict,
-    arrays: list[dict],
-    token: str,
+    arrays: TraceArrays,
     seek: dict | None,
-    key: str,
-    clip: str = "",
-):
+) -> None:
     """Mount the player for the chart with the key ``figure_key`` and the ``st.audio`` in the container ``audio_key``.
 
-    seconds: length of the clip. scene: from ``scene()``. arrays: properties for the last traces of the chart; token names
-    their content: they are drawn again only when it differs from what the figure shows. seek: {"t": seconds, "end": seconds or
-    None, "play": bool, "nonce": int}, acted on when the nonce is new; the first one a player sees does not start it playing.
-    clip: names the recording; another name (or length) starts over at 0, while another source of the same clip plays on.
-    Returns the component's result; it has no state and no triggers.
+    scene: from ``scene()``. seek: {"t": seconds, "end": seconds or None, "play": bool, "nonce": int}, acted on when the nonce is
+    new; the first one that a player receives does not start playback.
     """
     data = {
         "figure": figure_key,
         "audio": audio_key,
-        "seconds": float(seconds),
+        "seconds": float(recording.seconds),
         "scene": scene,
-        "arrays": packed(arrays),
-        "token": token,
+        "arrays": packed(arrays.traces),
+        "token": arrays.token,
         "seek": seek,
-        "clip": clip,
+        "clip": recording.name,
     }
-    return _COMPONENT(data=data, key=key)
+    _COMPONENT(data=data, key=key)
 
 
 def scene(
@@ -73,11 +87,11 @@ def scene(
     track_names: Sequence[str],
     systems: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> dict:
-    """What sounds when and from where, as the player takes it.
+    """The detections and the ground truth over time, in the form that the player takes.
 
-    estimate: frame table with confidence, its classes indices into ``classes``; truth: frame table whose track is the
-    reference lane, its classes indices into ``truth_classes``, or None. systems: the name and the lanes of each, whose lanes one
-    after the other are those of ``track_names``; of several, the tracks are called by short names.
+    estimate: frame table with confidence, its classes indices into ``classes``. truth: frame table whose track is the reference
+    lane, its classes indices into ``truth_classes``, or None. systems: name and lanes of each compared system; joined, the lanes
+    are those of ``track_names``. With several systems the tracks get short names.
     """
     names = list(dict.fromkeys([*classes, *truth_classes]))
     return {
@@ -93,13 +107,13 @@ def scene(
 
 
 def short_lanes(systems: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    """ "tpit 1" for track 1 of einv2-tpit beside einv2-cpit: as short as tells all lanes of all systems apart."""
+    """Short names that are unique among all systems: "tpit 1" for track 1 of einv2-tpit beside einv2-cpit."""
     names = _short_names([name for name, _ in systems])
     return [f"{name} {lane.removeprefix('track ')}" for name, (_, lanes) in zip(names, systems) for lane in lanes]
 
 
 def _short_names(names: list[str]) -> list[str]:
-    """Without what they all begin with, up to a space or a sign, and without .csv; the middle left out of what is still long."""
+    """Without .csv and their common prefix, which ends at a space or a sign; names that are still long lose their middle."""
     stems = [name.removesuffix(".csv") for name in names]
     alike = next((n for n, letters in enumerate(zip(*stems)) if len(set(letters)) > 1), min(map(len, stems)))
     begins = re.match(r".*[\W_]|", stems[0][:alike])[0]
@@ -113,8 +127,10 @@ def _short_names(names: list[str]) -> list[str]:
 
 
 def packed(arrays: list[dict[str, list]]) -> dict:
-    """The properties of traces as the player takes them, in half the length: {"lists": [...], "traces": [{property: index of its
-    list}]}. A list that several share is sent once; in place of texts that repeat stands {"of": the texts, "at": the index of each}."""
+    """A compact form of the properties of traces, about half as long: {"lists": [...], "traces": [{property: index of its list}]}.
+
+    A list that several properties share is sent once; a list of repeated texts as {"of": the different texts, "at": their indices}.
+    """
     lists = {id(values): values for properties in arrays for values in properties.values()}
     place = {key: n for n, key in enumerate(lists)}
     traces = [{path: place[id(values)] for path, values in properties.items()} for properties in arrays]
@@ -131,10 +147,10 @@ def _without_repeats(values: list) -> list | dict:
 
 
 def energy_maps(maps: np.ndarray, step: int) -> dict:
-    """Energy by direction, which the player looks for in the figure's ``layout.meta["energy"]``: there it is sent only once.
+    """Energy by direction for the figure's ``layout.meta["energy"]``, where the player reads it: the figure is sent only once.
 
-    maps: (N, rows, columns) uint8, rows from elevation +90 downwards, columns from azimuth +180 falling to -180 degrees; map i
-    is of the label frames from i * step up to (i + 1) * step.
+    maps: (N, rows, columns) uint8, rows from elevation +90 down to -90 degrees, columns from azimuth +180 down to -180 degrees;
+    map i covers the label frames from i * step up to, not including, (i + 1) * step. ValueError on another shape or type.
     """
     if maps.ndim != 3 or maps.dtype != np.uint8:
         raise ValueError(f"maps must be (N, rows, columns) uint8, not {maps.shape} {maps.dtype}")
@@ -158,5 +174,5 @@ def _columns(table: pd.DataFrame, class_of: list[int]) -> dict:
 
 
 def pictures(figure_key: str, filename: str, key: str) -> None:
-    """Buttons that save the chart with the key ``figure_key`` as it stands, as ``filename``.png or .svg."""
+    """Buttons that save the chart with the key ``figure_key``, as currently shown, as ``filename``.png or .svg."""
     _PICTURES(data={"figure": figure_key, "filename": filename}, key=key)

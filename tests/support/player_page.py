@@ -11,7 +11,7 @@ import streamlit as st
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from app.player.component import energy_maps, player, scene  # noqa: E402
+from app.player.component import Recording, TraceArrays, energy_maps, player, scene  # noqa: E402
 from app.plots import timeline  # noqa: E402
 from einv2.labels import class_lists, dcase_csv  # noqa: E402
 
@@ -81,14 +81,12 @@ with st.container(key="listen"):
 shown = estimate[estimate["confidence"] > threshold]
 if mounted:
     player(
+        "player",
         "timeline",
         "listen",
-        SECONDS,
+        Recording(clip, SECONDS),
         scene(shown, truth, CLASSES, CLASSES, TRACKS),
-        timeline.detection_arrays(shown, CLASSES, TRACKS),
-        f"at {threshold}",
+        TraceArrays(timeline.detection_arrays(shown, CLASSES, TRACKS), f"at {threshold}"),
         st.session_state.get("seek"),
-        key="player",
-        clip=clip,
     )
 st.plotly_chart(figure(), key="timeline", config={"displaylogo": False, "doubleClick": "reset"})

@@ -11,7 +11,7 @@ from app import pages
 from app.clip import analysis, caches, detections, prepared
 from app.clip.analysis import Hearing, Truth
 from app.networks import registry
-from app.player.component import energy_maps, player, scene
+from app.player.component import Recording, TraceArrays, energy_maps, player, scene
 from app.plots import timeline
 from app.ui import figure_texts, session, widgets
 from app.ui.session import Source
@@ -244,9 +244,10 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple, classes:
     with st.container(key=AUDIO_KEY):
         st.audio(tabs.sound(shown, way, tables), format="audio/flac")
     player(
+        "player",
         tabs.FIGURE_KEY,
         AUDIO_KEY,
-        shown.hearing.seconds,
+        Recording(f"{shown.source.key}", shown.hearing.seconds),
         scene(
             on_lanes(shown, tables),
             truth,
@@ -255,11 +256,8 @@ def draw(shown: Shown, tables: dict[str, pd.DataFrame], choices: tuple, classes:
             shown.lanes,
             [(name, p.track_names) for name, p in shown.predictions.items()],
         ),
-        arrays(shown, tables),
-        f"{shown.source.key} {'/'.join(tables)} {choices}",
+        TraceArrays(arrays(shown, tables), f"{shown.source.key} {'/'.join(tables)} {choices}"),
         st.session_state.get(session.SEEK),
-        key="player",
-        clip=f"{shown.source.key}",
     )
     widgets.class_chips(sorted(names))
     st.plotly_chart(

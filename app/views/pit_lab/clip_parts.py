@@ -10,7 +10,7 @@ import torch
 
 from app.clip import analysis
 from app.clip.analysis import Hearing, Truth
-from app.player.component import player, scene
+from app.player.component import Recording, TraceArrays, player, scene
 from app.plots import pit, ribbons
 from app.ui import session, texts, widgets
 from app.ui.session import Source
@@ -443,15 +443,13 @@ def play(lab: Lab, tables: Mapping[str, pd.DataFrame]) -> None:
     with st.container(key=AUDIO_KEY):
         st.audio(analysis.listen(lab.source, "stereo"), format="audio/flac")
     player(
+        "pit_player",
         FIGURE_KEY,
         AUDIO_KEY,
-        lab.hearing.seconds,
+        Recording(f"{lab.source.key}", lab.hearing.seconds),
         player_scene(lab, tables),
-        [],
-        "",
+        TraceArrays([], ""),
         st.session_state.get(session.SEEK),
-        key="pit_player",
-        clip=f"{lab.source.key}",
     )
 
 

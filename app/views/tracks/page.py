@@ -12,7 +12,7 @@ from app.clip import analysis, caches, detections, opening, prepared
 from app.clip.analysis import Hearing, Truth
 from app.clip.detections import System
 from app.networks import registry
-from app.player.component import energy_maps, player, scene
+from app.player.component import Recording, TraceArrays, energy_maps, player, scene
 from app.plots import ribbons
 from app.ui import address, csv_menu, figure_texts, session, widgets
 from app.ui.session import Source
@@ -265,16 +265,15 @@ def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> No
     with st.container(key=AUDIO_KEY):
         st.audio(sound(shown, comparison, way), format="audio/flac")
     arrays = ribbons.ribbon_arrays(comparison.events, comparison.classes, blocks, [t.ribbons for t in tracked.values()])
+    token = f"{shown.source.key} {[s.key for s in comparison.systems.values()]} {comparison.key}"
     player(
+        "tracks_player",
         tabs.FIGURE_KEY,
         AUDIO_KEY,
-        shown.hearing.seconds,
+        Recording(f"{shown.source.key}", shown.hearing.seconds),
         scene_of(shown, comparison),
-        arrays,
-        f"{shown.source.key} {[s.key for s in comparison.systems.values()]} {comparison.key}",
+        TraceArrays(arrays, token),
         st.session_state.get(session.SEEK),
-        key="tracks_player",
-        clip=f"{shown.source.key}",
     )
     if comparison.reference is None:
         widgets.class_chips(
