@@ -103,7 +103,8 @@ def start(
 
 
 def start_temporary(command: Sequence[str], directory: tempfile.TemporaryDirectory, stdin: bytes = b"") -> Job:
-    """Run a command that works in a temporary directory. Both end with the job: when it is stopped, deleted, or Python exits."""
+    """Run a command that works in a temporary directory. When the job is deleted, or Python exits, the process ends and the directory
+    is removed."""
     job = start(command, Path(directory.name), stdin=subprocess.PIPE)
     with contextlib.suppress(BrokenPipeError), job.popen.stdin as pipe:
         pipe.write(stdin)
@@ -135,7 +136,7 @@ def try_lock(folder: Path, seconds: float = 0.0) -> IO[str] | None:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a process holds the lock of a folder. Asking takes the lock for a moment: ``try_lock`` with a second to spare."""
+    """Whether a process holds the lock of a folder. This takes the lock for a moment, so ``try_lock`` should wait for a second."""
     try:
         with (folder / LOCK).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -150,7 +151,7 @@ def is_running(folder: Path) -> bool:
 
 
 def last_start(folder: Path) -> Start:
-    """What is known of it: a file that is damaged or not there tells nothing."""
+    """The last start in a folder; nothing is known of it if its file is damaged or not there."""
     values = read_json(folder / START)
     names = [f.name for f in dataclasses.fields(Start) if isinstance(values.get(f.name), int | float)]
     return Start(**{name: values[name] for name in names})
@@ -168,7 +169,7 @@ def output(folder: Path, start: int = 0) -> str:
 
 
 def printed_error(folder: Path) -> str:
-    """The error that a process without a final status printed last: a wrong option, or an exception; "" without one."""
+    """The error that the process of the last start printed, for one that ended without writing a status; empty if there is none."""
     lines = output(folder, last_start(folder).output_from).splitlines()
     errors = [line for line in lines if "error: " in line and not line.startswith((" ", "\t"))]
     if errors:

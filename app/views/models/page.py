@@ -209,8 +209,7 @@ def show_summary(network: NetworkFile, summary: Summary) -> None:
     )
     for column, (label, value, text) in zip(st.columns(len(figures)), figures):
         column.metric(label, value, help=text)
-    kind = cards.kind_text(summary.model)
-    st.markdown(f"{kind[0].upper() + kind[1:]}. {origin_text(network)}")
+    st.markdown(f"{texts.capitalised(cards.kind_text(summary.model))}. {origin_text(network)}")
     if summary.model.task != "seld":
         st.info(
             "One task alone, as in the paper's Table 2: it is not offered on the pages that need both. `predict` writes what it "

@@ -257,7 +257,7 @@ def choose_field(column: Any, name: str, at_first: Any, help: str, disabled: boo
 
 
 def as_sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    return f"{texts.capitalised(text)}."
 
 
 # How long it will take
@@ -285,8 +285,7 @@ def show_order(order: Order, known: list[Run]) -> None:
 
 
 def free_name(known: list[Run]) -> str:
-    taken = {run.name for run in known}
-    return next(name for n in range(1, len(taken) + 2) if (name := f"run-{n}") not in taken)
+    return texts.free_name("run", {run.name for run in known})
 
 
 def start(order: Order, beside: bool, seconds_an_epoch: float | None) -> None:
