@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .datasets import discovery
+from .datasets import class_decision
 from .inference.model import Prediction
 from .labels import class_lists, clip_sets, dcase_csv, frame_tables
 from .labels.class_lists import ClassList
@@ -135,7 +135,7 @@ def _class_list(reference: pd.DataFrame | str | Path, asked: str | Sequence[str]
     else:
         files = {Path(reference).stem: Path(reference)}
         folder = Path(reference).parent
-    return discovery.class_list_of_metadata(files, asked, measure, folder)[0]
+    return class_decision.class_list_of_metadata(files, asked, measure, folder)[0]
 
 
 def _as_csv(table: pd.DataFrame) -> bytes:

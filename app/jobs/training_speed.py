@@ -22,7 +22,7 @@ from app.jobs.training_order import Order
 from einv2.atomic_files import write_json
 from einv2.audio import recordings
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, from_json, to_json
-from einv2.datasets import chunking, discovery
+from einv2.datasets import chunking, class_decision, discovery
 from einv2.frames import LABEL_FRAMES_PER_SECOND
 
 STEPS = 5  # of a batch each; the first, in which memory is set up, does not count
@@ -100,7 +100,7 @@ def measure(order: dict[str, Any], out: Path) -> Speed:
     rng = np.random.default_rng(train.seed)
     wanted = STEPS * train.batch_size, train.batch_size
     samples = [_sample(*args, rng) for args in zip(clips, chunks, wanted)]
-    classes = discovery.class_list(samples[0], order["classes"] or "auto").names
+    classes = class_decision.class_list(samples[0], order["classes"] or "auto").names
     settings = Settings(dataclasses.replace(model, n_classes=len(classes)), features, train, classes)
     with tempfile.TemporaryDirectory(prefix="einv2-speed-") as folder:
         training, validation = (Path(folder) / name for name in ("training", "validation"))

@@ -13,7 +13,7 @@ from .. import evaluation
 from ..atomic_files import below, write_text
 from ..audio import recordings
 from ..audio.inputformat import InputFormat
-from ..datasets import discovery
+from ..datasets import class_decision, discovery
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..inference.prediction import Prediction
 from ..labels import class_lists, clip_sets, csv_layout
@@ -163,7 +163,7 @@ def _read_clips(
     """The clips of both folders, their class list in words, and the notes on both."""
     with clip_sets.flags_of("reference-"):
         reference_layout = _layout(options, "reference_")
-        class_list, is_certain = discovery.class_list_of_metadata(
+        class_list, is_certain = class_decision.class_list_of_metadata(
             references, options.classes, measure, options.references, reference_layout
         )
     clips = clip_sets.read_clips(

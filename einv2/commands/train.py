@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__, status
 from ..config import CRITERION, FeatureConfig, ModelConfig, TrainConfig, require_compatible, without_effect
-from ..datasets import discovery
+from ..datasets import class_decision, discovery
 from ..datasets.discovery import DataSelection
 from ..experiments.systems import SYSTEMS
 from ..labels import class_lists, clip_sets
@@ -151,7 +151,7 @@ def _configurations(options: argparse.Namespace) -> tuple[ModelConfig, FeatureCo
     if not _continues(options):
         _require_effect(options, model, config)
     clips, _ = discovery.split_clips(_data(options), config.validation_share, config.seed)
-    class_list = discovery.class_list(clips, options.classes)
+    class_list = class_decision.class_list(clips, options.classes)
     for text in clip_sets.reading_notes({str(clip.metadata): clip.metadata for clip in clips}, class_list.names):
         note(text)
     if options.n_classes is None:

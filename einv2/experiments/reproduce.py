@@ -24,7 +24,7 @@ from .. import __version__
 from ..atomic_files import write_json, write_text
 from ..checkpoints import checkpoint
 from ..config import FeatureConfig, ModelConfig, TrainConfig
-from ..datasets import chunking, discovery
+from ..datasets import chunking, class_decision, discovery
 from ..datasets.discovery import DataSelection
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..inference.model import OVERLAP_SECONDS, BranchModel, Model
@@ -156,7 +156,7 @@ def fitted(scale: Scale, folders: Folders) -> tuple[Scale, tuple[str, ...]]:
                     f"{clip.audio} is in the data for {other} and for {role}: give --data, --validation and --test folders "
                     "that share no recording."
                 )
-    classes = discovery.class_list([clip for of_role in clips.values() for clip in of_role]).names
+    classes = class_decision.class_list([clip for of_role in clips.values() for clip in of_role]).names
     events = discovery.largest_overlap(clips["train"], classes)
     n_tracks = min(max(events, scale.model.n_tracks), MAX_TRACKS)
     model = dataclasses.replace(scale.model, n_classes=len(classes), n_tracks=n_tracks)

@@ -18,7 +18,7 @@ from app.ui.uploads import as_file
 from einv2 import evaluation
 from einv2.audio import recordings
 from einv2.audio.inputformat import InputFormat
-from einv2.datasets import discovery
+from einv2.datasets import class_decision
 from einv2.evaluation import Evaluation
 from einv2.inference.model import Prediction
 from einv2.labels import clip_sets, dcase_csv
@@ -154,7 +154,7 @@ def _class_list(job: Job) -> tuple[ClassList, bool]:
         names = ", ".join(f"{name} ({len(classes)})" for name, classes in lists.items())
         raise ValueError(f"the networks have different class lists: {names}. Score those with the same list together.")
     network = next(iter(lists.values()), None)
-    chosen = None if job.classes == "auto" else discovery.class_list_of_metadata({}, job.classes)[0].names
+    chosen = None if job.classes == "auto" else class_decision.class_list_of_metadata({}, job.classes)[0].names
     if network and chosen and network != chosen:
         raise ValueError(
             f"the ground truth is to be read with the {len(chosen)} classes that were chosen, but the network has "
@@ -162,7 +162,7 @@ def _class_list(job: Job) -> tuple[ClassList, bool]:
         )
     if network:
         return ClassList(network, f"the network {next(iter(lists))}"), True
-    return discovery.class_list_of_metadata(job.truths, job.classes, folder=_folder(job.truths))
+    return class_decision.class_list_of_metadata(job.truths, job.classes, folder=_folder(job.truths))
 
 
 def _folder(files: Files) -> Path | None:

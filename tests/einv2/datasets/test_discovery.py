@@ -8,7 +8,7 @@ import pytest
 
 from einv2.commands import main as cli
 from einv2.config import FeatureConfig
-from einv2.datasets import chunking, discovery, download
+from einv2.datasets import chunking, class_decision, discovery, download
 from einv2.labels import class_lists
 from einv2.training import loop
 from support.data_sets import ROWS, flat, write
@@ -76,7 +76,7 @@ def test_every_year_as_it_is_unpacked(tmp_path, year):
     assert [c.stem for c in clips] == sorted(c.stem for c in clips)
     for part, count in parts.items():
         assert len(discovery.find_clips(tmp_path, parts=[part])) == count, part
-    assert discovery.class_list(clips).year == class_list
+    assert class_decision.class_list(clips).year == class_list
     classes = class_lists.CLASS_LISTS[class_list]
     assert discovery.largest_overlap(clips, classes) == 2
     chunks = chunking.ChunkSet(clips, FeatureConfig(n_mels=8), 2, classes, 2)
@@ -88,7 +88,7 @@ def test_every_year_as_it_is_unpacked(tmp_path, year):
 
 def test_a_simulated_set(scenes):
     clips = discovery.find_clips(scenes)
-    assert len(clips) == 6 and discovery.class_list(clips).year == "dcase2020"
+    assert len(clips) == 6 and class_decision.class_list(clips).year == "dcase2020"
 
 
 def test_several_sets_at_once_may_share_stems(tmp_path):
@@ -240,7 +240,7 @@ def test_recordings_and_tables_in_any_folders(tmp_path, places):
     [
         ("mic_dev", "microphone array, which are not first-order ambisonics; .*mic_dev cannot be used"),
         ("stereo_dev", "stereo recordings, which have no elevation"),
-        ("one/foa_dev", r"holds no data set itself, but .*one is one"),
+        ("one/foa_dev", r"is not a data set itself, but .*one is one"),
     ],
 )
 def test_sets_that_are_no_ambisonics_say_so(tmp_path, folder, says):
@@ -263,26 +263,26 @@ def test_classes_of_folders_that_follow_no_year(tmp_path, stem, class_, guess):
     write(tmp_path, flat(stem), class_=class_, seconds=0.2)
     clips = discovery.find_clips(tmp_path)
     if guess:
-        assert discovery.class_list(clips).year == guess
+        assert class_decision.class_list(clips).year == guess
     else:
         choices = r".*dcase2020 \(14\), .*dcase2024 \(13\), .*; or, for classes of your own, --classes \d+ for "
         with pytest.raises(ValueError, match=rf"class indices up to {class_} .*: .*--classes, one of {choices}"):
-            discovery.class_list(clips)
+            class_decision.class_list(clips)
 
 
 def test_distances_tell_the_year(tmp_path):
     write(tmp_path, flat("a"), ROWS_2024, seconds=0.2)
-    assert discovery.class_list(discovery.find_clips(tmp_path)).year == "dcase2022"
+    assert class_decision.class_list(discovery.find_clips(tmp_path)).year == "dcase2022"
 
 
 def test_mixed_years_and_classes_that_do_not_fit_are_refused(tmp_path):
     write(tmp_path / "2020", flat("fold1_room1_mix001_ov1"), seconds=0.2)
     write(tmp_path / "2021", YEARS["dcase2021"][0], seconds=0.2)
     with pytest.raises(ValueError, match=r"class list of .*2020, .*2021 is not clear"):
-        discovery.class_list(discovery.find_clips(tmp_path / "2020", tmp_path / "2021"))
+        class_decision.class_list(discovery.find_clips(tmp_path / "2020", tmp_path / "2021"))
     write(tmp_path / "2021", YEARS["dcase2021"][0], class_=12, seconds=0.2)
     with pytest.raises(ValueError, match=r"is not clear from the files, with class indices up to 12 \(fold"):
-        discovery.class_list(discovery.find_clips(tmp_path / "2021"))
+        class_decision.class_list(discovery.find_clips(tmp_path / "2021"))
 
 
 def test_largest_overlap(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import einv2
-from einv2.datasets import discovery
+from einv2.datasets import class_decision
 from einv2.inference.prediction import BranchPrediction, Prediction, on_classes
 from einv2.labels import class_lists, dcase_csv, frame_tables
 
@@ -169,7 +169,7 @@ def test_a_prediction_is_brought_to_another_list(class_wise):
 )
 def test_what_metadata_tell(text, measure, year, source):
     """The evidence of the files comes first; then the measure that was asked for; without either DCASE 2020, and that is said."""
-    found, certain = discovery.class_list_of_metadata({"a": text.encode()}, measure=measure)
+    found, certain = class_decision.class_list_of_metadata({"a": text.encode()}, measure=measure)
     assert found.year == year and certain == (source is not None)
     assert source is None or found.source == source
 
@@ -180,15 +180,15 @@ def test_classes_of_ones_own_are_asked_for_with_advice_that_works(tmp_path):
     with pytest.raises(
         ValueError, match=r"class indices up to 19 .a\.csv, line 1.: give --classes 20 for 20 classes without names"
     ):
-        discovery.class_list_of_metadata(files)
-    assert discovery.class_list_of_metadata(files, "20")[0].names == class_lists.numbered(20)
+        class_decision.class_list_of_metadata(files)
+    assert class_decision.class_list_of_metadata(files, "20")[0].names == class_lists.numbered(20)
     named = {"a": b"sound_event_recording,start_time,end_time,ele,azi,dist\nowl,0,1,0,0,1\nfox,0,1,0,0,1\n"}
     with pytest.raises(ValueError, match='class names fox, owl: give --classes "fox,owl"'):
-        discovery.class_list_of_metadata(named)
+        class_decision.class_list_of_metadata(named)
     (tmp_path / "metadata_dev" / "dev-test").mkdir(parents=True)
     class_lists.write(tmp_path, class_lists.numbered(20))
     for folder in (tmp_path, tmp_path / "metadata_dev", tmp_path / "metadata_dev" / "dev-test"):
-        found, certain = discovery.class_list_of_metadata(files, folder=folder)
+        found, certain = class_decision.class_list_of_metadata(files, folder=folder)
         assert certain and len(found.names) == 20
     with pytest.raises(ValueError, match=r"class 19 on line 1, but the class list has 14 .*--classes 20"):
         dcase_csv.read_csv(io.BytesIO(files["a"]), name="a.csv")
