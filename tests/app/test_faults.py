@@ -1,5 +1,5 @@
-"""What breaks from outside: files that vanish, a full disk, a folder that is only read, a clock that jumps. Nothing that was kept
-is lost, and a page says one sentence."""
+"""Faults from outside: files that vanish, a full disk, a read-only folder, a clock that jumps. Nothing that was kept is lost, and the
+page shows one sentence."""
 
 import errno
 import io
@@ -56,7 +56,7 @@ def files_below(folder) -> set[str]:
 # A model file
 
 
-def test_a_network_that_vanishes_between_list_and_use_is_said(ours):
+def test_a_network_that_vanishes_between_list_and_use_is_an_error(ours):
     entry = network_files.keep_upload("mine", "ours.safetensors", ours)
     entry.path.unlink()
     for use in (lambda: registry.find("mine"), lambda: network_files.load(entry), lambda: analysis.load_model("mine")):
@@ -65,7 +65,7 @@ def test_a_network_that_vanishes_between_list_and_use_is_said(ours):
         assert str(entry.path.parent) not in str(error.value)
 
 
-def test_a_network_that_vanishes_while_a_clip_is_read_is_said(ours, monkeypatch):
+def test_a_network_that_vanishes_while_a_clip_is_read_is_an_error(ours, monkeypatch):
     entry = network_files.keep_upload("mine", "ours.safetensors", ours)
     hear = analysis._hear
 
@@ -97,7 +97,7 @@ def test_a_disk_that_fills_while_a_network_is_kept_leaves_the_others(ours, folde
     network_files.keep_upload("second", "ours.safetensors", ours)  # once there is room again
 
 
-def test_a_full_disk_is_said_before_anything_is_written(ours, folder, monkeypatch):
+def test_a_full_disk_is_noticed_before_anything_is_written(ours, folder, monkeypatch):
     monkeypatch.setattr(user_folder.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10})())
     app = open_page("models")
     app.file_uploader[0].upload("ours.safetensors", ours, "application/octet-stream").run()
@@ -107,7 +107,7 @@ def test_a_full_disk_is_said_before_anything_is_written(ours, folder, monkeypatc
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="who may do everything is not stopped by modes")
-def test_a_folder_that_is_only_read_is_said(ours, folder):
+def test_a_read_only_folder_is_an_error(ours, folder):
     network_files.keep_upload("first", "ours.safetensors", ours)
     (folder / "models").chmod(0o500)
     try:
@@ -116,7 +116,7 @@ def test_a_folder_that_is_only_read_is_said(ours, folder):
         (folder / "models").chmod(0o700)
 
 
-def test_a_file_system_that_is_only_read_is_said(ours, folder, monkeypatch):
+def test_a_read_only_file_system_is_an_error(ours, folder, monkeypatch):
     network_files.keep_upload("first", "ours.safetensors", ours)
 
     def read_only(*_, **__):
@@ -184,7 +184,7 @@ def commands(tmp_path, ours) -> dict[str, list]:
 
 
 @pytest.mark.parametrize("name", ["export", "predict", "predict arrays", "evaluate", "simulate"])
-def test_a_command_that_is_killed_while_it_writes_leaves_what_stood_there(tmp_path, commands, name, capfd):
+def test_a_command_killed_while_it_writes_leaves_earlier_files_intact(tmp_path, commands, name, capfd):
     most, *words = commands[name]
     before = contents(tmp_path / "out")
     whole = {"predict arrays": {"moving_dog.csv"}, "simulate": {"classes.txt"}}.get(
@@ -203,7 +203,7 @@ def test_a_command_that_is_killed_while_it_writes_leaves_what_stood_there(tmp_pa
     assert contents(tmp_path / "out") != after
 
 
-def test_a_server_that_is_killed_while_it_keeps_a_network_has_the_others(ours, folder, monkeypatch):
+def test_a_server_killed_while_it_keeps_a_network_has_the_others(ours, folder, monkeypatch):
     network_files.keep_upload("first", "ours.safetensors", ours)
     before = contents(folder)
     keep = lambda: network_files.keep_upload("second", "ours.safetensors", ours)  # noqa: E731
@@ -232,7 +232,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("kind", list(GARBAGE))
 @pytest.mark.parametrize("page", ["train", "models", "inspect"])
-def test_a_run_that_is_no_run_breaks_no_page(folder, page, kind):
+def test_a_damaged_run_breaks_no_page(folder, page, kind):
     place = folder / "runs" / "broken"
     place.mkdir(parents=True)
     for file, content in GARBAGE[kind].items():
@@ -249,7 +249,7 @@ def test_a_run_that_is_no_run_breaks_no_page(folder, page, kind):
 
 
 @pytest.mark.parametrize("hours", [-24 * 365, -1, 1, 24 * 365])
-def test_a_clock_that_jumps_keeps_what_is_whole_and_takes_no_lock(ours, folder, monkeypatch, hours):
+def test_a_clock_jump_deletes_nothing_finished(ours, folder, monkeypatch, hours):
     network_files.keep_upload("first", "ours.safetensors", ours)
     begun = user_folder.begin("models", "begun")
     now = time.time()
@@ -261,7 +261,7 @@ def test_a_clock_that_jumps_keeps_what_is_whole_and_takes_no_lock(ours, folder, 
 
 
 @pytest.mark.parametrize("hours", [-24 * 365, -1, 1, 24 * 365])
-def test_a_clock_that_jumps_leaves_times_that_can_be(hours):
+def test_a_clock_jump_leaves_possible_times(hours):
     """What a running training has done and has left stays between nothing and all of it."""
     order, records, began = {"epochs": 10}, [{"epoch": 1, "seconds": 60.0}], time.time()
     run = training_runs.Run("mine", Path("mine"), order, records, training_runs.RUNNING, "", began, began)

@@ -2,10 +2,15 @@
 
 import time
 
-from app.jobs import training_runs
+from app.jobs import training_order, training_runs
 from einv2.config import TrainConfig
 
 TRAIN = TrainConfig(epochs=3, batch_size=4, chunk_seconds=2, seed=1)
+
+
+def order(name: str = "mine", **changes) -> training_order.Order:
+    """A run on everything there is to train on."""
+    return training_order.Order(name, tuple(training_order.data_sets()), size="tiny", train=TRAIN, **changes)
 
 
 # Takes the place of `python -m einv2 train`: writes two epochs of three, or the rest of them, and then does what it is told.

@@ -67,7 +67,7 @@ def test_a_process_that_ignores_the_signal_is_killed(started, tmp_path, monkeypa
     assert job.popen.returncode == -9
 
 
-def test_a_process_that_has_not_the_lock_is_not_stopped(tmp_path):
+def test_a_process_without_the_lock_is_not_stopped(tmp_path):
     stranger = psutil.Popen(SLEEP)
     try:
         (tmp_path / process.LOCK).touch()

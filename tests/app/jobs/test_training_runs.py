@@ -1,42 +1,22 @@
-"""Runs of the Train page: what is told from their folders alone, whatever became of the process, the server or the page."""
+"""Training runs are read from their folders alone, whatever happened to the process, the server or the page."""
 
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-from app.jobs import process, training_order, training_runs, training_speed
-from app.jobs.training_order import DataSet, Order
+from app.jobs import process, training_order, training_runs
 from app.storage import user_folder
 from einv2 import status
-from einv2.commands import main as cli
-from einv2.config import FeatureConfig, ModelConfig, without_effect
-from einv2.datasets import chunking, discovery
-from einv2.experiments.systems import SYSTEMS
-from einv2.labels import class_lists
 from einv2.status import FAILED, FINISHED, RUNNING, STOPPED
 from support.places import ROOT
-from support.trainings import TRAIN, two_epochs, until
+from support.trainings import order, two_epochs, until
 
-
-@pytest.fixture(autouse=True)
-def _place(monkeypatch, tmp_path, scenes):
-    monkeypatch.setattr(sys, "argv", ["main.py", "--user-data", str(tmp_path / "data")])
-    shutil.copytree(scenes / "foa_dev", tmp_path / "data" / "scenes" / "six" / "foa_dev")
-    shutil.copytree(scenes / "metadata_dev", tmp_path / "data" / "scenes" / "six" / "metadata_dev")
-    yield
-    for run in training_runs.runs():
-        training_runs.stop(run.name)
-
-
-def order(name="mine", **changes) -> Order:
-    return Order(name, tuple(training_order.data_sets()), size="tiny", train=TRAIN, **changes)
+pytestmark = pytest.mark.usefixtures("six_scenes")
 
 
 def test_a_resumed_run_keeps_the_time_of_its_first_start(fake, tmp_path):
@@ -58,83 +38,7 @@ def pid_of(run) -> int:
     return json.loads((run.folder / process.START).read_text())["pid"]
 
 
-# What is asked for
-
-
-@pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("released", [True, False])
-def test_the_command_builds_what_the_page_says(system, released):
-    for size in training_order.SIZES:
-        asked = dataclasses.replace(order(system=system, released=released), size=size)
-        options = cli.parser(["train"]).parse_args(["train", *asked.arguments, "--out", "x"])
-        model, _, train = asked.configs
-        idle = without_effect(model, train)
-        assert not options.given & idle.keys()
-        for config in asked.configs:
-            for f in dataclasses.fields(config):
-                if f.name not in ("n_tracks", "n_classes", *idle):
-                    assert getattr(options, f.name) == getattr(config, f.name), (size, f.name)
-
-
-def test_parameters_are_those_of_the_network(tiny_model):
-    from einv2.models.build import build
-
-    assert training_order.n_parameters(tiny_model) == sum(p.numel() for p in build(tiny_model).parameters())
-
-
-def test_what_can_be_trained_on(monkeypatch, tmp_path):
-    root = tmp_path / "root"
-    for place in ("A/foa_dev/dev-train", "A/foa_eval", "deep/B/foa_dev", "loose"):
-        (root / place).mkdir(parents=True)
-        (root / place / "a.wav").touch()
-    monkeypatch.setattr(sys, "argv", [*sys.argv, "--data-root", str(root)])
-    found = training_order.data_sets()
-    assert [one.title for one in found] == ["six", "root/A (data root)", "root/deep/B (data root)"]
-    assert [one.is_kept for one in found] == [True, False, False]
-    asked = Order("mine", found[:1] + found[1:2])
-    assert asked.arguments[-2:] == ["--cache", str(user_folder.root() / "runs" / training_order.FEATURES)]
-    assert "--cache" not in Order("mine", found[:1]).arguments
-    assert f" \\\n  --data {found[1].path} \\\n" in asked.command and asked.command.endswith("runs/mine")
-
-
-@pytest.mark.parametrize(
-    "changes, sentence",
-    [
-        ({"name": "../up"}, "cannot be a name"),
-        ({"data": ()}, "Choose data"),
-        ({"data": (DataSet("x", "/nowhere", True),)}, "holds no data set"),
-        ({"validation_part": ("fold9",)}, "fold9"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_anything_is_made(changes, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        training_runs.start(dataclasses.replace(order(), **changes))
-    assert training_runs.runs() == []
-
-
-def test_features_that_are_not_there_yet_need_room(fake, monkeypatch):
-    fake()
-    asked = order()
-    networks = training_order.COPIES * 4 * training_order.n_parameters(asked.configs[0])
-    assert asked.most_bytes - networks == 6 * 8 * 40 * 7 * 64 * 2  # clips, seconds, frames a second, float16
-    monkeypatch.setattr(user_folder, "limit_bytes", lambda: user_folder.used_bytes() + networks + 1_000_000)
-    with pytest.raises(ValueError, match=r"this may need 3\.4 MiB more: delete what is no longer needed"):
-        training_runs.start(asked)
-    for clip in [clip for part in asked.clips() for clip in part]:
-        chunking.cached_features(clip, asked.configs[1])
-    assert asked.most_bytes == networks
-
-
-def test_a_full_folder_is_said(monkeypatch):
-    monkeypatch.setattr(user_folder, "limit_bytes", lambda: 1000)
-    with pytest.raises(ValueError, match="of at most 1 KiB"):
-        training_runs.start(order())
-
-
-# What became of it
-
-
-def test_a_run_is_told_from_its_folder(fake):
+def test_a_run_is_read_from_its_folder(fake):
     fake()
     assert training_runs.start(order(), seconds_an_epoch=12.0).state == RUNNING
     run = two_epochs()
@@ -154,7 +58,7 @@ def test_a_run_is_told_from_its_folder(fake):
     assert training_runs.runs() == [] and not run.folder.exists()
 
 
-def test_the_time_left_before_the_first_epoch_is_the_measured_one(fake):
+def test_the_time_left_before_the_first_epoch_is_as_measured(fake):
     fake()
     training_runs.start(order(), seconds_an_epoch=12.0)
     run = dataclasses.replace(two_epochs(), records=[], epoch_began=None)
@@ -162,7 +66,7 @@ def test_the_time_left_before_the_first_epoch_is_the_measured_one(fake):
     assert dataclasses.replace(run, order=run.order | {"seconds_an_epoch": None}).seconds_left() is None
 
 
-def test_a_killed_process_leaves_a_run_that_resumes(fake):
+def test_a_killed_run_can_be_resumed(fake):
     fake()
     training_runs.start(order())
     os.kill(pid_of(two_epochs()), signal.SIGKILL)
@@ -172,7 +76,7 @@ def test_a_killed_process_leaves_a_run_that_resumes(fake):
     assert until("mine", lambda r: r.state != RUNNING).state == FINISHED
 
 
-def test_a_run_outlives_the_server_that_started_it(fake):
+def test_a_run_survives_the_server_that_started_it(fake):
     code = (
         "import os, signal, sys; from app.jobs import training_order, training_runs; from einv2.config import TrainConfig; "
         f"training_runs.COMMAND = {fake()!r}; "
@@ -189,7 +93,7 @@ def test_a_run_outlives_the_server_that_started_it(fake):
     assert training_runs.read_run("mine").state == STOPPED
 
 
-def test_one_at_a_time_unless_said(fake):
+def test_one_run_at_a_time_unless_asked_otherwise(fake):
     fake()
     training_runs.start(order())
     with pytest.raises(ValueError, match="wait until it is done, stop it, or choose to train beside it"):
@@ -210,7 +114,7 @@ def test_one_at_a_time_unless_said(fake):
         ("raise MemoryError('no room')", "MemoryError: no room"),
     ],
 )
-def test_a_failed_run_says_why_until_it_goes_on(fake, what, reason):
+def test_a_failed_run_gives_its_reason_until_it_is_resumed(fake, what, reason):
     fake(what)
     training_runs.start(order())
     run = until("mine", lambda r: r.state != RUNNING)
@@ -252,7 +156,7 @@ def test_runs_without_a_status_are_read_by_what_they_printed(fake, printed, reco
     assert (run.state, run.reason) == (state, reason)
 
 
-def test_a_reused_process_number_is_not_taken_for_the_run(fake):
+def test_a_reused_process_number_is_not_mistaken_for_the_run(fake):
     fake()
     training_runs.start(order())
     run = two_epochs()
@@ -272,7 +176,7 @@ def test_a_reused_process_number_is_not_taken_for_the_run(fake):
         stranger.wait()
 
 
-def test_features_of_data_root_sets_go_when_they_are_asked_to(fake):
+def test_features_of_data_root_sets_can_be_deleted(fake):
     fake()
     kept = user_folder.root() / "runs" / training_order.FEATURES / "A"
     kept.mkdir(parents=True)
@@ -284,39 +188,3 @@ def test_features_of_data_root_sets_go_when_they_are_asked_to(fake):
     training_runs.stop("mine")
     training_runs.delete_features()
     assert training_runs.features_bytes() == 0 and [run.name for run in training_runs.runs()] == ["mine"]
-
-
-# How long it will take
-
-
-def test_chunks_of_an_epoch_are_those_of_training(scenes, rng, tiny_features):
-    clips = discovery.find_clips(scenes)
-    for seconds in (2, 3, 8, 20):
-        chunks = chunking.ChunkSet(clips, tiny_features, 2, class_lists.DCASE2020_CLASSES, seconds)
-        mean = np.mean([len(chunks.plan(rng)) for _ in range(200)])
-        assert training_speed._chunks(clips, seconds).sum() == pytest.approx(mean, rel=0.05)
-
-
-@pytest.mark.parametrize("batch_size", [1, 32])
-def test_speed_is_measured_on_a_few_steps(tmp_path, batch_size):
-    asked = order(dropout=0.0)
-    asked = dataclasses.replace(asked, train=dataclasses.replace(TRAIN, batch_size=batch_size, validation_share=0.2))
-    speed = training_speed.measure(training_speed.describe(asked), tmp_path / "speed.json")
-    said = json.loads((tmp_path / "speed.json").read_text())
-    assert said == {"share": 0.9, "text": "Validating"}
-    assert speed.chunks == pytest.approx(15, abs=1) and speed.steps == max(speed.chunks // batch_size, 1)
-    assert 0 < speed.chunks / speed.chunks_a_second < speed.seconds_an_epoch < 60
-    assert speed.total(10) == pytest.approx(10 * speed.seconds_an_epoch + speed.features_seconds)
-    assert speed.epochs_in(speed.total(7) + speed.seconds_an_epoch / 2) == 7 and speed.epochs_in(0) == 1
-    assert not list(user_folder.path_of("scenes", "six").glob(".features*"))
-
-
-def test_epochs_and_seed_do_not_call_for_a_new_measurement():
-    first, later = order(), order("other")
-    later = dataclasses.replace(later, train=dataclasses.replace(TRAIN, epochs=50, seed=TRAIN.seed))
-    assert training_speed.describe(first) == training_speed.describe(later)
-    assert training_speed.describe(first) != training_speed.describe(dataclasses.replace(first, size="compact"))
-    described = json.loads(json.dumps(training_speed.describe(first)))
-    assert described == training_speed.describe(first)
-    assert {"ModelConfig", "FeatureConfig", "TrainConfig"} <= described.keys()
-    assert (ModelConfig, FeatureConfig) == tuple(type(c) for c in first.configs[:2])

@@ -1,4 +1,4 @@
-"""The line that sessions wait in: order of arrival, a place that is told, and a way out."""
+"""The waiting line: order of arrival, the place in line, and leaving it."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from support.waiting import WAIT, wait_until
 
 
 def join(line, name, log, gate):
-    """A thread in the line, which logs its places and its turn, and works until the gate opens. It has logged something already."""
+    """Start a thread that logs its places and its turn, and works until the gate opens; returns after its first log entry."""
     told = threading.Event()
 
     def waiting(place):
@@ -40,7 +40,7 @@ def _rarely_looks(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-def test_heavy_work_gives_way_but_in_the_main_thread():
+def test_heavy_work_has_low_priority_except_in_the_main_thread():
     line, found = WaitingLine(), []
 
     def work():
@@ -79,7 +79,7 @@ def test_turns_come_in_order_of_arrival_and_places_move_up():
     assert log[5:] == [("c", "works")] and len(line) == 0
 
 
-def test_so_many_at_once():
+def test_two_can_work_at_once():
     line, log, gate = WaitingLine(at_once=2), [], threading.Event()
     threads = [join(line, name, log, gate) for name in "abc"]
     assert log == [("a", "works"), ("b", "works"), ("c", 1)]
@@ -89,15 +89,15 @@ def test_so_many_at_once():
     assert log[-1] == ("c", "works")
 
 
-def test_no_one_waits_where_no_one_works():
+def test_an_empty_line_has_no_wait():
     line, told = WaitingLine(), []
     with line.turn(told.append):
         assert len(line) == 1
     assert told == [] and len(line) == 0
 
 
-def test_who_leaves_makes_room(monkeypatch):
-    """A stopped script raises when it is told its place; a failed one while it works."""
+def test_leaving_the_line_frees_the_place(monkeypatch):
+    """A stopped script raises in its callback; a failed one while it works."""
     monkeypatch.setattr(waiting_line, "LOOK_SECONDS", 0.01)
     line, log, gate = WaitingLine(), [], threading.Event()
     worker = join(line, "a", log, gate)
@@ -117,7 +117,7 @@ def test_who_leaves_makes_room(monkeypatch):
     assert len(line) == 0
 
 
-def test_many_threads_one_after_the_other():
+def test_many_threads_work_one_at_a_time():
     line, working, seen = WaitingLine(), [], []
 
     def work():
@@ -135,14 +135,14 @@ def test_many_threads_one_after_the_other():
 
 
 @pytest.mark.parametrize("place, text", [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (12, "12th"), (21, "21st")])
-def test_the_place_is_said(place, text):
+def test_the_place_is_an_ordinal(place, text):
     assert place_text(place).endswith(f": {text} in line")
 
 
 # On a page
 
 
-def test_a_page_says_its_place_while_another_session_works_and_goes_on_after_it(monkeypatch):
+def test_a_page_shows_its_place_while_another_session_works_and_then_continues(monkeypatch):
     monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
     monkeypatch.setattr(waiting_line, "LOOK_SECONDS", 0.05)
     line, log, gate, said = analysis.line(), [], threading.Event(), []

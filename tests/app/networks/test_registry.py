@@ -1,4 +1,4 @@
-"""The one list of networks: what is in it, what gets into it, and that nothing uploaded runs or leads out."""
+"""The list of networks, how they are added, and that nothing uploaded is executed or leads out of the folder."""
 
 import io
 import json
@@ -74,7 +74,7 @@ def test_all_origins_are_in_one_list(ours, run):
         assert network_files.load(registry.find(name)).classes[0] == "alarm"
 
 
-def test_the_header_and_the_summary_say_what_the_checkpoint_holds(tiny_checkpoint):
+def test_the_header_and_the_summary_agree_with_the_checkpoint(tiny_checkpoint):
     network = registry.find("einv2")
     header, summary = registry.header(network), network_files.summary(network)
     assert header.n_parameters == summary.n_parameters == tiny_checkpoint.n_parameters
@@ -101,7 +101,7 @@ def test_a_file_that_changes_is_read_again(ours, tiny_checkpoint, run):
         registry.find("first (best)")
 
 
-def test_what_cannot_be_used_is_listed_and_said(folder, ours, run):
+def test_unusable_files_are_listed_with_the_reason(folder, ours, run):
     models = folder / "models"
     models.mkdir(parents=True)
     (models / "empty.safetensors").touch()
@@ -154,7 +154,7 @@ def test_an_upload_is_kept_as_it_is(folder, ours):
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "/etc/x", ".x", "a\\b", "a\0", "a\nb", "x" * 60, "x(best)"])
-def test_names_do_not_leave_the_folder(folder, tmp_path, ours, theirs, name):
+def test_names_cannot_lead_out_of_the_folder(folder, tmp_path, ours, theirs, name):
     before = sorted(p for p in tmp_path.rglob("*"))
     for act in (
         lambda: network_files.keep_upload(name, "x.safetensors", ours),
@@ -165,7 +165,7 @@ def test_names_do_not_leave_the_folder(folder, tmp_path, ours, theirs, name):
     assert sorted(p for p in tmp_path.rglob("*")) == before
 
 
-def test_a_name_is_given_once_and_never_that_of_a_shipped_one(ours):
+def test_names_are_unique_and_differ_from_shipped_ones(ours):
     network_files.keep_upload("mine", "x.safetensors", ours)
     with pytest.raises(ValueError, match="mine is there already"):
         network_files.keep_upload("mine", "x.safetensors", ours)
@@ -175,7 +175,7 @@ def test_a_name_is_given_once_and_never_that_of_a_shipped_one(ours):
     assert network_files.suggest("../../ä <b>x</b>.pth") == "b" and network_files.suggest("...") == "network"
 
 
-def test_a_broken_upload_is_refused_and_leaves_nothing(folder, ours):
+def test_a_damaged_upload_is_refused_and_leaves_nothing(folder, ours):
     header = json.dumps({"__metadata__": {}}).encode()
     wrong = {
         "empty": b"",
@@ -218,7 +218,7 @@ def test_the_limit_of_the_folder_holds(ours, monkeypatch, folder):
 # Import
 
 
-def test_their_checkpoint_is_imported_with_its_scalar(theirs, tmp_path):
+def test_the_authors_checkpoint_is_imported_with_its_scalar(theirs, tmp_path):
     with h5py.File(tmp_path / "scalar.h5", "w") as file:
         file["mean"], file["std"] = np.full((1, 7, 1, 256), 3.0), np.full((1, 7, 1, 256), 2.0)
     network = network_files.keep_import("theirs", "EINV2.pth", theirs, ("s.h5", (tmp_path / "scalar.h5").read_bytes()))
@@ -250,7 +250,7 @@ def test_a_hostile_pickle_does_not_run(folder, tmp_path, suffix, inside):
     assert not mark.exists() and registry.names() == ["einv2"]
 
 
-def test_an_archive_that_unfolds_to_much_more_is_refused():
+def test_a_decompression_bomb_is_refused():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data/0", bytes(3_000_000))
@@ -258,7 +258,7 @@ def test_an_archive_that_unfolds_to_much_more_is_refused():
         network_files.keep_import("mine", "bomb.pth", buffer.getvalue())
 
 
-def test_weights_that_are_larger_than_their_file_are_refused():
+def test_weights_larger_than_their_file_are_refused():
     state = their_state_dict(**SMALL)
     huge = {
         "strides": torch.zeros(1).expand(10**9, 16),
@@ -303,7 +303,7 @@ def test_a_scalar_that_refers_to_other_files_is_refused(theirs, tmp_path, folder
 # Rename, copy, delete
 
 
-def test_a_kept_one_is_renamed_and_deleted(ours, folder):
+def test_a_kept_network_is_renamed_and_deleted(ours, folder):
     network = network_files.rename(network_files.keep_upload("mine", "x.safetensors", ours), "yours")
     assert [name for name, _ in origins()] == ["einv2", "yours"] and network.path.name == "yours.safetensors"
     for name, said in (("../x", "cannot be a name"), ("einv2", "comes with the app"), ("yours", "is there already")):
@@ -315,7 +315,7 @@ def test_a_kept_one_is_renamed_and_deleted(ours, folder):
         network_files.delete(network)
 
 
-def test_shipped_ones_stay():
+def test_shipped_networks_cannot_be_changed():
     network = registry.find("einv2")
     for act in (lambda: network_files.delete(network), lambda: network_files.rename(network, "other")):
         with pytest.raises(ValueError, match="einv2 comes with the app"):
@@ -323,7 +323,7 @@ def test_shipped_ones_stay():
     assert network.path.is_file()
 
 
-def test_a_trained_one_is_copied_and_deleted_without_its_run(run, ours):
+def test_a_trained_network_is_copied_and_deleted_without_its_run(run, ours):
     network = registry.find("first (best)")
     with pytest.raises(ValueError, match="keep a copy"):
         network_files.rename(network, "other")
@@ -335,7 +335,7 @@ def test_a_trained_one_is_copied_and_deleted_without_its_run(run, ours):
     ).read_bytes() == ours
 
 
-def test_what_was_replaced_meanwhile_is_not_deleted(run, tiny_checkpoint):
+def test_a_file_that_was_replaced_meanwhile_is_not_deleted(run, tiny_checkpoint):
     network = registry.find("first (best)")
     tiny_checkpoint.provenance["seed"] = 12345678
     checkpoint.save(tiny_checkpoint, run / "best.safetensors")

@@ -1,4 +1,4 @@
-"""The folder of what users keep: one place, a limit, and no way out of it."""
+"""The folder of user data: its place, its limit, and no way out of it."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ def keep(name, n_bytes=1000):
     return user_folder.finish(unfinished)
 
 
-def test_the_folder_is_that_of_the_start(root, tmp_path):
+def test_the_folder_is_given_at_the_start(root, tmp_path):
     assert user_folder.root() == root.resolve()
     assert user_folder.root([]) == (user_folder.DEFAULT.expanduser()).resolve()
     assert user_folder.limit_bytes([]) == 20 * 2**30
@@ -34,13 +34,13 @@ def test_the_folder_is_that_of_the_start(root, tmp_path):
         user_folder.root(["--user-data"])
 
 
-def test_nothing_is_made_before_something_is_kept(root):
+def test_nothing_is_created_before_something_is_kept(root):
     assert user_folder.items("scenes") == [] and user_folder.used_bytes() == 0
     user_folder.require_room(1000)
     assert not root.exists()
 
 
-def test_what_is_kept_is_seen_when_it_is_whole(root):
+def test_an_item_is_listed_once_it_is_finished(root):
     unfinished = user_folder.begin("scenes", "mine")
     (unfinished / "a.csv").write_bytes(bytes(700))
     assert user_folder.items("scenes") == [] and user_folder.used_bytes() == 700
@@ -55,13 +55,13 @@ def test_what_is_kept_is_seen_when_it_is_whole(root):
         user_folder.remove("scenes", "mine")
 
 
-def test_only_its_owner_reads_the_folder(root):
+def test_only_its_owner_can_read_the_folder(root):
     keep("mine")
     for folder in (root, root / "scenes"):
         assert folder.stat().st_mode & 0o077 == 0
 
 
-def test_a_name_is_taken_once():
+def test_a_name_can_be_taken_once():
     user_folder.begin("scenes", "mine")
     with pytest.raises(ValueError, match="mine is being made at this moment"):
         user_folder.begin("scenes", "mine")
@@ -73,13 +73,13 @@ def test_a_name_is_taken_once():
 @pytest.mark.parametrize(
     "name", ["", "..", ".hidden", "a/b", "../a", "/etc", "a\\b", "a\0b", "a\n", "x" * 65, "ends.", "ä", " a", "a "]
 )
-def test_a_name_does_not_lead_out(name):
+def test_a_name_cannot_lead_out_of_the_folder(name):
     for call in (user_folder.path_of, user_folder.begin, user_folder.remove):
         with pytest.raises(ValueError, match="cannot be a name here"):
             call("scenes", name)
 
 
-def test_a_kind_is_one_of_the_three():
+def test_unknown_kinds_are_refused():
     with pytest.raises(ValueError, match="kinds of user data"):
         user_folder.path_of("../etc", "a")
 
@@ -115,19 +115,19 @@ def test_the_limit_is_said():
         user_folder.require_room()
 
 
-def test_a_full_disk_is_said(monkeypatch):
+def test_a_full_disk_is_refused(monkeypatch):
     monkeypatch.setattr(user_folder.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10})())
     with pytest.raises(ValueError, match="too little space"):
         user_folder.require_room(100)
 
 
-def test_a_folder_that_cannot_be_written_is_said(root):
+def test_a_folder_that_cannot_be_written_is_refused(root):
     root.write_text("a file in the way")
     with pytest.raises(ValueError, match="cannot be written"):
         user_folder.begin("scenes", "mine")
 
 
-def test_what_an_ended_app_left_goes_after_an_hour(root):
+def test_unfinished_items_of_an_ended_app_are_deleted_after_an_hour(root):
     left = user_folder.begin("scenes", "old")
     (left / "foa_dev").mkdir()
     fresh = user_folder.begin("scenes", "fresh")

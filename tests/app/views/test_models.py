@@ -108,7 +108,7 @@ def test_every_view_of_a_card(tmp_path, tiny_checkpoint):
     assert table(app, 2)["value"].tolist()[0] == "2"
 
 
-def test_what_the_data_were_is_said():
+def test_the_training_data_are_described():
     known, own = ({"data": names} for names in (["train-bank", "dense-bank"], ["mine"]))
     (_, said), *_ = cards.provenance_table(known, is_shipped=True).to_numpy().tolist()
     assert said.startswith("train-bank, dense-bank (800 simulated scenes") and "300 dense ones" in said
@@ -120,7 +120,7 @@ def test_what_the_data_were_is_said():
         assert "simulated scenes" in told.set_index("what")["value"]["data"], name
 
 
-def test_an_upload_is_in_every_list_at_once(ours):
+def test_an_upload_appears_in_every_list_at_once(ours):
     app = fine(upload(start(), "net.safetensors", ours))
     assert "net is kept" in shown(app.success[0].value) and app.selectbox(key="model").value == "net"
     assert table(app)["network"].tolist() == ["einv2", "net"]
@@ -155,7 +155,7 @@ def test_the_authors_checkpoint_is_imported():
         ("x.safetensors", None, "einv2", "comes with the app"),
     ],
 )
-def test_what_cannot_be_kept_is_said(ours, file, data, name, said):
+def test_what_cannot_be_kept_is_an_error(ours, file, data, name, said):
     app = upload(start(), file, ours if data is None else data, name)
     assert said in only_error(app) and registry.names() == ["einv2"]
 
@@ -165,7 +165,7 @@ def test_the_limit_is_said(ours, monkeypatch, folder):
     assert "--user-data-gib" in only_error(upload(start(), "x.safetensors", ours))
 
 
-def test_a_wrong_option_is_said_and_the_shipped_ones_are_there(monkeypatch):
+def test_with_a_wrong_option_the_shipped_networks_are_listed(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["main.py", "--user-data-gib", "many"])
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
     fine(app)
@@ -189,7 +189,7 @@ def test_rename_and_delete_ask_first(ours, folder):
     assert not list((folder / "models").iterdir())
 
 
-def test_the_cell_that_stands_out_is_of_the_network_of_the_card(ours):
+def test_the_selected_cell_belongs_to_the_network_of_the_card(ours):
     network_files.keep_upload("mine", "x.safetensors", ours)
 
     def row() -> int:
@@ -222,14 +222,14 @@ def test_a_trained_network_can_be_copied(ours, folder):
     assert registry.names() == ["einv2", "good", "first (best)"]
 
 
-def test_what_another_user_deleted_is_not_shown_any_more(ours):
+def test_what_another_user_deleted_is_no_longer_shown(ours):
     network_files.keep_upload("mine", "x.safetensors", ours)
     app = start("mine")
     network_files.delete(registry.find("mine"))
     assert fine(app.run()).selectbox(key="model").value == "einv2"
 
 
-def test_a_file_that_cannot_be_used_says_why_and_can_be_deleted(folder):
+def test_an_unusable_file_shows_why_and_can_be_deleted(folder):
     (folder / "models").mkdir(parents=True)
     (folder / "models" / "empty.safetensors").touch()
     app = start()
@@ -247,7 +247,7 @@ def test_without_any_network_a_sentence_says_so(tmp_path, monkeypatch):
     assert "no trained network" in only_error(app)
 
 
-def test_what_a_header_holds_is_text_and_never_an_error(tiny_checkpoint, folder):
+def test_any_header_is_shown_as_text(tiny_checkpoint, folder):
     odd = tiny_checkpoint
     odd.classes = (HOSTILE[:60], *odd.classes[1:])
     odd.provenance = {HOSTILE: HOSTILE, "data": {"a": [1]}, "train": {"pit": ["x"], HOSTILE: None}, "code": 10**400}

@@ -85,14 +85,14 @@ def finished(full, name="mine") -> None:
     assert until(name, lambda r: r.state != RUNNING).state == FINISHED
 
 
-def test_without_data_the_page_says_where_to_get_some():
+def test_without_data_the_page_tells_where_to_get_some():
     shutil.rmtree(user_folder.root())
     app = start()
     assert "There is nothing to train on yet" in app.info[0].value and not app.error
     assert "No run yet." in texts_of(start("Runs"))
 
 
-def test_the_first_look_has_everything_chosen():
+def test_everything_is_chosen_at_first():
     app = start()
     assert not app.error and app.multiselect(key="train_data").value == ["six"]
     assert app.text_input(key="train_name").value == "run-1"
@@ -158,14 +158,14 @@ def test_a_run_from_start_to_end(full):
     "what, sentence",
     [("raise ValueError('the loss became nan')", "the loss became nan."), ("1 / 0", "division")],
 )
-def test_a_failed_run_says_why(full, what, sentence):
+def test_a_failed_run_shows_its_reason(full, what, sentence):
     full(what)
     app = press(start(), "Start training")
     until("run-1", lambda r: r.state != RUNNING)
     assert sentence in only_error(app.run()) and "Resume" in labels_of(app)
 
 
-def test_names_that_cannot_be_and_a_full_folder_are_said(full, monkeypatch):
+def test_impossible_names_and_a_full_folder_are_errors(full, monkeypatch):
     full()
     app = start()
     app.text_input(key="train_name").set_value("../up").run()
@@ -194,7 +194,7 @@ def test_runs_are_listed_compared_and_deleted(full):
     assert [run.name for run in training_runs.runs()] == ["two"] and not app.exception and not app.error
 
 
-def test_the_page_says_by_which_score_the_best_epoch_is_the_best(full, tiny_checkpoint):
+def test_the_page_names_the_score_of_the_best_epoch(full, tiny_checkpoint):
     from einv2.checkpoints import checkpoint
 
     finished(full)
@@ -269,7 +269,7 @@ def test_the_time_is_measured_and_budgets_are_set_by_it(full, monkeypatch):
         ("print('Killed')", "The measurement ended early: Killed."),
     ],
 )
-def test_a_measurement_that_fails_says_why(monkeypatch, what, sentence):
+def test_a_failed_measurement_shows_its_reason(monkeypatch, what, sentence):
     app = measured(start(), monkeypatch, what)
     assert only_error(app) == sentence
     app.number_input(key="train_batch_size").set_value(8).run()
