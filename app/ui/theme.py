@@ -66,10 +66,20 @@ def class_colour(name: str) -> str:
     return "#" + "".join(f"{round(255 * c):02X}" for c in rgb)
 
 
+def channels(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue of #RRGGBB, 0 to 255."""
+    red, green, blue = bytes.fromhex(colour[1:7])
+    return red, green, blue
+
+
+def translucent(colour: str, opacity: float) -> str:
+    """#RRGGBB with an opacity from 0 to 1, as rgba(...)."""
+    return f"rgba({','.join(map(str, channels(colour)))},{opacity:g})"
+
+
 def text_on(colour: str) -> str:
     """Black or white, whichever contrasts more with a background (WCAG relative luminance)."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (value / 255 for value in channels(colour))]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"
 

@@ -54,8 +54,9 @@ def maps():
 def figure():
     rng = np.random.default_rng(5)
     spectrogram = rng.normal(-60, 6, (SECONDS * 20, 64)).clip(-120, 0).astype(np.int8)
+    picture = timeline.Picture(spectrogram, 0.05, np.linspace(50, 11500, 64))
     made = timeline.timeline(
-        spectrogram, 0.05, np.linspace(50, 11500, 64), SECONDS, TRACKS, tables()[1].assign(track=0), CLASSES
+        picture, timeline.Lanes(TRACKS), SECONDS, timeline.Truth(tables()[1].assign(track=0), CLASSES)
     )
     return made.update_layout(meta={"energy": maps()})
 
@@ -86,7 +87,7 @@ if mounted:
         "listen",
         Recording(clip, SECONDS),
         scene(shown, truth, CLASSES, CLASSES, TRACKS),
-        TraceArrays(timeline.detection_arrays(shown, CLASSES, TRACKS), f"at {threshold}"),
+        TraceArrays(timeline.detection_arrays(shown, CLASSES, timeline.Lanes(TRACKS)), f"at {threshold}"),
         st.session_state.get("seek"),
     )
 st.plotly_chart(figure(), key="timeline", config={"displaylogo": False, "doubleClick": "reset"})

@@ -319,7 +319,7 @@ def on_lanes(shown: Shown, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 def arrays(shown: Shown, tables: dict[str, pd.DataFrame]) -> list[dict]:
     """What the player puts into the figure: the detections of all networks."""
     joined = pd.concat([table.assign(system=n) for n, table in enumerate(tables.values())])
-    return timeline.detection_arrays(joined, shown.classes, shown.lanes, shown.systems)
+    return timeline.detection_arrays(joined, shown.classes, timeline.Lanes(shown.lanes, shown.systems))
 
 
 def standing_figure(shown: Shown, panel: str, chunks: bool, truth: pd.DataFrame | None) -> go.Figure:
@@ -342,26 +342,22 @@ def make_figure(
     shown: Shown, panel: str, chunks: bool, truth: pd.DataFrame | None, moment: tuple[float, float] | None = None
 ):
     hearing = shown.hearing
-    picture, scale = first_panel(hearing, *PANELS[panel])
+    kind, channel = PANELS[panel]
+    picture, scale = first_panel(hearing, kind, channel)
     probabilities = [timeline.lane_probabilities(p.sed) for p in shown.predictions.values()]
     return timeline.timeline(
-        picture,
-        hearing.column_seconds,
-        hearing.mel_hz,
+        timeline.Picture(picture, hearing.column_seconds, hearing.mel_hz, kind, f"{panel} ({KIND_UNITS[kind]})", scale),
+        timeline.Lanes(shown.lanes, shown.systems),
         hearing.seconds,
-        shown.lanes,
-        truth,
-        () if truth is None else shown.truth.classes,
+        timeline.Truth(truth, () if shown.truth is None else shown.truth.classes),
+        timeline.Behind(
+            probabilities=np.concatenate([share for share, _ in probabilities], axis=1),
+            probable=np.concatenate([index for _, index in probabilities], axis=1),
+            classes=shown.classes,
+            energy=hearing.energy,
+            chunk_seconds=chunk_length(shown) if chunks else None,
+        ),
         moment and (moment[0] - AROUND_SECONDS, moment[1] + AROUND_SECONDS),
-        kind=PANELS[panel][0],
-        title=f"{panel} ({KIND_UNITS[PANELS[panel][0]]})",
-        full_scale=scale,
-        probabilities=np.concatenate([share for share, _ in probabilities], axis=1),
-        probable=np.concatenate([index for _, index in probabilities], axis=1),
-        classes=shown.classes,
-        energy=hearing.energy,
-        chunk_seconds=chunk_length(shown) if chunks else None,
-        systems=shown.systems,
     )
 
 

@@ -18,6 +18,25 @@ def table(*rows):
     return frame.assign(distance=np.nan)
 
 
+MEL_HZ = np.array([100.0, 500, 2000, 8000])
+
+
+def plain(image=None, names=TRACKS, truth=None, seconds=1.0, groups=(), picture=None, **behind):
+    """The figure; picture: options of the Picture; behind: those of what lies behind the detections."""
+    image = np.zeros((20, 4), np.int8) if image is None else image
+    return timeline.timeline(
+        timeline.Picture(image, 0.05, MEL_HZ, **(picture or {})),
+        timeline.Lanes(names, groups),
+        seconds,
+        timeline.Truth(truth, CLASSES),
+        timeline.Behind(**behind),
+    )
+
+
+def arrays_of(table, names=TRACKS, groups=()):
+    return timeline.detection_arrays(table, CLASSES, timeline.Lanes(names, groups))
+
+
 def fill(figure, arrays):
     """The figure with the detections in it, as the component in the browser puts them there."""
     filled = go.Figure(figure)
@@ -34,8 +53,7 @@ def detections():
 
 @pytest.fixture
 def figure(detections):
-    levels = np.arange(-40, 40, dtype=np.int8).reshape(20, 4)
-    return timeline.timeline(levels, 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, TRACKS, detections, CLASSES)
+    return plain(np.arange(-40, 40, dtype=np.int8).reshape(20, 4), truth=detections)
 
 
 def test_panels_share_one_axis_of_time(figure):
@@ -64,7 +82,7 @@ def test_names_on_a_tint_have_the_colour_of_the_text_of_the_page(figure, detecti
 
 
 def test_arrays_fill_the_figure(figure, detections):
-    filled = fill(figure, timeline.detection_arrays(detections, CLASSES, TRACKS))
+    filled = fill(figure, arrays_of(detections))
     bars, first, second = filled.data[-5:-2]
     assert list(bars.base) == [0.5, 0.7] and list(bars.x) == [0.5, 0.2]
     assert list(bars.y) == ["track 1", "track 2"] and list(bars.text) == ["alarm", "piano"]
@@ -75,7 +93,7 @@ def test_arrays_fill_the_figure(figure, detections):
 
 
 def test_nothing_detected_gives_empty_arrays():
-    arrays = timeline.detection_arrays(table(), CLASSES, TRACKS)
+    arrays = arrays_of(table())
     assert all(values == [] for properties in arrays for values in properties.values())
 
 
@@ -87,9 +105,8 @@ def test_lines_break_at_180_degrees_and_between_events():
 
 
 def test_figure_without_ground_truth():
-    figure = timeline.timeline(
-        np.zeros((20, 4), np.int8), 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, [*TRACKS, "track 3"], None
-    )
+    picture = timeline.Picture(np.zeros((20, 4), np.int8), 0.05, MEL_HZ)
+    figure = timeline.timeline(picture, timeline.Lanes([*TRACKS, "track 3"]), 1.0)
     assert list(figure.layout.yaxis2.categoryarray) == ["track 3", "track 2", "track 1"]
 
 
@@ -146,21 +163,12 @@ def test_a_class_has_one_colour_in_every_list():
 
 def test_a_class_wise_network_has_lanes_named_by_class_with_room_for_their_names():
     names = ("running engine", *(f"class {i}" for i in range(13)))
-    levels = np.zeros((20, 4), np.int8)
-    figure = timeline.timeline(levels, 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, names, None)
-    few = timeline.timeline(levels, 0.05, np.array([100.0, 500, 2000, 8000]), 1.0, TRACKS, None)
+    figure, few = plain(names=names), plain()
     assert figure.layout.yaxis2.categoryarray == names[::-1]
     assert figure.layout.margin.l > few.layout.margin.l and figure.layout.height < few.layout.height + 14 * 30
 
 
 # What stands behind the detections
-
-MEL_HZ = np.array([100.0, 500, 2000, 8000])
-
-
-def plain(image=None, names=TRACKS, truth=None, seconds=1.0, **options):
-    image = np.zeros((20, 4), np.int8) if image is None else image
-    return timeline.timeline(image, 0.05, MEL_HZ, seconds, names, truth, CLASSES, **options)
 
 
 def trace(figure, name):
@@ -178,7 +186,7 @@ def test_the_mel_axis_says_hertz(figure):
 
 
 def test_a_component_of_the_intensity_has_two_colours_and_nothing_in_the_middle():
-    heatmap = plain(np.full((20, 4), -90, np.int8), kind="intensity", title="intensity Y").data[0]
+    heatmap = plain(np.full((20, 4), -90, np.int8), picture={"kind": "intensity", "title": "intensity Y"}).data[0]
     assert (heatmap.zmin, heatmap.zmax) == (-127, 127) and heatmap.z.dtype == np.int8
     (low, blue), (middle, dark), (high, orange) = heatmap.colorscale
     assert (low, middle, high) == (0, 0.5, 1) and len({blue, dark, orange}) == 3
@@ -186,7 +194,7 @@ def test_a_component_of_the_intensity_has_two_colours_and_nothing_in_the_middle(
 
 def test_a_waveform_is_drawn_between_its_extremes():
     extremes = np.stack([np.full(20, -127), np.arange(20)], axis=1).astype(np.int8)
-    figure = timeline.timeline(extremes, 0.05, None, 1.0, TRACKS, None, kind="waveform", full_scale=0.5)
+    figure = plain(extremes, picture={"kind": "waveform", "full_scale": 0.5})
     lower, upper = figure.data[:2]
     assert upper.fill == "tonexty" and (upper.x0, upper.dx) == (0.025, 0.05)
     np.testing.assert_allclose(lower.y, -0.5)
@@ -199,7 +207,7 @@ def test_a_waveform_is_drawn_between_its_extremes():
     "options, title", [({}, "log-mel (dB)"), ({"title": "<W>"}, "&lt;W&gt;"), ({"title": ""}, None)]
 )
 def test_the_first_panel_has_a_title(options, title):
-    assert [a.text for a in plain(**options).layout.annotations] == ([title] if title else [])
+    assert [a.text for a in plain(picture=options).layout.annotations] == ([title] if title else [])
 
 
 def test_probabilities_lie_in_their_lanes_and_are_told_with_the_class(detections):
@@ -246,33 +254,31 @@ SYSTEMS = ("a 1", "a 2", "b 1", "b 2", "b 3", "c 1")
 
 
 def test_systems_are_blocks_of_lanes_with_dots_of_their_own(detections):
-    figure = plain(names=SYSTEMS, truth=detections, systems=(2, 3, 1))
+    figure = plain(names=SYSTEMS, truth=detections, groups=(2, 3, 1))
     dots = [t.marker for t in figure.data[-6:]]
     assert [d.symbol for d in dots[:5]] == ["circle", "diamond", "square", "triangle-up", "cross"]
     assert dots[5].symbol == "x" and dots[0].line.width is None and dots[2].line.width == 1.2
     assert [s.y0 for s in figure.layout.shapes] == [5.5, 2.5, 1.5]  # of eight lanes, the truth's two below
-    without = plain(names=SYSTEMS, systems=(2, 3, 1))
+    without = plain(names=SYSTEMS, groups=(2, 3, 1))
     assert [s.y0 for s in without.layout.shapes] == [3.5, 0.5]
 
 
 def test_rows_of_each_system_go_to_its_lanes(detections):
     both = pd.concat([detections.assign(system=0), detections.assign(system=1, azimuth=50.0)])
-    arrays = timeline.detection_arrays(both, CLASSES, SYSTEMS, (2, 3, 1))
-    assert len(arrays) == len(timeline.empty_detections(SYSTEMS, (2, 3, 1))) == 13
+    arrays = arrays_of(both, SYSTEMS, (2, 3, 1))
+    assert len(arrays) == len(timeline.empty_detections(timeline.Lanes(SYSTEMS, (2, 3, 1)))) == 13
     assert arrays[0]["y"] == ["a 1", "b 1", "a 2", "b 2"]
     assert [len(dots["x"]) for dots in arrays[1:7]] == [5, 2, 5, 2, 0, 0]
     assert set(arrays[1]["y"]) == {10.0} and set(arrays[3]["y"]) == {50.0}
     assert "system" in both and both["track"].max() == 1  # the input is left alone
-    assert timeline.detection_arrays(both[both["system"] == 0], CLASSES, TRACKS, (2,)) == timeline.detection_arrays(
-        detections, CLASSES, TRACKS
-    )
+    assert arrays_of(both[both["system"] == 0], TRACKS, (2,)) == arrays_of(detections)
 
 
 @pytest.mark.parametrize(
     "options, says",
     [
-        ({"kind": "phase"}, "kind must be one of level, intensity, waveform, not 'phase'"),
-        ({"systems": (2, 1)}, "must add up to the 2 lanes"),
+        ({"picture": {"kind": "phase"}}, "kind must be one of level, intensity, waveform, not 'phase'"),
+        ({"groups": (2, 1)}, "must add up to the 2 lanes"),
         ({"probabilities": np.zeros((10, 3), np.uint8)}, r"probabilities must be \(T, 2\)"),
     ],
 )
@@ -296,19 +302,25 @@ def test_nothing_to_show():
     )  # fmt: skip
     assert len(figure.data) == 3 + 5 and figure.to_json()
     for empty in (np.zeros((0, 2), np.int8), np.zeros((3, 2), np.int8)):
-        assert plain(empty, kind="waveform").to_json()
+        assert plain(empty, picture={"kind": "waveform"}).to_json()
 
 
-@pytest.mark.parametrize("n_lanes, systems", [(2, ()), (6, (2, 2, 2)), (14, ())])
-def test_a_minute_is_less_than_900_kilobytes(rng, detections, n_lanes, systems):
+@pytest.mark.parametrize("n_lanes, groups", [(2, ()), (6, (2, 2, 2)), (14, ())])
+def test_a_minute_is_less_than_900_kilobytes(rng, detections, n_lanes, groups):
     """Values of single frames travel in eight bits; written out as numbers they would be megabytes."""
     figure = timeline.timeline(
-        rng.integers(-100, 0, (1200, 96), np.int8), 0.05, np.geomspace(50, 12000, 96), 60.0,
-        [f"system {i}" for i in range(n_lanes)], detections, CLASSES,
-        probabilities=rng.integers(0, 101, (600, n_lanes), np.uint8), probable=rng.integers(0, 2, (600, n_lanes), np.uint8),
-        classes=("knocking on door", "running engine"), energy=rng.integers(0, 256, (600, 72), np.uint8), chunk_seconds=4,
-        systems=systems,
-    )  # fmt: skip
+        timeline.Picture(rng.integers(-100, 0, (1200, 96), np.int8), 0.05, np.geomspace(50, 12000, 96)),
+        timeline.Lanes([f"system {i}" for i in range(n_lanes)], groups),
+        60.0,
+        timeline.Truth(detections, CLASSES),
+        timeline.Behind(
+            probabilities=rng.integers(0, 101, (600, n_lanes), np.uint8),
+            probable=rng.integers(0, 2, (600, n_lanes), np.uint8),
+            classes=("knocking on door", "running engine"),
+            energy=rng.integers(0, 256, (600, 72), np.uint8),
+            chunk_seconds=4,
+        ),
+    )
     assert len(figure.to_json()) < 900_000
 
 
