@@ -16,6 +16,7 @@ from .labels import class_lists, clip_sets, dcase_csv, frame_tables
 from .labels.class_lists import ClassList
 from .labels.clip_sets import Clips
 from .metrics import breakdown, dcase, errors, identity, intervals, probabilities, single_task
+from .metrics.common import none_if_nan
 
 Progress = Callable[[float, str], None]
 
@@ -65,7 +66,7 @@ class Evaluation:
         of_reference, of_estimate, names = self.groupings[grouping]
         number = names.index(group)
         within = of_reference == number, of_estimate == number
-        return errors.error_events(self.clips.estimate, self.clips.reference, self.outcomes, within)
+        return errors.error_events(self.clips.reference, self.clips.estimate, self.outcomes, within)
 
     def named_error_events(self) -> pd.DataFrame:
         """The error events with the names of clips and classes; heard_as is empty where it says nothing."""
@@ -93,8 +94,8 @@ class Evaluation:
             "breakdowns": {name: _records(table) for name, table in self.breakdowns.items()},
             "confusion": {"classes": [*classes, "nothing"], "frames": self.confusion.tolist()},
             "distances": {
-                "median": _plain(self.distances.median),
-                "percentile_90": _plain(self.distances.percentile_90),
+                "median": none_if_nan(self.distances.median),
+                "percentile_90": none_if_nan(self.distances.percentile_90),
             },
             "identity": self.identity_rates,
             "overlap": self.overlap.recall(),
@@ -117,7 +118,7 @@ def evaluate(
     """
     asked = (measures,) if isinstance(measures, str) else measures
     told = _class_list(reference, classes, asked)
-    found = dcase.tallies(_frames(estimate, told.names), _frames(reference, told.names), len(told.names), asked)
+    found = dcase.tallies(_frames(reference, told.names), _frames(estimate, told.names), len(told.names), asked)
     reports = {measure: dcase.report(tally) for measure, tally in found.items()}
     for scores in reports.values():
         scores["per_class"] = [{"class": name} | entry for name, entry in zip(told.names, scores["per_class"])]
@@ -165,12 +166,12 @@ def evaluate_clips(
     """
     estimate, reference, n_classes = clips.estimate, clips.reference, len(clips.classes)
     progress(0.0, "The measures of DCASE 2020 to 2025")
-    tallies = dcase.tallies(estimate, reference, n_classes, n_clips=len(clips.stems), n_frames=n_frames)
+    tallies = dcase.tallies(reference, estimate, n_classes, n_clips=len(clips.stems), n_frames=n_frames)
     lengths = [None if levels is None else len(levels) for levels in frame_levels or ()]
     clips = clip_sets.tidied(replace(clips, notes=(*clips.notes, *clip_sets.frames_beyond(clips, lengths))))
     estimate, reference = clips.estimate, clips.reference
     progress(0.4, "The kind of every error")
-    outcomes = errors.classify(estimate, reference)
+    outcomes = errors.classify(reference, estimate)
     progress(0.6, "Breakdowns")
     groupings = _groupings(clips, outcomes, frame_levels)
     progress(0.75, "Events and tracks")
@@ -179,13 +180,13 @@ def evaluate_clips(
         clips,
         tallies,
         outcomes,
-        errors.error_events(estimate, reference, outcomes),
+        errors.error_events(reference, estimate, outcomes),
         groupings,
-        breakdown.confusion(estimate, reference, outcomes, n_classes),
+        breakdown.confusion(reference, estimate, outcomes, n_classes),
         breakdown.histogram(breakdown.distance_errors(outcomes)),
-        identity.identity_by_clip(estimate, reference, len(clips.stems)),
-        identity.identity_events(estimate, reference),
-        single_task.overlap_recall(estimate, reference),
+        identity.identity_by_clip(reference, estimate, len(clips.stems)),
+        identity.identity_events(reference, estimate),
+        single_task.overlap_recall(reference, estimate),
         *probable,
     )
 
@@ -200,7 +201,7 @@ def report(tally: dcase.Tally, classes: Sequence[str]) -> dict[str, Any]:
 def intervals_by_method(tally: dcase.Tally) -> dict[str, dict[str, tuple[float | None, float | None]]]:
     """Method to score to 95 % interval over clips, None where there is no value. ValueError with fewer than two clips."""
     bounds = {method: intervals.intervals(tally, method) for method in intervals.METHODS}
-    return {method: {k: (_plain(a), _plain(b)) for k, (a, b) in of.items()} for method, of in bounds.items()}
+    return {method: {k: (none_if_nan(a), none_if_nan(b)) for k, (a, b) in of.items()} for method, of in bounds.items()}
 
 
 def differences(
@@ -219,13 +220,13 @@ def differences(
         values = {k: None if None in (a[k], b[k]) else b[k] - a[k] for k in shared}
         bounds = {k: bounds.get(k, (np.nan, np.nan)) for k in shared}
         found[measure] = {
-            k: {"value": values[k], "low": _plain(bounds[k][0]), "high": _plain(bounds[k][1])} for k in shared
+            k: {"value": values[k], "low": none_if_nan(bounds[k][0]), "high": none_if_nan(bounds[k][1])} for k in shared
         }
     return found
 
 
 def _groupings(clips: Clips, outcomes: errors.Outcomes, frame_levels) -> dict[str, breakdown.Grouping]:
-    sides = clips.estimate, clips.reference
+    sides = clips.reference, clips.estimate
     groupings = {
         "all": breakdown.everything(outcomes),
         "class": breakdown.classes(*sides, clips.classes),
@@ -246,15 +247,15 @@ def _probabilities(clips: Clips, predictions: Sequence[Prediction], progress: Pr
     for clip, prediction in enumerate(predictions):
         progress(0.8 + 0.2 * clip / len(predictions), f"Probabilities of {clips.stems[clip]}")
         reference = references.get(clip, clips.reference.head(0))
-        reliability += probabilities.reliability(prediction.sed, prediction.doa, reference)
-        found = probabilities.by_threshold(prediction.sed, prediction.doa, reference)
+        reliability += probabilities.reliability(reference, prediction.sed, prediction.doa)
+        found = probabilities.by_threshold(reference, prediction.sed, prediction.doa)
         thresholds = found if thresholds is None else thresholds + found
     return reliability, thresholds
 
 
 def _reliability(counts: probabilities.ReliabilityCounts) -> dict:
     columns = {"n": counts.n, "probability": counts.mean_probability, "right": counts.share_right}
-    bins = [{k: _plain(v) for k, v in zip(columns, row)} for row in zip(*columns.values())]
+    bins = [{k: none_if_nan(v) for k, v in zip(columns, row)} for row in zip(*columns.values())]
     return {"ece": counts.ece, "bins": bins}
 
 
@@ -262,8 +263,6 @@ def _records(table: pd.DataFrame) -> list[dict]:
     """Rows of a breakdown: whole counts, other figures None where there was nothing to count."""
     whole = {c for c in table if not pd.api.types.is_float_dtype(table[c])}
     rows = table.reset_index().to_dict("records")
-    return [{k: v if k == "group" else int(v) if k in whole else _plain(v) for k, v in row.items()} for row in rows]
-
-
-def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return [
+        {k: v if k == "group" else int(v) if k in whole else none_if_nan(v) for k, v in row.items()} for row in rows
+    ]

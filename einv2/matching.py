@@ -1,9 +1,20 @@
-"""One-to-one matching of estimates with references, within a distance limit."""
+"""One-to-one matching of reference and estimate: as many pairs as can be, and of those matchings the one of least total cost.
+
+``least_cost`` takes lists of pairs, for the tables of many clips at once; ``assign`` takes the cost matrices of frames. Both use
+the Hungarian method. Costs are degrees, as a rule, and infinite where a pair is not allowed.
+"""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+MATCH_DEGREES = 20.0  # an estimate further away than this is not the event
+ROUNDING_DEGREES = 1e-9  # azimuths 30 and 50 are 20 apart, whatever the last bit of the distance says
 _FORBIDDEN = 1e6  # above any total of distances, so that a forbidden pair is made only where no other is left
+
+
+def within(degrees: np.ndarray, max_degrees: float = MATCH_DEGREES) -> np.ndarray:
+    """The distances, infinite where they are above ``max_degrees``: the costs of a matching."""
+    return np.where(degrees <= max_degrees + ROUNDING_DEGREES, degrees, np.inf)
 
 
 def pairs_within(reference_key: np.ndarray, estimate_key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -13,17 +24,16 @@ def pairs_within(reference_key: np.ndarray, estimate_key: np.ndarray) -> tuple[n
     first, last = (np.searchsorted(estimate_key[order], reference_key, side) for side in ("left", "right"))
     rows = np.argsort(reference_key, kind="stable")
     n = (last - first)[rows]
-    within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
-    return np.repeat(rows, n), order[np.repeat(first[rows], n) + within]
+    place = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+    return np.repeat(rows, n), order[np.repeat(first[rows], n) + place]
 
 
 def least_cost(
     i: np.ndarray, j: np.ndarray, key: np.ndarray, cost: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The matching among the pairs that ``pairs_within`` gives: (i, j, cost) of those made.
+    """The matching among the pairs that ``pairs_within`` gives: (i, j, cost) of the pairs that are made.
 
-    i, j: (P,) rows of the two sides; key: (P,), that of each pair; cost: (P,), infinite where a pair is not allowed. Within a
-    key as many pairs as can be, and of those matchings the one of least total cost (Hungarian method).
+    i, j (P,): rows of the two sides; key (P,): that of each pair, within which rows are matched; cost (P,).
     """
     allowed = np.isfinite(cost)
     contested = allowed & ((np.bincount(i, allowed)[i] > 1) | (np.bincount(j, allowed)[j] > 1))
@@ -41,17 +51,8 @@ def least_cost(
     return i[made], j[made], cost[made]
 
 
-MATCH_DEGREES = 20.0  # an estimate further off than this is not the event
-
-
-ROUNDING_DEGREES = 1e-9  # azimuths 30 and 50 are 20 apart, whatever the last bit of the distance says
-
-
 def assign(cost: np.ndarray) -> np.ndarray:
-    """One-to-one matching in each frame: cost (T, M, L), infinite where a pair is not allowed -> column of each row (T, M).
-
-    As many pairs as can be, and of those matchings the one of least total cost; -1 for a row that is left alone.
-    """
+    """The column of each row, (T, M), in the cost matrices (T, M, L) of T frames; -1 for a row that is left alone."""
     match = np.full(cost.shape[:2], -1)
     allowed = np.isfinite(cost)
     cost = np.where(allowed, cost, _FORBIDDEN)

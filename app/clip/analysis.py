@@ -315,7 +315,7 @@ def _check_against(source: Source, truth: Truth) -> list[inputcheck.Finding]:
 
 def scores(estimate: pd.DataFrame, truth: Truth) -> dict:
     """DCASE 2020 measures of one clip."""
-    return dcase.evaluate([(estimate, truth.table)], len(truth.classes))
+    return dcase.evaluate([(truth.table, estimate)], len(truth.classes))
 
 
 def event_table(table: pd.DataFrame, classes: tuple[str, ...], truth: Truth | None) -> pd.DataFrame:
@@ -324,7 +324,7 @@ def event_table(table: pd.DataFrame, classes: tuple[str, ...], truth: Truth | No
     events = frame_tables.frames_to_events(table, classes)
     if truth is None or truth.classes != classes:
         return events
-    outcomes = errors.classify(table, truth.table)
+    outcomes = errors.classify(truth.table, table)
     same_class = outcomes.estimate_kind <= errors.WRONG_PLACE
     rows = pd.DataFrame(
         {
@@ -332,10 +332,9 @@ def event_table(table: pd.DataFrame, classes: tuple[str, ...], truth: Truth | No
             "found": outcomes.estimate_kind == errors.CORRECT,
         }
     )
-    order, starts, ends = frame_tables.event_runs(table)
-    of_event = pd.Series(np.repeat(np.arange(len(starts)), ends - starts), order).sort_index()
-    means = rows.groupby(of_event.to_numpy()).mean()
-    first = table.iloc[order[starts]]
+    runs = frame_tables.event_runs(table)
+    means = rows.groupby(runs.of_row).mean()
+    first = table.iloc[runs.first]
     means = means.assign(
         **{c: first[c].to_numpy() for c in ("class", "track")},
         onset=first["frame"].to_numpy() / LABEL_FRAMES_PER_SECOND,

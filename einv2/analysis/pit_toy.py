@@ -132,8 +132,8 @@ def scores(doa: np.ndarray, batch: Batch) -> dict[str, float | None]:
     midpoint: share of the directions that are nearer to the midpoint of the sources than to either."""
     sed, reference = batch.sed.reshape(-1, *batch.sed.shape[2:]), batch.doa.reshape(-1, *batch.doa.shape[2:])
     doa = doa.reshape(reference.shape)
-    error: DoaError = doa_alone(doa, sed, reference)
-    return {"le": error.le, "midpoint": midpoint.distances(doa, sed, reference).counts.share}
+    error: DoaError = doa_alone(sed, reference, doa)
+    return {"le": error.le, "midpoint": midpoint.distances(sed, reference, doa).counts.share}
 
 
 def train(

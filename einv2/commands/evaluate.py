@@ -23,7 +23,7 @@ from ..metrics import dcase, single_task
 from ..metrics.intervals import METHODS
 from .shared import add_input, add_json, bar, count, note, write_report
 
-MEASURES = [*dcase.MEASURES]  # the first is the default
+MEASURES = list(dcase.MEASURES)  # the first is the default
 DECIMALS = {"LE": 1, "DE": 1}  # of the scores printed; 3 of the others
 
 
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
     if further is not None:
         tallies = {name: further.tallies[name] for name in wanted}
     else:
-        sides, sizes = (clips.estimate, clips.reference), (len(clips.classes), wanted)
+        sides, sizes = (clips.reference, clips.estimate), (len(clips.classes), wanted)
         tallies = dcase.tallies(*sides, *sizes, n_clips=len(clips.stems), n_frames=options.n_frames)
     scores = {name: evaluation.report(tally, clips.classes) for name, tally in tallies.items()}
     if options.intervals:
@@ -149,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
     if options.metric == "all":
         report["measures"] = scores
     if options.overlap:
-        report["overlap"] = single_task.overlap_recall(clips.estimate, clips.reference).recall()
+        report["overlap"] = single_task.overlap_recall(clips.reference, clips.estimate).recall()
     _print_scores(report, scores)
     if further is not None:
         report |= _report_further(further, references, options)
@@ -285,7 +285,9 @@ def _print_scores(report: dict[str, Any], scores_of_measures: dict[str, dict]) -
             line = (
                 f"  {entry['class']:20s} F {entry['F']:.3f}  LE {_figure('LE', entry['LE']):>5s}  LR {entry['LR']:.3f}"
             )
-            print(f"{line}  ({entry['n_reference']} {'frames' if measure in dcase.OF_FRAMES else 's'})")
+            print(
+                f"{line}  ({entry['n_reference']} {'frames' if dcase.MEASURES[measure].segment_frames == 1 else 's'})"
+            )
         if method := report.get("intervals_method"):
             bounds = scores["intervals"][method]
             print(f"95 % intervals over clips, {method}:")

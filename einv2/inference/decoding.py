@@ -13,6 +13,7 @@ from scipy.ndimage import median_filter
 from .. import geometry
 from ..config import ModelConfig
 from ..models.einv2 import Output
+from ..runs import Runs, find_runs
 
 SILENT = -1  # in place of a class index
 
@@ -144,37 +145,36 @@ def _events(active: np.ndarray, doa: np.ndarray, decoding: Decoding) -> tuple[np
     if decoding.gap_frames:
         active, doa = _bridge(active, doa, decoding.gap_frames)
     if decoding.minimum_frames > 1:
-        _, length, value = _runs(active)
-        short = (value != SILENT) & (length < decoding.minimum_frames)
-        active = _from_runs(np.where(short, SILENT, value), length, active.shape)
+        runs, value = _runs(active)
+        short = (value != SILENT) & (runs.lengths < decoding.minimum_frames)
+        active = _from_runs(runs, np.where(short, SILENT, value), active.shape)
         if decoding.gap_frames:
             active, doa = _bridge(active, doa, decoding.gap_frames)
     return active, doa
 
 
-def _runs(active: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Start, length and value of the stretches of equal values, track after track, of (T, M) laid out as (M * T,)."""
-    flat = active.T.ravel()
-    changes = np.diff(flat) != 0
-    changes[len(active) - 1 :: max(len(active), 1)] = True  # a run ends with its track
-    start = np.flatnonzero(np.concatenate([[True], changes])) if flat.size else np.zeros(0, int)
-    return start, np.diff(start, append=flat.size), flat[start]
+def _runs(active: np.ndarray) -> tuple[Runs, np.ndarray]:
+    """The stretches of equal values, track after track, of (T, M) laid out as (M * T,); and the value of each."""
+    flat, track = active.T.ravel(), np.repeat(np.arange(active.shape[1]), len(active))
+    runs = find_runs(flat, track)
+    return runs, flat[runs.first]
 
 
-def _from_runs(value: np.ndarray, length: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    return np.repeat(value, length).reshape(shape[::-1]).T
+def _from_runs(runs: Runs, value: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return value[runs.of_position].reshape(shape[::-1]).T
 
 
 def _bridge(active: np.ndarray, doa: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """Silence of at most ``longest`` frames filled where the class before it is the class after it on the same track."""
-    start, length, value = _runs(active)
+    runs, value = _runs(active)
+    start, length = runs.starts, runs.lengths
     track = start // max(len(active), 1)
     between = np.flatnonzero((value[1:-1] == SILENT) & (length[1:-1] <= longest)) + 1
     same = (value[between - 1] == value[between + 1]) & (track[between - 1] == track[between + 1])
     gaps = between[same]
     value = value.copy()
     value[gaps] = value[gaps - 1]
-    return _from_runs(value, length, active.shape), _interpolate(doa, start[gaps], length[gaps])
+    return _from_runs(runs, value, active.shape), _interpolate(doa, start[gaps], length[gaps])
 
 
 def _interpolate(doa: np.ndarray, start: np.ndarray, length: np.ndarray) -> np.ndarray:

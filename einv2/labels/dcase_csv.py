@@ -348,8 +348,8 @@ def whole_degrees(table: pd.DataFrame) -> pd.DataFrame:
 def _csv_text_2019(table: pd.DataFrame, classes) -> str:
     if classes is None:
         raise ValueError("dcase2019 names its classes: give classes, the list of class names")
-    order, starts, ends = frame_runs(table, ("class", "track", "azimuth", "elevation", "distance"))
-    first, last = table.iloc[order[starts]], table.iloc[order[ends - 1]]
+    runs = frame_runs(table, ("class", "track", "azimuth", "elevation", "distance"))
+    first, last = table.iloc[runs.first], table.iloc[runs.last]
     out = pd.DataFrame(
         {
             "sound_event_recording": class_names(first["class"].to_numpy(), classes),

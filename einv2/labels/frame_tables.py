@@ -19,6 +19,7 @@ import pandas as pd
 
 from .. import geometry
 from ..frames import LABEL_FRAME_MS, LABEL_FRAMES_PER_SECOND
+from ..runs import Runs, find_runs
 
 FRAME_COLUMNS = ("frame", "class", "track", "azimuth", "elevation", "distance")
 
@@ -26,7 +27,7 @@ EVENT_COLUMNS = (
     "class", "name", "track", "onset", "offset", "azimuth", "elevation", "distance", "spread", "confidence",
 )  # fmt: skip
 
-JUMP_DEGREES, JUMP_FRAMES = 45.0, 5  # of ``event_runs``; sources of DCASE data move up to 4 degrees a frame
+JUMP_DEGREES, JUMP_FRAMES = 45.0, 5  # for ``event_runs``; sources of DCASE data move up to 4 degrees per frame
 
 
 def empty_table() -> pd.DataFrame:
@@ -46,14 +47,13 @@ def frames_to_events(table: pd.DataFrame, classes=None, confidence=None) -> pd.D
     if confidence is None:
         confidence = table["confidence"] if "confidence" in table else np.full(len(table), np.nan)
     table = distinct_instances(table.assign(confidence=np.asarray(confidence, float)))
-    order, starts, ends = event_runs(table)
-    table = table.iloc[order]
+    runs = event_runs(table)
+    first, last = table.iloc[runs.first], table.iloc[runs.last]
+    table = table.iloc[runs.order]
     vectors = geometry.to_vector(table["azimuth"].to_numpy(), table["elevation"].to_numpy())
-    lengths = ends - starts
-    means = _sum_runs(vectors, starts) / lengths[:, None]
+    means = runs.mean(vectors)
     azimuth, elevation = geometry.to_angles(means)
-    off_mean = geometry.distance(vectors, np.repeat(means, lengths, axis=0))
-    first, last = table.iloc[starts], table.iloc[ends - 1]
+    off_mean = geometry.distance(vectors, means[runs.of_position])
     events = pd.DataFrame(
         {
             "class": first["class"].to_numpy(),
@@ -63,9 +63,9 @@ def frames_to_events(table: pd.DataFrame, classes=None, confidence=None) -> pd.D
             "offset": (last["frame"].to_numpy() + 1) / LABEL_FRAMES_PER_SECOND,
             "azimuth": azimuth,
             "elevation": elevation,
-            "distance": _sum_runs(table["distance"].to_numpy(), starts) / lengths,
-            "spread": _sum_runs(off_mean, starts) / lengths,
-            "confidence": _sum_runs(table["confidence"].to_numpy(), starts) / lengths,
+            "distance": runs.mean(table["distance"].to_numpy()),
+            "spread": runs.mean(off_mean),
+            "confidence": runs.mean(table["confidence"].to_numpy()),
         }
     )
     return events.sort_values(["onset", "track", "class"], kind="stable", ignore_index=True)
@@ -104,10 +104,12 @@ def to_tracks(table: pd.DataFrame, n_frames: int, n_tracks: int, n_classes: int)
     table = distinct_instances(table[table["frame"] < n_frames])
     sed = np.zeros((n_frames, n_tracks, n_classes), np.float32)
     doa = np.zeros((n_frames, n_tracks, 3), np.float32)
-    order, starts, ends = frame_runs(table)
+    runs = frame_runs(table)
     frames, classes = table["frame"].to_numpy(), table["class"].to_numpy()
     vectors = geometry.to_vector(table["azimuth"].to_numpy(), table["elevation"].to_numpy())
-    events = sorted((order[s:e] for s, e in zip(starts, ends)), key=lambda rows: (frames[rows[0]], rows[0]))
+    events = sorted(
+        (runs.order[s:e] for s, e in zip(runs.starts, runs.ends)), key=lambda rows: (frames[rows[0]], rows[0])
+    )
     free_from = [0] * n_tracks
     dropped = 0
     for rows in events:
@@ -140,9 +142,6 @@ def distinct_instances(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(track=np.where(repeat > 0, largest + extra, table["track"].to_numpy()))
 
 
-# Reading
-
-
 def tidied(raw: pd.DataFrame, as_written: bool = False) -> pd.DataFrame:
     """The frame table of checked columns, sorted and typed; but for ``as_written`` also azimuth wrapped, duplicates dropped, and
     instances distinct."""
@@ -167,9 +166,6 @@ def _to_frame(seconds) -> np.ndarray:
     return (milliseconds + LABEL_FRAME_MS // 2) // LABEL_FRAME_MS
 
 
-# Writing
-
-
 # Runs of frames
 
 
@@ -184,32 +180,31 @@ def checked(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def frame_runs(table: pd.DataFrame, keys=("class", "track")) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Runs of consecutive frames in which all keys stay the same: (order, starts, ends).
-
-    Run r holds the rows ``order[starts[r]:ends[r]]``, in order of frame.
-    """
-    within = [k for k in keys if k in ("class", "track")]
+def frame_runs(table: pd.DataFrame, keys: tuple[str, ...] = ("class", "track")) -> Runs:
+    """Runs of consecutive frames in which all keys stay the same, of a table whose (frame, class, track) are unique."""
     frame = table["frame"].to_numpy()
-    order = np.lexsort([frame, *(table[k].to_numpy() for k in within)])
-    if not len(order):
-        return order, order, order
-    breaks = np.diff(frame[order]) != 1
-    for key in keys:
-        breaks |= np.diff(table[key].to_numpy()[order]) != 0
-    starts = np.concatenate([[0], np.flatnonzero(breaks) + 1])
-    return order, starts, np.append(starts[1:], len(order))
+    order = np.lexsort([frame, *(table[k].to_numpy() for k in keys if k in ("class", "track"))])
+    return find_runs(*(table[k].to_numpy() for k in keys), frame=frame, order=order)
 
 
-def event_runs(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The frames of each event of a frame table whose (frame, class, track) are unique: (order, starts, ends).
+def runs_of_tracks(*columns: np.ndarray, frame: np.ndarray) -> Runs:
+    """Runs of consecutive frames in which all columns (N,) stay the same, in order of the columns, the first before all others.
 
-    Event r holds the rows ``order[starts[r]:ends[r]]``: consecutive frames of one class on one track, from one source. A jump to
-    another source is a step of more than ``JUMP_DEGREES`` from one frame to the next that lasts: the mean directions of the up to
-    ``JUMP_FRAMES`` frames before and after it are as far apart, and there are at least two frames on either side. So a frame that
-    is off by itself cuts nothing, nor does a source that moves. Measures and training know no such cut.
+    Several rows of one frame belong to one run.
     """
-    order, starts, ends = frame_runs(table)
+    return find_runs(*columns, frame=frame, order=np.lexsort([frame, *columns[::-1]]), repeats=True)
+
+
+def event_runs(table: pd.DataFrame) -> Runs:
+    """The frames of each event of a frame table whose (frame, class, track) are unique.
+
+    An event is a run of consecutive frames of one class on one track, from one source. A jump to another source is a step of more
+    than ``JUMP_DEGREES`` from one frame to the next that lasts: the mean directions of the up to ``JUMP_FRAMES`` frames before and
+    after it are as far apart, and there are at least two frames on either side. So a single frame that is off cuts nothing, nor
+    does a moving source. Measures and training do not cut events there.
+    """
+    runs = frame_runs(table)
+    order, starts, ends = runs.order, runs.starts, runs.ends
     vectors = geometry.to_vector(*(table[c].to_numpy(float)[order] for c in ("azimuth", "elevation")))
     steps = geometry.distance(vectors[1:], vectors[:-1])
     cuts = [starts[:0]]
@@ -223,11 +218,7 @@ def event_runs(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         if min(at - start, end - at) >= 2 and geometry.distance(before, after) > JUMP_DEGREES:
             cuts.append(np.array([at]))
     starts = np.sort(np.concatenate([starts, *cuts]).astype(int))
-    return order, starts, np.append(starts[1:], len(order)) if len(order) else starts
-
-
-def _sum_runs(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    return np.add.reduceat(values, starts, axis=0) if len(starts) else values[:0]
+    return Runs(order, starts, np.append(starts, len(order))[1:])
 
 
 def class_names(indices: np.ndarray, classes) -> list[str]:

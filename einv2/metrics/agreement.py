@@ -1,4 +1,4 @@
-"""Two systems on one clip: do they say the same, and where is one right and the other not?
+"""Two systems on one clip: do they agree, and where is one right and the other not?
 
 Frame tables (see ``einv2.labels.frame_tables``) of one clip, with classes of one list. Units: degrees (great-circle), frames of
 100 ms, seconds.
@@ -27,7 +27,7 @@ from .errors import (
     WRONG_PLACE,
     Outcomes,
     classify,
-    runs,
+    table_runs,
 )
 
 DISAGREEMENTS = ("only first", "only second", "other place", "other class")
@@ -36,7 +36,7 @@ _ONLY_FIRST, _ONLY_SECOND, _OTHER_PLACE, _OTHER_CLASS = range(len(DISAGREEMENTS)
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two systems say alike, without a reference.
+    """How far two systems agree, without a reference.
 
     first, second: rows of each, an output in a frame; same: pairs of them of one class at most 20 degrees apart; degrees: the
     mean distance of these pairs, None without any. pairs (L1, L2): how many of them are on each pair of output tracks.
@@ -54,7 +54,7 @@ class Agreement:
 
     @property
     def share(self) -> float | None:
-        """2 same / (first + second), in [0, 1]: 1 where they never differ, None where neither says anything. Symmetric."""
+        """2 same / (first + second), in [0, 1]: 1 where they never differ, None where neither has any output. Symmetric."""
         return share(2 * self.same, self.first + self.second)
 
     @property
@@ -73,7 +73,7 @@ def agreement(
     ``DISAGREEMENTS``), class, track (of the first system; of the second where only it says something), onset, offset (s), frames.
     ValueError as in ``errors.classify``.
     """
-    outcomes = classify(second, first, threshold)
+    outcomes = classify(first, second, threshold)
     same = np.flatnonzero(outcomes.reference_kind == CORRECT)
     tracks = first["track"].to_numpy()[same], second["track"].to_numpy()[outcomes.reference_partner[same]]
     pairs = np.zeros((n_first, n_second), np.int64)
@@ -101,7 +101,7 @@ def _disagreements(first: pd.DataFrame, second: pd.DataFrame, outcomes: Outcomes
 
 
 def differences(
-    first: pd.DataFrame, second: pd.DataFrame, reference: pd.DataFrame, threshold: float = MATCH_DEGREES
+    reference: pd.DataFrame, first: pd.DataFrame, second: pd.DataFrame, threshold: float = MATCH_DEGREES
 ) -> pd.DataFrame:
     """Where one of two systems is right and the other is not: stretches of consecutive frames, longest first.
 
@@ -115,7 +115,7 @@ def differences(
 
     A frame is right where it is "correct" as in ``errors``. ValueError as in ``errors.classify``.
     """
-    outcomes = [classify(system, reference, threshold) for system in (first, second)]
+    outcomes = [classify(reference, system, threshold) for system in (first, second)]
     correct = [o.reference_kind == CORRECT for o in outcomes]
     parts = []
     for right, wrong in ((0, 1), (1, 0)):
@@ -142,14 +142,14 @@ def _rows(table: pd.DataFrame, **columns) -> pd.DataFrame:
 
 def _stretches(table: pd.DataFrame, columns: tuple[str, ...], of: str | None = None) -> pd.DataFrame:
     """Runs in which ``columns`` stay the same, longest first; of a column ``of`` of ``KINDS`` the most frequent counts."""
-    order, starts, ends = runs(table, columns)
-    first, last = table.iloc[order[starts]], table.iloc[order[ends - 1]]
+    runs = table_runs(table, columns)
+    first, last = table.iloc[runs.first], table.iloc[runs.last]
     found = first[list(columns)].assign(
         onset=first["frame"] / LABEL_FRAMES_PER_SECOND,
         offset=(last["frame"].to_numpy() + 1) / LABEL_FRAMES_PER_SECOND,
-        frames=ends - starts,
+        frames=runs.lengths,
     )
     if of is not None:
-        counts = np.eye(len(KINDS), dtype=int)[table[of].to_numpy(int)[order]]
-        found[of] = np.add.reduceat(counts, starts).argmax(1) if len(starts) else np.zeros(0, int)
+        counts = np.eye(len(KINDS), dtype=int)[table[of].to_numpy(int)[runs.order]]
+        found[of] = np.add.reduceat(counts, runs.starts).argmax(1) if len(runs.starts) else np.zeros(0, int)
     return found.sort_values(["frames", "onset", "track"], ascending=[False, True, True], ignore_index=True)

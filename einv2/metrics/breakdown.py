@@ -21,7 +21,9 @@ import pandas as pd
 from .. import geometry
 from ..labels import frame_tables
 from ..matching import ROUNDING_DEGREES
-from .errors import CORRECT, KINDS, REFERENCE_KINDS, WRONG_CLASS, WRONG_PLACE, Outcomes, require_rows, run_means, runs
+from .common import shares
+from .errors import CORRECT, KINDS, REFERENCE_KINDS, WRONG_CLASS, WRONG_PLACE, Outcomes, require_rows, table_runs
+from .matching import vectors
 
 STATIC_DEGREES = 5.0  # mean distance from its mean direction up to which an event stands still
 HEIGHT_DEGREES = 20.0  # elevations further from the horizon are above or below
@@ -58,10 +60,10 @@ def by(
     kinds = {name: (of_reference if k in REFERENCE_KINDS else of_system)[:, k] for k, name in enumerate(KINDS)}
     degrees = np.where(outcomes.reference_kind <= WRONG_PLACE, outcomes.reference_distance, 0)
     measures = {
-        "precision": _ratio(of_system[:, CORRECT], system),
-        "recall": _ratio(correct, reference),
-        "F": _ratio(correct + of_system[:, CORRECT], reference + system),
-        "LE": _ratio(_count(reference_group, len(names), degrees), correct + of_reference[:, WRONG_PLACE]),
+        "precision": shares(of_system[:, CORRECT], system),
+        "recall": shares(correct, reference),
+        "F": shares(correct + of_system[:, CORRECT], reference + system),
+        "LE": shares(_count(reference_group, len(names), degrees), correct + of_reference[:, WRONG_PLACE]),
     }
     index = pd.Index(list(names), dtype=object, name="group")
     return pd.DataFrame({"reference": reference, "system": system, **kinds, **measures}, index)
@@ -75,17 +77,17 @@ def everything(outcomes: Outcomes) -> Grouping:
     return Grouping(np.zeros_like(outcomes.reference_kind), np.zeros_like(outcomes.estimate_kind), ("all",))
 
 
-def classes(estimate: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str]) -> Grouping:
+def classes(reference: pd.DataFrame, estimate: pd.DataFrame, names: Sequence[str]) -> Grouping:
     """By class, names (K,): of a wrong-class pair the reference row counts with its class, the system's with the other."""
     return Grouping(reference["class"].to_numpy(), estimate["class"].to_numpy(), tuple(names))
 
 
-def clips(estimate: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str]) -> Grouping:
+def clips(reference: pd.DataFrame, estimate: pd.DataFrame, names: Sequence[str]) -> Grouping:
     """By clip, names of the clips from 0."""
     return Grouping(frame_tables.clip_of(reference), frame_tables.clip_of(estimate), tuple(names))
 
 
-def polyphony(estimate: pd.DataFrame, reference: pd.DataFrame) -> Grouping:
+def polyphony(reference: pd.DataFrame, estimate: pd.DataFrame) -> Grouping:
     """By what sounds at once in the frame: the reference's rows in it, ``POLYPHONIES``.
 
     "three or more" are so of whatever classes. A row of the system takes the group of its frame, "silence" where the reference
@@ -110,31 +112,30 @@ def motion(reference: pd.DataFrame, outcomes: Outcomes, threshold: float = STATI
     its partner; one without a partner is in no group. So only recall and LE mean something here: precision and F leave out
     the false alarms and duplicates.
     """
-    order, starts, ends = runs(reference, ("class", "track"))
-    vectors = geometry.to_vector(*(reference[c].to_numpy(float)[order] for c in ("azimuth", "elevation")))
-    run = np.repeat(np.arange(len(starts)), ends - starts)
-    spread = run_means(geometry.distance(vectors, run_means(vectors, starts, ends)[run]), starts, ends)
+    runs = table_runs(reference, ("class", "track"))
+    directions = vectors(reference)[runs.order]
+    spread = runs.mean(geometry.distance(directions, runs.mean(directions)[runs.of_position]))
     group = np.empty(len(reference) + 1, np.int64)
-    group[order] = (spread > threshold + ROUNDING_DEGREES)[run]
+    group[runs.order] = (spread > threshold + ROUNDING_DEGREES)[runs.of_position]
     group[-1] = -1  # of the partner -1
     return Grouping(group[:-1], group[outcomes.estimate_partner], MOTIONS)
 
 
-def azimuths(estimate: pd.DataFrame, reference: pd.DataFrame) -> Grouping:
+def azimuths(reference: pd.DataFrame, estimate: pd.DataFrame) -> Grouping:
     """By the row's own azimuth: eight sectors, ``AZIMUTHS``, each from 22.5 degrees right of its centre to below 22.5 left of it."""
     sides = (t["azimuth"].to_numpy(float) for t in (reference, estimate))
     of_reference, of_estimate = (np.floor((a + 22.5) / 45).astype(np.int64) % len(AZIMUTHS) for a in sides)
     return Grouping(of_reference, of_estimate, AZIMUTHS)
 
 
-def elevations(estimate: pd.DataFrame, reference: pd.DataFrame) -> Grouping:
+def elevations(reference: pd.DataFrame, estimate: pd.DataFrame) -> Grouping:
     """By the row's own elevation: ``ELEVATIONS``; -20 and 20 degrees belong to the middle."""
     sides = (t["elevation"].to_numpy(float) for t in (reference, estimate))
     of_reference, of_estimate = (1 + (e > HEIGHT_DEGREES) - (e < -HEIGHT_DEGREES).astype(np.int64) for e in sides)
     return Grouping(of_reference, of_estimate, ELEVATIONS)
 
 
-def levels(estimate: pd.DataFrame, reference: pd.DataFrame, frame_levels: Sequence[np.ndarray | None]) -> Grouping:
+def levels(reference: pd.DataFrame, estimate: pd.DataFrame, frame_levels: Sequence[np.ndarray | None]) -> Grouping:
     """By how far the frame is below the clip's loudest, ``LEVELS``: above -10 dB, -10 to above -20 dB, ...
 
     frame_levels: for each clip from 0, its signal's level in each frame (T,) in dB of any reference, or None where unknown. -inf,
@@ -151,7 +152,7 @@ def levels(estimate: pd.DataFrame, reference: pd.DataFrame, frame_levels: Sequen
 # Which class for which, and how far
 
 
-def confusion(estimate: pd.DataFrame, reference: pd.DataFrame, outcomes: Outcomes, n_classes: int) -> np.ndarray:
+def confusion(reference: pd.DataFrame, estimate: pd.DataFrame, outcomes: Outcomes, n_classes: int) -> np.ndarray:
     """(K + 1, K + 1) frames: rows are the reference's classes and "nothing", columns the system's and "nothing".
 
     Only what is matched within the threshold is a pair here: correct on the diagonal, wrong class off it. The last column holds
@@ -159,7 +160,7 @@ def confusion(estimate: pd.DataFrame, reference: pd.DataFrame, outcomes: Outcome
     nothing there: false alarms, duplicates and the other side of wrong place. The corner is 0. ValueError on a class of
     n_classes or above.
     """
-    require_rows(estimate, reference, outcomes)
+    require_rows(reference, estimate, outcomes)
     true, heard = (np.append(t["class"].to_numpy(), -1) for t in (reference, estimate))  # the last: of the partner -1
     if (highest := max(true.max(), heard.max())) >= n_classes:
         raise ValueError(f"class {highest} in the table, but n_classes is {n_classes}")
@@ -208,11 +209,6 @@ def _tabulate(name: str, group: np.ndarray, kind: np.ndarray, n_groups: int) -> 
         raise ValueError(f"{name} must be from -1 to {n_groups - 1}, not from {group.min()} to {group.max()}")
     cell = np.where(group < 0, -1, group * len(KINDS) + kind)
     return _count(cell, n_groups * len(KINDS)).reshape(n_groups, len(KINDS))
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, NaN where whole is 0."""
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
 
 
 def _below_loudest(level: np.ndarray | None) -> np.ndarray:

@@ -1,28 +1,39 @@
-"""What several measures share: addable counts, which track sounds which class, and one-to-one matching frame by frame.
+"""What several measures share: addable counts, rates of them, and what the output tracks say in a frame.
 
 Shapes: T frames, M reference tracks, L estimated tracks, K classes. Distances are great-circle, in degrees.
 """
 
 from dataclasses import fields
+from typing import Self
 
 import numpy as np
 
 from .. import geometry
 
-FRONT = (1.0, 0.0, 0.0)  # what ``einv2.inference.decoding`` reads a vector of length 0 as
-_FORBIDDEN = 1e6  # above any total of distances, so that a forbidden pair is made only where no other is left
+FRONT = (1.0, 0.0, 0.0)  # ``einv2.inference.decoding`` reads a vector of length 0 as this
 
 
 class Counts:
     """Base of the dataclasses that a measure adds up over clips: ``+`` joins two of a kind."""
 
-    def __add__(self, other):
-        return type(self)(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+    def __add__(self, other: Self) -> Self:
+        return type(self)(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})  # type: ignore[arg-type]
 
 
 def share(part: float, whole: float) -> float | None:
     """part / whole, None where there was nothing to count."""
     return part / whole if whole else None
+
+
+def shares(part, whole, empty: float = np.nan) -> np.ndarray:
+    """part / whole of arrays that broadcast, ``empty`` where whole is 0."""
+    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
+    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
+
+
+def none_if_nan(value: float | np.ndarray) -> float | None:
+    """A number, or an array of no dimensions, as a plain float for JSON; None for NaN, where there was nothing to count."""
+    return None if np.isnan(value) else float(value)
 
 
 def active_classes(sed: np.ndarray, threshold: float = 0.5) -> tuple[np.ndarray, np.ndarray]:

@@ -3,37 +3,41 @@
 Mesaros et al., "Joint Measurement of Localization and Detection of Sound Events", WASPAA 2019; Politis et al., "Overview and
 Evaluation of Sound Event Localization and Detection in DCASE 2019", TASLP 2020; and the code that came with each challenge.
 References and estimates are frame tables (see ``einv2.labels.frame_tables``) of one clip, or of many with a column ``clip``.
-Units: degrees, frames of 100 ms, segments of 10 frames; ER, F and LR are plain numbers, F and LR in [0, 1].
+Units: degrees, frames of 100 ms, segments of 10 frames; ER, F and LR are plain numbers, F and LR in [0, 1]. K classes.
 
-Every measure counts per clip and class (``tally``), adds up over clips, and takes its rates of the sums (``Tally.scores``):
+Every measure counts per clip and class (``tally``), adds up over clips, and computes its rates from the sums (``Tally.scores``). What
+differs between the years is data: a ``Measure`` each, in ``MEASURES``.
 
     dcase2020  a class counts once in a segment, however many instances it has. Both sides have it: the mean, over the frames
                common to both, of the least total distance of the frame decides; at most T degrees is a hit, more is a miss
-               (and no false alarm). F and LR are harmonic means of the shares of the system's and of the reference's counts.
+               (and no false alarm). F and LR are harmonic means of precision and recall.
     dcase2021  an instance counts: n of them in a segment if n sound at once in some frame. In each common frame instances are
                matched at least total distance, and the mean over frames decides for each: a hit, or "far", a false alarm in the
                wrong place. Surplus instances are false alarms or misses. Micro average: over all instances.
     dcase2022  the same counts, far ones weighing twice as much in F as in 2021; macro average: F, LE, LR and SELD are means over
-    dcase2023  classes, absent ones with F and LR 0 and LE 180; ER stays micro.
+    dcase2023  classes, absent ones with F and LR 0 and LE 180; ER stays a micro average.
     dcase2024  frames take the place of segments. A class never matched has no LE, and is left out of its mean and that of SELD.
                Where both sides carry distances: a hit also needs a relative distance error of at most 1, DE and RDE are the
                means of the error and of the relative error, and SELD is the mean of 1 - F, LE / 180 and RDE.
     dcase2025  the same for stereo: of a direction only the azimuth counts, folded into [-90, 90], the back onto the front. Official
                are F, LE (the error of the folded azimuth), DE and RDE, of sound alone; ER, LR and SELD are as in 2024.
 
-Peculiarities of the official code that are kept, so that scores compare with published ones: what lies after the reference's last
-frame is not looked at, nor is that frame itself where it opens a segment (2024: ever). So the scripts from 2022 on; those of 2020 and
-2021, and of the EINV2 paper, look at 60 s of every clip, which n_frames = 600 does: false alarms after the last event count there.
-Where a class is in a segment on both
-sides but never in the same frame, the misses of 2021 to 2023 are as many as the *system's* instances; an instance is known by its
-place among the rows of its frame, so that a row written twice is two instances. In 2024 and 2025 it is known by its track number,
-where one that is repeated in a frame and class is an instance of its own (in the official code of 2024 since 2024-06-18), too;
-of more than ten instances of a class 2025 keeps ten. In 2024 unit vectors are shortened a little, so that equal directions are
-0.0008 degrees apart. A distance of 0 is unknown on the side of the reference; in an estimate it is 0, unless its clip has no others.
+Peculiarities of the official code are kept, so that scores compare with published ones:
+
+- Nothing after the reference's last frame is looked at, nor is that frame itself where it opens a segment (2024: never). This is what
+  the scripts from 2022 on do; those of 2020 and 2021, and of the EINV2 paper, look at 60 s of every clip, as n_frames = 600 does: false
+  alarms after the last event count there.
+- Where a class is in a segment on both sides but never in the same frame, the misses of 2021 to 2023 are as many as the *system's*
+  instances.
+- Up to 2023 an instance is identified by its place among the rows of its frame, so a row that is written twice is two instances. In
+  2024 and 2025 it is identified by its track number; a number that is repeated in a frame and class is a further instance (in the
+  official code of 2024 since 2024-06-18). Of more than ten instances of a class 2025 keeps ten.
+- In 2024 unit vectors are shortened a little, so that equal directions are 0.0008 degrees apart.
+- A distance of 0 means unknown in the reference; in an estimate it is 0, unless the clip has no other distances.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,105 +46,106 @@ import pandas as pd
 from .. import matching
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..labels import frame_tables
+from .common import none_if_nan, shares
 
-MEASURES = ("dcase2020", "dcase2021", "dcase2022", "dcase2023", "dcase2024", "dcase2025")
 THRESHOLD_DEGREES = 20.0
 RELATIVE_DISTANCE = 1.0  # error of distance / true distance, up to which an estimate is a hit from 2024 on
-NO_MATCH_DEGREES = 180.0  # the localisation error, up to 2023, of a class that was never found
-OF_FRAMES = ("dcase2024", "dcase2025")  # measures that count frames, not segments
 MOST_INSTANCES = 10  # of a class in a frame, in 2025
-_MACRO = ("dcase2022", "dcase2023", *OF_FRAMES)
+
+PER_CLASS = (
+    "hits", "far", "misses", "false_alarms", "reference", "system", "matched", "degrees", "ranged", "relative_distance",
+    "distance", "errors",
+)  # fmt: skip
+PER_CLIP = ("substitutions", "deletions", "insertions")
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts by clip and class, arrays (..., K), and by clip, (...): what each measure adds up. ``+`` and ``sum`` join clips.
+    """What a measure adds up: ``counts`` by clip and class, arrays (..., K), and by clip, (...). ``+`` and ``sum`` join clips.
 
-    hits: found within the threshold; far: found beyond it; misses and false_alarms: on one side only; reference and system:
-    what each side has; matched: found at all, with the sum of their ``degrees`` of error; ranged: of these, pairs with a distance
-    on both sides, with the sums of their error (cm) and relative error; errors: the sum over segments of max(false alarms, misses).
-    A segment's false alarms (2021 on: with the far ones) and misses (2020: with the far ones), over all classes, are paired
-    as ``substitutions``; what is left are ``deletions`` and ``insertions``.
+    By clip and class (``PER_CLASS``): hits: found within the threshold; far: found beyond it; misses and false_alarms: on one side
+    only; reference and system: what each side has; matched: found at all, with the sum of their ``degrees`` of error; ranged: of
+    these, pairs with a distance on both sides, with the sums of their error (``distance``, cm) and ``relative_distance`` error;
+    errors: the sum over segments of max(false alarms, misses).
+
+    By clip (``PER_CLIP``): a segment's false alarms and misses, over all classes, where one of them includes the far ones
+    (``Measure.far_counts_as``), are paired as ``substitutions``; the rest are ``deletions`` and ``insertions``.
     """
 
     measure: str
-    hits: np.ndarray
-    far: np.ndarray
-    misses: np.ndarray
-    false_alarms: np.ndarray
-    reference: np.ndarray
-    system: np.ndarray
-    matched: np.ndarray
-    degrees: np.ndarray
-    ranged: np.ndarray
-    relative_distance: np.ndarray
-    distance: np.ndarray
-    errors: np.ndarray
-    substitutions: np.ndarray
-    deletions: np.ndarray
-    insertions: np.ndarray
+    counts: dict[str, np.ndarray]
 
-    def each(self, function) -> "Tally":
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.counts[name]
+
+    @property
+    def n_clips(self) -> int:
+        """How many clips there are in a tally that has not been summed."""
+        return len(self["substitutions"])
+
+    def each(self, function: Callable[[np.ndarray], np.ndarray]) -> "Tally":
         """The tally with ``function`` applied to each array."""
-        return Tally(self.measure, *(function(getattr(self, f.name)) for f in fields(self)[1:]))
+        return Tally(self.measure, {name: function(counts) for name, counts in self.counts.items()})
 
     def sum(self, axis: int = 0) -> "Tally":
         """Clips added up."""
         return self.each(lambda counts: counts.sum(axis))
 
-    def __getitem__(self, clips) -> "Tally":
-        """The tally of some of the clips."""
-        return self.each(lambda counts: counts[clips])
-
     def __add__(self, other: "Tally") -> "Tally":
         if self.measure != other.measure:
             raise ValueError(f"counts of {self.measure} and of {other.measure} do not add up")
-        return Tally(self.measure, *(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)[1:]))
+        return Tally(self.measure, {name: counts + other[name] for name, counts in self.counts.items()})
 
     def scores(self) -> dict[str, np.ndarray]:
         """ER, F, LE (degrees), LR, SELD and, from 2024 on where there are distances, RDE and DE (cm): each (...), with K summed or
         averaged."""
-        wrong = self.substitutions + self.deletions + self.insertions
-        error_rate = wrong / np.maximum(self.reference.sum(-1), 1)
-        if self.measure not in _MACRO:
-            total = self.each(lambda counts: counts if counts.ndim == wrong.ndim else counts.sum(-1))
-            return {"ER": error_rate, **total._rates(error_rate)}
-        classes = self._rates(error_rate[..., None])
+        wrong = self["substitutions"] + self["deletions"] + self["insertions"]
+        error_rate = wrong / np.maximum(self["reference"].sum(-1), 1)
+        if not MEASURES[self.measure].macro:
+            total = {name: counts.sum(-1) for name, counts in self.counts.items() if name in PER_CLASS}
+            return {"ER": error_rate, **_rates(MEASURES[self.measure], total, error_rate)}
+        classes = _rates(MEASURES[self.measure], self.counts, error_rate[..., None])
         with np.errstate(invalid="ignore"):
             return {"ER": error_rate, **{k: _mean_of_known(v) for k, v in classes.items()}}
 
     def class_scores(self) -> dict[str, np.ndarray]:
         """F, LE, LR and SELD of each class, (..., K), and ER: in 2020 and 2021 that of the class; later, as in the official code,
         there is one for all, which SELD contains. NaN where a class was never matched, from 2024 on."""
-        if self.measure not in _MACRO:
-            error_rate = self.errors / np.maximum(self.reference, 1)
-            return {"ER": error_rate, **self._rates(error_rate)}
-        error_rate = np.broadcast_to(self.scores()["ER"][..., None], self.hits.shape)
-        return {"ER": error_rate, **self._rates(error_rate)}
-
-    def _rates(self, error_rate: np.ndarray) -> dict[str, np.ndarray]:
-        """F, LE, LR, SELD, RDE and DE of counts."""
-        if self.measure == "dcase2020":
-            f, lr = (_ratio(2 * n, self.system + self.reference) for n in (self.hits, self.matched))
+        if MEASURES[self.measure].macro:
+            error_rate = np.broadcast_to(self.scores()["ER"][..., None], self["hits"].shape)
         else:
-            weight = 0.5 if self.measure == "dcase2021" else 1.0
-            f = _ratio(self.hits, self.hits + weight * self.far + (self.false_alarms + self.misses) / 2)
-            lr = _ratio(self.matched, self.matched + self.misses)
-        never = np.nan if self.measure in OF_FRAMES else NO_MATCH_DEGREES
-        le = _ratio(self.degrees, self.matched, never)
+            error_rate = self["errors"] / np.maximum(self["reference"], 1)
+        return {"ER": error_rate, **_rates(MEASURES[self.measure], self.counts, error_rate)}
+
+
+def _rates(measure: "Measure", n: dict[str, np.ndarray], error_rate: np.ndarray) -> dict[str, np.ndarray]:
+    """F, LE, LR, SELD, RDE and DE of counts."""
+    if measure.harmonic_means:
+        f, lr = (shares(2 * n[found], n["system"] + n["reference"], 0.0) for found in ("hits", "matched"))
+    else:
+        f = shares(n["hits"], n["hits"] + measure.far_weight * n["far"] + (n["false_alarms"] + n["misses"]) / 2, 0.0)
+        lr = shares(n["matched"], n["matched"] + n["misses"], 0.0)
+    le = shares(n["degrees"], n["matched"], measure.le_without_match)
+    rates = {"F": f, "LE": le, "LR": lr}
+    has_distances = measure.scores_distances and n["ranged"].any()
+    if has_distances:
+        rates["RDE"] = shares(n["relative_distance"], n["ranged"])
+        parts = [1 - f, le / 180, rates["RDE"]]
+    else:
         parts = [error_rate, 1 - f, le / 180, 1 - lr]
-        rates = {"F": f, "LE": le, "LR": lr}
-        ranged = self.measure in OF_FRAMES and self.ranged.any()
-        if ranged:
-            rates["RDE"] = _ratio(self.relative_distance, self.ranged, np.nan)
-            parts = [1 - f, le / 180, rates["RDE"]]
-        rates["SELD"] = _mean_of_known(np.stack(np.broadcast_arrays(*parts), -1))
-        return rates | ({"DE": _ratio(self.distance, self.ranged, np.nan)} if ranged else {})
+    rates["SELD"] = _mean_of_known(np.stack(np.broadcast_arrays(*parts), -1))
+    return rates | ({"DE": shares(n["distance"], n["ranged"])} if has_distances else {})
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    """The mean over the last axis without NaN; NaN where nothing else is there."""
+    known = ~np.isnan(values)
+    return shares(np.where(known, values, 0).sum(-1), known.sum(-1))
 
 
 def tally(
-    estimate: pd.DataFrame,
     reference: pd.DataFrame,
+    estimate: pd.DataFrame,
     n_classes: int,
     measure: str = "dcase2020",
     threshold: float = THRESHOLD_DEGREES,
@@ -150,43 +155,45 @@ def tally(
     """Counts (n_clips, K); of one clip, without n_clips, (K,).
 
     n_clips: the number of clips in tables that have a column ``clip``, from 0. threshold: degrees. n_frames: how many frames of every
-    clip are looked at; without it as many as the reference's last frame says. ValueError on an unknown measure, or on a class
+    clip are looked at; without it as many as the reference's last frame implies. ValueError on an unknown measure, or on a class
     outside [0, n_classes).
     """
-    return tallies(estimate, reference, n_classes, (measure,), threshold, n_clips, n_frames)[measure]
+    return tallies(reference, estimate, n_classes, (measure,), threshold, n_clips, n_frames)[measure]
 
 
 def tallies(
-    estimate: pd.DataFrame,
     reference: pd.DataFrame,
+    estimate: pd.DataFrame,
     n_classes: int,
-    measures: Sequence[str] = MEASURES,
+    measures: Iterable[str] | None = None,
     threshold: float = THRESHOLD_DEGREES,
     n_clips: int | None = None,
     n_frames: int | None = None,
 ) -> dict[str, Tally]:
-    """Counts by several measures, in less time than one after the other; otherwise as ``tally``."""
-    for measure in measures:
-        if measure not in MEASURES:
-            raise ValueError(f"measure must be one of {', '.join(MEASURES)}, not {measure!r}")
-    highest = max((int(t["class"].max()) for t in (estimate, reference) if len(t)), default=0)
+    """Counts by several measures, by default all, sharing what they have in common; otherwise as ``tally``."""
+    measures = tuple(MEASURES if measures is None else measures)
+    for name in measures:
+        if name not in MEASURES:
+            raise ValueError(f"measure must be one of {', '.join(MEASURES)}, not {name!r}")
+    highest = max((int(t["class"].max()) for t in (reference, estimate) if len(t)), default=0)
     if highest >= n_classes:
         raise ValueError(f"class {highest} in the table, but n_classes is {n_classes}")
+    matched: dict[tuple, _Matched] = {}
+    tallied: dict[tuple, Tally] = {}
     found: dict[str, Tally] = {}
-    for length, distance, instances, counts in _COUNTED:
-        if wanted := [m for m in measures if m in counts]:
-            found_there, there = _scored(estimate, reference, length, n_clips or 1, n_frames)
-            if length == 1:
-                found_there = _with_distances(found_there)
-            scored = instances(found_there), instances(there)
-            cells = _Cells.of(*scored, length)
-            matches = _match(cells, *scored, distance)
-            for way in {counts[m] for m in wanted}:
-                function, far_as = way
-                counted = function(cells, *scored, matches, threshold)
-                total = _add_up(cells, counted, far_as, n_clips or 1, n_classes)
-                found |= {m: replace(total, measure=m) for m in wanted if counts[m] == way}
-    return {m: found[m] if n_clips is not None else found[m][0] for m in measures}
+    for name in measures:
+        measure = MEASURES[name]
+        rows = measure.segment_frames, measure.distance, measure.instances
+        if rows not in matched:
+            matched[rows] = _match(measure, reference, estimate, n_clips or 1, n_frames)
+        counting = *rows, measure.count, measure.far_counts_as
+        if counting not in tallied:
+            counted = measure.count(matched[rows], threshold)
+            tallied[counting] = _add_up(measure, matched[rows].cells, counted, n_clips or 1, n_classes)
+        found[name] = replace(tallied[counting], measure=name)
+    return (
+        found if n_clips is not None else {name: counts.each(lambda array: array[0]) for name, counts in found.items()}
+    )
 
 
 def evaluate(
@@ -195,7 +202,7 @@ def evaluate(
     measure: str = "dcase2020",
     threshold: float = THRESHOLD_DEGREES,
 ) -> dict[str, Any]:
-    """Scores over clips, each a pair (estimate, reference) of frame tables: ER, F, LE, LR, SELD and ``per_class``.
+    """Scores over clips, each a pair (reference, estimate) of frame tables: ER, F, LE, LR, SELD and ``per_class``.
 
     ``per_class`` is a list of K dictionaries with the same keys and ``n_reference``: the reference's counts of the class, in
     class-seconds (2020), instance-seconds (2021 to 2023) or instance-frames (from 2024 on). None where a score has no value.
@@ -210,20 +217,23 @@ def tally_pairs(
     threshold: float = THRESHOLD_DEGREES,
     n_frames: int | None = None,
 ) -> Tally:
-    """Counts (clips, K) of clips, each a pair (estimate, reference) of frame tables. n_frames: see ``tally``."""
-    pairs = list(pairs)
+    """Counts (clips, K) of clips, each a pair (reference, estimate) of frame tables. n_frames: see ``tally``."""
     clips = [[side.assign(clip=n) for side in pair] for n, pair in enumerate(pairs)]
-    estimate, reference = (pd.concat(side) for side in zip(*clips)) if pairs else 2 * [frame_tables.empty_table()]
-    return tally(estimate, reference, n_classes, measure, threshold, len(pairs), n_frames)
+    reference, estimate = (pd.concat(side) for side in zip(*clips)) if clips else 2 * [frame_tables.empty_table()]
+    return tally(reference, estimate, n_classes, measure, threshold, len(clips), n_frames)
 
 
 def report(total: Tally) -> dict[str, Any]:
     """The scores of a tally (K,) as ``evaluate`` gives them."""
     classes = total.class_scores()
     per_class = [
-        {k: _plain(v[c]) for k, v in classes.items()} | {"n_reference": int(n)} for c, n in enumerate(total.reference)
+        {k: none_if_nan(v[c]) for k, v in classes.items()} | {"n_reference": int(n)}
+        for c, n in enumerate(total["reference"])
     ]
-    return {k: _plain(v) for k, v in total.scores().items()} | {"per_class": per_class}
+    return {k: none_if_nan(v) for k, v in total.scores().items()} | {"per_class": per_class}
+
+
+# The distance of two directions, as the code of each year computes it
 
 
 def spherical_distance(reference: pd.DataFrame, estimate: pd.DataFrame, i: np.ndarray, j: np.ndarray) -> np.ndarray:
@@ -266,14 +276,75 @@ def _degrees(cosine: np.ndarray) -> np.ndarray:
     return np.arccos(np.clip(cosine, -1, 1)) * 180 / np.pi
 
 
-def _scored(estimate, reference, length: int, n_clips: int, n_frames: int | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+# What is counted: which rows, in which cells
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Where something can be counted: one class in one segment of a clip, N of them, each with the most that sounds at once."""
+
+    clip: np.ndarray
+    segment: np.ndarray  # distinct over clips
+    class_index: np.ndarray
+    n_reference: np.ndarray
+    n_system: np.ndarray
+    of_reference: np.ndarray  # the cell of each reference row
+    place: np.ndarray  # of each reference row among those of its frame and class
+
+    @classmethod
+    def of(cls, reference: pd.DataFrame, estimate: pd.DataFrame, segment_frames: int) -> "_Cells":
+        tables = [t.assign(segment=t["frame"] // segment_frames) for t in (reference, estimate)]
+        cell_keys = frame_tables.keys(("segment", "class"), *tables)
+        unique, cell = np.unique(np.concatenate(cell_keys), return_inverse=True)
+        cells = np.split(cell, [len(reference)])
+        places = [pd.Series(k).groupby(k).cumcount().to_numpy() for k in frame_tables.keys(("frame", "class"), *tables)]
+        most = [np.zeros(len(unique), np.int64) for _ in tables]
+        for counts, rows, place in zip(most, cells, places):
+            np.maximum.at(counts, rows, place + 1)
+        where = pd.concat(tables)
+        first = np.zeros(len(unique), np.int64)
+        first[cell] = np.arange(len(cell))
+        segment = frame_tables.keys(("segment",), where)[0]
+        clip, segment, index = (a[first] for a in (frame_tables.clip_of(where), segment, where["class"].to_numpy()))
+        return cls(clip, segment, index, most[0], most[1], cells[0], places[0])
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """The rows that count, their cells, and P pairs of rows that are matched in their frame and class, at these degrees."""
+
+    reference: pd.DataFrame
+    estimate: pd.DataFrame
+    cells: _Cells
+    i: np.ndarray
+    j: np.ndarray
+    degrees: np.ndarray
+
+
+def _match(
+    measure: "Measure", reference: pd.DataFrame, estimate: pd.DataFrame, n_clips: int, n_frames: int | None
+) -> _Matched:
+    reference, estimate = _scored(reference, estimate, measure.segment_frames, n_clips, n_frames)
+    if measure.scores_distances:
+        estimate = _with_distances(estimate)
+    reference, estimate = measure.instances(reference), measure.instances(estimate)
+    keys = frame_tables.keys(("frame", "class"), reference, estimate)
+    i, j = matching.pairs_within(*keys)
+    i, j, degrees = matching.least_cost(i, j, keys[0][i], measure.distance(reference, estimate, i, j))
+    return _Matched(reference, estimate, _Cells.of(reference, estimate, measure.segment_frames), i, j, degrees)
+
+
+def _scored(
+    reference: pd.DataFrame, estimate: pd.DataFrame, segment_frames: int, n_clips: int, n_frames: int | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of either side that count: up to the end of the segment before which, or in which, the reference's last frame lies;
     with n_frames, up to the end of the segment in which these end."""
     last = np.full(n_clips, n_frames or 0)
     if n_frames is None:
         np.maximum.at(last, frame_tables.clip_of(reference), reference["frame"].to_numpy())
-    end = -(-last // length) * length
-    return tuple(t[t["frame"].to_numpy() < end[frame_tables.clip_of(t)]] for t in (estimate, reference))
+    end = -(-last // segment_frames) * segment_frames
+    reference, estimate = (t[t["frame"].to_numpy() < end[frame_tables.clip_of(t)]] for t in (reference, estimate))
+    return reference, estimate
 
 
 def _with_distances(estimate: pd.DataFrame) -> pd.DataFrame:
@@ -312,158 +383,124 @@ def _ten_instances(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[order[~lost]]
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """Where something can be counted: one class in one segment of a clip, N of them, each with the most that sounds at once."""
-
-    clip: np.ndarray
-    segment: np.ndarray  # distinct over clips
-    class_index: np.ndarray
-    n_reference: np.ndarray
-    n_system: np.ndarray
-    of_reference: np.ndarray  # the cell of each row
-    frame_key: tuple[
-        np.ndarray, np.ndarray
-    ]  # of each row of reference and estimate: equal in one frame, class and clip
-    place: np.ndarray  # of each reference row among those of its frame and class
-
-    @classmethod
-    def of(cls, estimate: pd.DataFrame, reference: pd.DataFrame, length: int) -> "_Cells":
-        tables = [t.assign(segment=t["frame"] // length) for t in (reference, estimate)]
-        cell_keys = frame_tables.keys(("segment", "class"), *tables)
-        unique, cell = np.unique(np.concatenate(cell_keys), return_inverse=True)
-        cells = np.split(cell, [len(reference)])
-        frame_keys = frame_tables.keys(("frame", "class"), *tables)
-        places = [pd.Series(k).groupby(k).cumcount().to_numpy() for k in frame_keys]
-        most = [np.zeros(len(unique), np.int64) for _ in tables]
-        for counts, rows, place in zip(most, cells, places):
-            np.maximum.at(counts, rows, place + 1)
-        where = pd.concat(tables)
-        first = np.zeros(len(unique), np.int64)
-        first[cell] = np.arange(len(cell))
-        segment = frame_tables.keys(("segment",), where)[0]
-        clip, segment, index = (a[first] for a in (frame_tables.clip_of(where), segment, where["class"].to_numpy()))
-        n_reference, n_system = most
-        return cls(clip, segment, index, n_reference, n_system, cells[0], (frame_keys[0], frame_keys[1]), places[0])
+# How each cell is counted
 
 
-def _match(cells: _Cells, estimate, reference, distance: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of reference and estimate that are matched in their frame and class, and the degrees between them."""
-    i, j = matching.pairs_within(*cells.frame_key)
-    return matching.least_cost(i, j, cells.frame_key[0][i], distance(reference, estimate, i, j))
-
-
-def _count_classes(cells: _Cells, estimate, reference, matches, threshold: float) -> dict[str, np.ndarray]:
+def _count_classes(matched: _Matched, threshold: float) -> dict[str, np.ndarray]:
     """Counts of each cell, (N,): a class is there or not."""
-    i, _, degrees = matches
-    _, first, frame = np.unique(cells.frame_key[0][i], return_index=True, return_inverse=True)
+    cells, i, degrees = matched.cells, matched.i, matched.degrees
+    key = frame_tables.keys(("frame", "class"), matched.reference)[0]
+    _, first, frame = np.unique(key[i], return_index=True, return_inverse=True)
     total = np.bincount(frame, degrees, len(first))
     n = np.bincount(cells.of_reference[i][first], minlength=len(cells.clip))
     mean = np.bincount(cells.of_reference[i][first], total, len(cells.clip)) / np.maximum(n, 1)
-    reference_has, system_has, matched = cells.n_reference > 0, cells.n_system > 0, n > 0
-    hits = matched & (mean <= threshold)
+    reference_has, system_has, found = cells.n_reference > 0, cells.n_system > 0, n > 0
+    hits = found & (mean <= threshold)
     return {
         "hits": hits,
-        "far": matched & ~hits,
-        "misses": reference_has & ~matched,
+        "far": found & ~hits,
+        "misses": reference_has & ~found,
         "false_alarms": system_has & ~reference_has,
         "reference": reference_has,
         "system": system_has,
-        "matched": matched,
-        "degrees": mean * matched,
+        "matched": found,
+        "degrees": mean * found,
     }
 
 
-def _count_instances(cells: _Cells, estimate, reference, matches, threshold: float) -> dict[str, np.ndarray]:
+def _count_instances(matched: _Matched, threshold: float) -> dict[str, np.ndarray]:
     """Counts of each cell, (N,): the instances of a class."""
-    i, _, degrees = matches
+    cells, i, degrees = matched.cells, matched.i, matched.degrees
     cell, n_cells = cells.of_reference[i], len(cells.clip)
     widest = 1 + int(cells.place.max(initial=0))
     instances, instance = np.unique(cell * widest + cells.place[i], return_inverse=True)
     of_cell, n = instances // widest, np.bincount(instance, minlength=len(instances))
     mean = np.bincount(instance, degrees, len(instances)) / n
     within = mean <= threshold
-    matched = np.bincount(of_cell, minlength=n_cells)
+    found = np.bincount(of_cell, minlength=n_cells)
     hits = np.bincount(of_cell, within, n_cells)
-    apart = (cells.n_reference > 0) & (cells.n_system > 0) & (matched == 0)
+    apart = (cells.n_reference > 0) & (cells.n_system > 0) & (found == 0)
     surplus = cells.n_system - cells.n_reference
     return {
         "hits": hits,
-        "far": matched - hits,
+        "far": found - hits,
         "misses": np.where(apart, cells.n_system, np.maximum(-surplus, 0)),
         "false_alarms": np.where(apart, 0, np.maximum(surplus, 0)),
         "reference": cells.n_reference,
         "system": cells.n_system,
-        "matched": matched,
+        "matched": found,
         "degrees": np.bincount(of_cell, mean, n_cells),
     }
 
 
-def _count_ranged(cells: _Cells, estimate, reference, matches, threshold: float) -> dict[str, np.ndarray]:
+def _count_ranged(matched: _Matched, threshold: float) -> dict[str, np.ndarray]:
     """Counts of instances, (N,), in cells of one frame, where a relative distance error above the limit makes a match far."""
-    i, j, degrees = matches
-    cell, (error, relative) = cells.of_reference[i], _distance_errors(reference, estimate, i, j)
-    counted = _count_instances(cells, estimate, reference, matches, threshold)
-    hits = np.bincount(cell, (degrees <= threshold) & ~(relative > RELATIVE_DISTANCE), len(cells.clip))
+    cell, n_cells = matched.cells.of_reference[matched.i], len(matched.cells.clip)
+    true = matched.reference["distance"].to_numpy(float)[matched.i]
+    error = np.abs(
+        true - matched.estimate["distance"].to_numpy(float)[matched.j]
+    )  # cm, NaN where one side has no distance
+    relative = error / (true + np.finfo(float).eps)
+    counted = _count_instances(matched, threshold)
+    hits = np.bincount(cell, (matched.degrees <= threshold) & ~(relative > RELATIVE_DISTANCE), n_cells)
     return counted | {
         "hits": hits,
         "far": counted["matched"] - hits,
-        "ranged": np.bincount(cell, ~np.isnan(relative), len(cells.clip)),
-        "relative_distance": np.bincount(cell, np.nan_to_num(relative), len(cells.clip)),
-        "distance": np.bincount(cell, np.nan_to_num(error), len(cells.clip)),
+        "ranged": np.bincount(cell, ~np.isnan(relative), n_cells),
+        "relative_distance": np.bincount(cell, np.nan_to_num(relative), n_cells),
+        "distance": np.bincount(cell, np.nan_to_num(error), n_cells),
     }
 
 
-def _distance_errors(reference, estimate, i, j) -> tuple[np.ndarray, np.ndarray]:
-    """(cm, relative) of rows i and j, NaN where one side has no distance."""
-    true, found = reference["distance"].to_numpy(float)[i], estimate["distance"].to_numpy(float)[j]
-    error = np.abs(true - found)
-    return error, error / (true + np.finfo(float).eps)
-
-
-_INSTANCES = (_count_instances, "false_alarms")
-_COUNTED = (  # frames in a segment, distance, which rows are instances, and how each measure counts, with what far ones are to ER
-    (
-        LABEL_FRAMES_PER_SECOND,
-        spherical_distance,
-        _every_row,
-        {
-            "dcase2020": (_count_classes, "misses"),
-            "dcase2021": _INSTANCES,
-            "dcase2022": _INSTANCES,
-            "dcase2023": _INSTANCES,
-        },
-    ),
-    (1, shortened_distance, _every_row, {"dcase2024": (_count_ranged, "false_alarms")}),
-    (1, folded_distance, _ten_instances, {"dcase2025": (_count_ranged, "false_alarms")}),
-)
-
-
-def _add_up(cells: _Cells, counted: dict[str, np.ndarray], far_as: str, n_clips: int, n_classes: int) -> Tally:
-    """Counts of cells as a tally (n_clips, K), of no measure yet."""
+def _add_up(measure: "Measure", cells: _Cells, counted: dict[str, np.ndarray], n_clips: int, n_classes: int) -> Tally:
+    """Counts of cells as a tally (n_clips, K), not yet of a year."""
     shape, place = (n_clips, n_classes), cells.clip * n_classes + cells.class_index
-    missed, alarmed = (counted[k] + counted["far"] * (k == far_as) for k in ("misses", "false_alarms"))
+    missed, alarmed = (
+        counted[kind] + counted["far"] * (kind == measure.far_counts_as) for kind in ("misses", "false_alarms")
+    )
     counted = counted | {"errors": np.maximum(missed, alarmed)}
-    names = [f.name for f in fields(Tally)[1:13]]
-    arrays = {k: np.bincount(place, counted[k], n_clips * n_classes) if k in counted else 0.0 for k in names}
+    nothing = np.zeros(len(place))
+    counts = {
+        name: np.bincount(place, counted.get(name, nothing), n_clips * n_classes).reshape(shape) for name in PER_CLASS
+    }
     segments, first, segment = np.unique(cells.segment, return_index=True, return_inverse=True)
-    missed, alarmed = (np.bincount(segment, counts, len(segments)) for counts in (missed, alarmed))
+    missed, alarmed = (np.bincount(segment, errors, len(segments)) for errors in (missed, alarmed))
     paired = np.minimum(missed, alarmed)
-    errors = (np.bincount(cells.clip[first], n, n_clips) for n in (paired, missed - paired, alarmed - paired))
-    return Tally("", *(np.broadcast_to(a, n_clips * n_classes).reshape(shape) for a in arrays.values()), *errors)
+    for name, n in zip(PER_CLIP, (paired, missed - paired, alarmed - paired)):
+        counts[name] = np.bincount(cells.clip[first], n, n_clips)
+    return Tally("", counts)
 
 
-def _ratio(part, whole, empty: float = 0.0) -> np.ndarray:
-    """part / whole, ``empty`` where whole is 0."""
-    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
-    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
+@dataclass(frozen=True)
+class Measure:
+    """How the official code of a year counts and scores.
+
+    segment_frames: what one cell of counting spans. distance: degrees between rows. instances: the rows that are kept. count: counts of
+    each cell. far_counts_as: what a match beyond the threshold is in ER; far_weight: its weight in the denominator of F.
+    harmonic_means: F and LR are harmonic means of precision and recall. macro: F, LE, LR and SELD are means over classes.
+    le_without_match: LE of a class that is never matched, degrees. scores_distances: RDE and DE are scored where both sides
+    have distances.
+    """
+
+    distance: Callable[[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray], np.ndarray]
+    count: Callable[[_Matched, float], dict[str, np.ndarray]]
+    segment_frames: int = LABEL_FRAMES_PER_SECOND
+    instances: Callable[[pd.DataFrame], pd.DataFrame] = _every_row
+    far_counts_as: str = "false_alarms"
+    far_weight: float = 1.0
+    harmonic_means: bool = False
+    macro: bool = True
+    le_without_match: float = 180.0
+    scores_distances: bool = False
 
 
-def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    """The mean over the last axis without NaN; NaN where nothing else is there."""
-    known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0).sum(-1), known.sum(-1), np.nan)
-
-
-def _plain(value) -> float | None:
-    return None if np.isnan(value) else float(value)
+_2022 = Measure(spherical_distance, _count_instances)
+_2024 = Measure(shortened_distance, _count_ranged, segment_frames=1, le_without_match=np.nan, scores_distances=True)
+MEASURES = {
+    "dcase2020": Measure(spherical_distance, _count_classes, far_counts_as="misses", harmonic_means=True, macro=False),
+    "dcase2021": replace(_2022, far_weight=0.5, macro=False),
+    "dcase2022": _2022,
+    "dcase2023": _2022,
+    "dcase2024": _2024,
+    "dcase2025": replace(_2024, distance=folded_distance, instances=_ten_instances),
+}

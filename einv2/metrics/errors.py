@@ -4,7 +4,7 @@ References and estimates are frame tables (see ``einv2.labels.frame_tables``) of
 rows in any order. Units: degrees (great-circle), frames of 100 ms, seconds. R rows of the reference, E of the estimate.
 
 Within each frame of a clip, rows are matched one to one in stages, each with as many pairs as can be and of those matchings
-the one of least total distance; a row that is matched is out of the later stages. T is the threshold, 20 degrees:
+the one of least total distance; a matched row takes no part in the later stages. T is the threshold, 20 degrees:
 
     correct      same class, at most T apart
     wrong place  same class, further apart
@@ -21,10 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .. import geometry, matching
+from .. import geometry
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..labels import frame_tables
 from ..matching import MATCH_DEGREES, ROUNDING_DEGREES
+from ..runs import Runs, find_runs
+from .matching import find_pairs, vectors
 
 KINDS = ("correct", "wrong place", "wrong class", "missed", "false alarm", "duplicate")
 CORRECT, WRONG_PLACE, WRONG_CLASS, MISSED, FALSE_ALARM, DUPLICATE = range(len(KINDS))
@@ -50,7 +52,7 @@ class Outcomes:
     estimate_distance: np.ndarray
 
 
-def classify(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float = MATCH_DEGREES) -> Outcomes:
+def classify(reference: pd.DataFrame, estimate: pd.DataFrame, threshold: float = MATCH_DEGREES) -> Outcomes:
     """The outcome of every row, by the stages of the module's docstring.
 
     threshold: degrees, [0, 180]; a pair exactly that far apart is within it. ValueError on a threshold outside of this, on a
@@ -58,19 +60,21 @@ def classify(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float =
     """
     if not 0 <= threshold <= 180:
         raise ValueError(f"threshold must be degrees from 0 to 180, not {threshold}")
-    sides = _checked("reference", reference), _checked("estimate", estimate)
-    order, vectors = [_order(t) for t in sides], [_vectors(t) for t in sides]
+    _check("reference", reference)
+    _check("estimate", estimate)
+    rows = _order(reference), _order(estimate)
     outcomes = _unmatched(len(reference), len(estimate))
-
-    class_key = frame_tables.keys(("frame", "class"), *sides)
-    i, j, degrees = _pairs(class_key, order, vectors)
-    near = degrees <= threshold + ROUNDING_DEGREES
-    _settle(outcomes, CORRECT, i, j, class_key[0], np.where(near, degrees, np.inf))
-    left = _left(outcomes, i, j)
-    _settle(outcomes, WRONG_PLACE, i[left], j[left], class_key[0], degrees[left])
-    _settle_other_class(outcomes, frame_tables.keys(("frame",), *sides), order, vectors, threshold)
-    again = near & (outcomes.estimate_kind[j] == FALSE_ALARM)
-    outcomes.estimate_kind[j[again]] = DUPLICATE
+    same_class = find_pairs(reference, estimate, ("frame", "class"), rows)
+    _settle(outcomes, CORRECT, same_class.matched(threshold))
+    left = (outcomes.reference_kind[same_class.reference] == MISSED) & (
+        outcomes.estimate_kind[same_class.estimate] == FALSE_ALARM
+    )
+    _settle(outcomes, WRONG_PLACE, same_class[left].matched())
+    # Of the rows left in a frame none have the same class: the second stage matched all of those.
+    rows = rows[0][outcomes.reference_kind[rows[0]] == MISSED], rows[1][outcomes.estimate_kind[rows[1]] == FALSE_ALARM]
+    _settle(outcomes, WRONG_CLASS, find_pairs(reference, estimate, ("frame",), rows).matched(threshold))
+    near = same_class.estimate[same_class.degrees <= threshold + ROUNDING_DEGREES]
+    outcomes.estimate_kind[near[outcomes.estimate_kind[near] == FALSE_ALARM]] = DUPLICATE
     return outcomes
 
 
@@ -83,8 +87,8 @@ def counts(outcomes: Outcomes) -> dict[str, dict[str, int]]:
 
 
 def error_events(
-    estimate: pd.DataFrame,
     reference: pd.DataFrame,
+    estimate: pd.DataFrame,
     outcomes: Outcomes,
     within: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> pd.DataFrame:
@@ -107,11 +111,11 @@ def error_events(
 
     ValueError where the outcomes have not as many rows as the tables.
     """
-    errors = _error_rows(estimate, reference, outcomes, within or (True, True))
-    order, starts, ends = runs(errors, ("kind", "class", "heard_as", "track"))
-    errors = errors.iloc[order]
-    azimuth, elevation = geometry.to_angles(run_means(_vectors(errors), starts, ends))
-    first, last = errors.iloc[starts], errors.iloc[ends - 1]
+    errors = _error_rows(reference, estimate, outcomes, within or (True, True))
+    runs = table_runs(errors, ("kind", "class", "heard_as", "track"))
+    first, last = errors.iloc[runs.first], errors.iloc[runs.last]
+    errors = errors.iloc[runs.order]
+    azimuth, elevation = geometry.to_angles(runs.mean(vectors(errors)))
     events = pd.DataFrame(
         {
             **{c: first[c].to_numpy() for c in ("clip", "kind", "class", "heard_as", "track")},
@@ -120,19 +124,19 @@ def error_events(
             "offset": (last["frame"].to_numpy() + 1) / LABEL_FRAMES_PER_SECOND,
             "azimuth": azimuth,
             "elevation": elevation,
-            "error": run_means(errors["error"].to_numpy(), starts, ends),
-            "frames": ends - starts,
+            "error": runs.mean(errors["error"].to_numpy()),
+            "frames": runs.lengths,
         }
     )
     events = events.iloc[np.lexsort([events["onset"], events["clip"]])].reset_index(drop=True)
     return events.assign(kind=np.array(KINDS, object)[events["kind"]])
 
 
-def runs(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Runs of consecutive frames of one clip in which all ``columns`` (of integers) stay the same: (order, starts, ends).
+def table_runs(table: pd.DataFrame, columns: tuple[str, ...]) -> Runs:
+    """Runs of consecutive frames of one clip in which all ``columns`` (of integers) stay the same, one row in each frame.
 
-    Run r holds the rows ``order[starts[r]:ends[r]]``, one in each frame. Of several such rows in one frame, the n-th by
-    azimuth and elevation continues the n-th of the frame before. Runs are in order of clip, columns, n and onset.
+    Of several such rows in one frame, the n-th by azimuth and elevation continues the n-th of the frame before. Runs are in order of
+    clip, columns, n and onset.
     """
     frame = table["frame"].to_numpy()
     key = _joint_key(frame_tables.clip_of(table), *(table[c] for c in columns))
@@ -141,17 +145,10 @@ def runs(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, np.
     n = _repeat(of_frame[order])
     if n.any():  # the next n of a key does not start after the last frame of the one before
         order = order[np.lexsort([n, key[order]])]
-    starts = np.flatnonzero((np.diff(key[order], prepend=-1) != 0) | (np.diff(frame[order], prepend=-1) != 1))
-    return order, starts, np.append(starts, len(order))[1:]
+    return find_runs(key, frame=frame, order=order)
 
 
-def run_means(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Means (runs, ...) of values (N, ...) in the order that ``runs`` gives."""
-    sums = np.add.reduceat(values, starts, axis=0) if len(starts) else values[:0]
-    return sums / (ends - starts).reshape(-1, *[1] * (values.ndim - 1))
-
-
-def require_rows(estimate: pd.DataFrame, reference: pd.DataFrame, outcomes: Outcomes) -> None:
+def require_rows(reference: pd.DataFrame, estimate: pd.DataFrame, outcomes: Outcomes) -> None:
     """ValueError unless the outcomes have as many rows as the tables."""
     sides = {"reference": (reference, outcomes.reference_kind), "estimate": (estimate, outcomes.estimate_kind)}
     for name, (table, kind) in sides.items():
@@ -159,18 +156,13 @@ def require_rows(estimate: pd.DataFrame, reference: pd.DataFrame, outcomes: Outc
             raise ValueError(f"outcomes must be those of the tables: {name} has {len(table)} rows, not {len(kind)}")
 
 
-def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
+def _check(name: str, table: pd.DataFrame) -> None:
     if missing := [c for c in _COLUMNS if c not in table]:
         raise ValueError(f"{name} must be a frame table with {', '.join(_COLUMNS)}; missing: {', '.join(missing)}")
     if len(table) and min(table["frame"].min(), table["class"].min()) < 0:
         raise ValueError(f"{name} must have frames and classes from 0, not negative ones")
     if not np.isfinite(table[["azimuth", "elevation"]].to_numpy(float)).all():
         raise ValueError(f"{name} must have finite azimuths and elevations, not NaN or infinity")
-    return table
-
-
-def _vectors(table: pd.DataFrame) -> np.ndarray:
-    return geometry.to_vector(table["azimuth"].to_numpy(float), table["elevation"].to_numpy(float))
 
 
 # Matching
@@ -182,33 +174,12 @@ def _unmatched(n_reference: int, n_estimate: int) -> Outcomes:
     return Outcomes(*(a for n, kind in sides for a in (np.full(n, kind), np.full(n, -1), np.full(n, np.nan))))
 
 
-def _pairs(keys, order, vectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All pairs of a key: rows of reference and estimate, in the given order of each side, and the degrees between them."""
-    i, j = matching.pairs_within(keys[0][order[0]], keys[1][order[1]])
-    i, j = order[0][i], order[1][j]
-    return i, j, geometry.distance(vectors[0][i], vectors[1][j])
-
-
-def _left(outcomes: Outcomes, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Which pairs have both rows unmatched. Of all pairs of a key, these are again all pairs of the rows that are left."""
-    return (outcomes.reference_kind[i] == MISSED) & (outcomes.estimate_kind[j] == FALSE_ALARM)
-
-
-def _settle(outcomes: Outcomes, kind: int, i: np.ndarray, j: np.ndarray, key: np.ndarray, cost: np.ndarray) -> None:
-    """Match pairs within the key of each reference row and enter them into the outcomes."""
-    i, j, degrees = matching.least_cost(i, j, key[i], cost)
+def _settle(outcomes: Outcomes, kind: int, matched: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Enter matched rows of reference and estimate, and the degrees between them, into the outcomes."""
+    i, j, degrees = matched
     outcomes.reference_kind[i] = outcomes.estimate_kind[j] = kind
     outcomes.reference_partner[i], outcomes.estimate_partner[j] = j, i
     outcomes.reference_distance[i] = outcomes.estimate_distance[j] = degrees
-
-
-def _settle_other_class(outcomes: Outcomes, frame_key, order, vectors, threshold: float) -> None:
-    """The third stage. Of the rows left in a frame none have the same class: the second stage matched all of those."""
-    rows = order[0][outcomes.reference_kind[order[0]] == MISSED]
-    columns = order[1][outcomes.estimate_kind[order[1]] == FALSE_ALARM]
-    i, j, degrees = _pairs(frame_key, (rows, columns), vectors)
-    degrees = np.where(degrees <= threshold + ROUNDING_DEGREES, degrees, np.inf)
-    _settle(outcomes, WRONG_CLASS, i, j, frame_key[0], degrees)
 
 
 # Order and runs
@@ -244,9 +215,9 @@ def _repeat(key: np.ndarray) -> np.ndarray:
     return np.arange(len(key)) - np.repeat(starts, np.diff(starts, append=len(key)))
 
 
-def _error_rows(estimate: pd.DataFrame, reference: pd.DataFrame, outcomes: Outcomes, within: tuple) -> pd.DataFrame:
+def _error_rows(reference: pd.DataFrame, estimate: pd.DataFrame, outcomes: Outcomes, within: tuple) -> pd.DataFrame:
     """One row per frame and error: clip, kind, class, heard_as, track, frame, azimuth, elevation, error."""
-    require_rows(estimate, reference, outcomes)
+    require_rows(reference, estimate, outcomes)
     heard = np.append(estimate["class"].to_numpy(), -1)[outcomes.reference_partner]  # partner -1 takes the last, -1
     heard = np.where(outcomes.reference_kind == WRONG_CLASS, heard, -1)
     sides = [

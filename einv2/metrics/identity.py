@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .. import geometry, matching
+from .. import geometry
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..labels import frame_tables
-from ..matching import MATCH_DEGREES, ROUNDING_DEGREES, assign
+from ..matching import MATCH_DEGREES, assign, within
 from .common import Counts, active_classes, pairwise_distance, require_shape, share
+from .matching import Pairs, find_pairs
 
 _FRAMES_PER_MINUTE = 60 * LABEL_FRAMES_PER_SECOND
 
@@ -32,14 +33,14 @@ class SwapCounts(Counts):
 
 
 def swap_rate(
-    sed: np.ndarray, doa: np.ndarray, reference_sed: np.ndarray, reference_doa: np.ndarray, threshold: float = 0.5
+    reference_sed: np.ndarray, reference_doa: np.ndarray, sed: np.ndarray, doa: np.ndarray, threshold: float = 0.5
 ) -> SwapCounts:
     """Track swaps of one clip; ``.rate`` of the sum over clips is the swap rate.
 
     sed (T, L, K) probabilities, doa (T, L, 3); reference_sed (T, M, K) and reference_doa (T, M, 3), zero where silent. Each
     reference track stands for one event at a time. In class-wise formats track k holds class k only, so none swaps.
     """
-    match = match_tracks(sed, doa, reference_sed, reference_doa, threshold)
+    match = match_tracks(reference_sed, reference_doa, sed, doa, threshold)
     _, classes = active_classes(reference_sed)
     # A direction that jumps between two frames is the next event, which follows on the same track without a gap.
     one_event = (classes[1:] == classes[:-1]) & (
@@ -50,7 +51,7 @@ def swap_rate(
 
 
 def match_tracks(
-    sed: np.ndarray, doa: np.ndarray, reference_sed: np.ndarray, reference_doa: np.ndarray, threshold: float = 0.5
+    reference_sed: np.ndarray, reference_doa: np.ndarray, sed: np.ndarray, doa: np.ndarray, threshold: float = 0.5
 ) -> np.ndarray:
     """The estimated track that each reference track is found on, (T, M); -1 where it is silent or not found.
 
@@ -63,12 +64,8 @@ def match_tracks(
     active, classes = active_classes(sed, threshold)
     reference_active, reference_classes = active_classes(reference_sed)
     distance = pairwise_distance(reference_doa, doa)
-    found = (
-        (reference_active[:, :, None] & active[:, None])
-        & (reference_classes[:, :, None] == classes[:, None])
-        & (distance <= MATCH_DEGREES + ROUNDING_DEGREES)
-    )
-    return assign(np.where(found, distance, np.inf))
+    same_class = (reference_active[:, :, None] & active[:, None]) & (reference_classes[:, :, None] == classes[:, None])
+    return assign(np.where(same_class, within(distance), np.inf))
 
 
 @dataclass(frozen=True)
@@ -147,21 +144,21 @@ RATES = (
 )  # fmt: skip
 
 
-def identity_counts(estimate: pd.DataFrame, reference: pd.DataFrame) -> IdentityCounts:
+def identity_counts(reference: pd.DataFrame, estimate: pd.DataFrame) -> IdentityCounts:
     """The counts of all clips in two frame tables, told apart by a column ``clip`` (int from 0), if there is one.
 
     The estimate's ``track`` is the output track. Rows may stand in any order. ValueError where two rows of the reference share
     clip, frame, class and track.
     """
-    return sum(identity_by_clip(estimate, reference, 1 + _last_clip(estimate, reference)), IdentityCounts())
+    return sum(identity_by_clip(reference, estimate, 1 + _last_clip(reference, estimate)), IdentityCounts())
 
 
-def identity_by_clip(estimate: pd.DataFrame, reference: pd.DataFrame, n_clips: int) -> list[IdentityCounts]:
+def identity_by_clip(reference: pd.DataFrame, estimate: pd.DataFrame, n_clips: int) -> list[IdentityCounts]:
     """The counts of each clip, 0 to n_clips - 1. Tables and errors as in ``identity_counts``; ValueError on a clip beyond."""
-    if (last := _last_clip(estimate, reference)) >= n_clips:
+    if (last := _last_clip(reference, estimate)) >= n_clips:
         raise ValueError(f"clip {last} in the table, but n_clips is {n_clips}")
     rows = by_event(reference)
-    found, doubled = _found(estimate, rows)
+    found, doubled = _found(rows, estimate)
     events = _events(rows, found, doubled)
     each = events[["frames", "found", "swaps", "fragments", "duplicates"]]
     each = each.assign(events=1, found_events=each["found"] > 0, clip=events["clip"])
@@ -169,14 +166,14 @@ def identity_by_clip(estimate: pd.DataFrame, reference: pd.DataFrame, n_clips: i
     return [IdentityCounts(**{str(k): int(n) for k, n in row.items()}) for row in totals.to_dict("records")]
 
 
-def identity_events(estimate: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+def identity_events(reference: pd.DataFrame, estimate: pd.DataFrame) -> pd.DataFrame:
     """One row for each reference event, in order of clip, onset, track and class. Tables and errors as in ``identity_counts``.
 
     clip, class, track; onset, offset (s); frames, found, swaps, fragments, duplicates as in ``IdentityCounts``; tracks: the
     output tracks it is found on, each once, in the order in which they are first used, a tuple of int.
     """
     rows = by_event(reference)
-    found, doubled = _found(estimate, rows)
+    found, doubled = _found(rows, estimate)
     events = _events(rows, found, doubled)
     events = events.assign(tracks=_tracks_used(found, len(events)))  # type: ignore[arg-type]  # the stub knows no tuples
     return events.sort_values(["clip", "onset", "track", "class"], kind="stable", ignore_index=True)
@@ -190,8 +187,8 @@ def by_event(reference: pd.DataFrame) -> pd.DataFrame:
     """The reference's rows in order of clip, class, track and frame, with the number of their event from 0 in ``event``."""
     names = ("frame", "class", "track", "azimuth", "elevation")
     rows = {"clip": frame_tables.clip_of(reference), **{c: reference[c].to_numpy() for c in names}}
-    order, rows["event"] = _runs(*(rows[c] for c in ("clip", "class", "track", "frame")))
-    rows = pd.DataFrame({c: values[order] for c, values in rows.items()})
+    runs = frame_tables.runs_of_tracks(rows["clip"], rows["class"], rows["track"], frame=rows["frame"])
+    rows = pd.DataFrame({c: values[runs.order] for c, values in (rows | {"event": runs.of_row}).items()})
     twice = (np.diff(rows["event"]) == 0) & (np.diff(rows["frame"]) == 0)
     if twice.any():
         row = rows.iloc[int(np.argmax(twice))]
@@ -200,58 +197,39 @@ def by_event(reference: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _runs(*columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Stretches of consecutive frames in which all columns but the last, the frame, stay the same.
-
-    (order, run), (N,) each: the order by the columns, the first before all others, and the number of each row's run from 0.
-    """
-    order = np.lexsort(columns[::-1])
-    new = np.diff(columns[-1][order], prepend=-2) > 1
-    for column in columns[:-1]:
-        new[1:] |= np.diff(column[order]) != 0
-    run = np.empty(len(order), np.int64)
-    run[order] = np.cumsum(new) - 1
-    return order, run
-
-
-def _found(estimate: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+def _found(rows: pd.DataFrame, estimate: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """The found frames in order of event and frame, and the rows of the reference at which estimates are left over.
 
     A found frame: clip, event, frame, output (the track it is found on) and run (of that output track).
     """
-    (row, matched), (doubled, _) = match_events(estimate, rows)
+    (row, matched), (doubled, _) = match_events(rows, estimate)
     track = estimate["track"].to_numpy()
-    _, run = _runs(frame_tables.clip_of(estimate), track, estimate["frame"].to_numpy())
+    run = frame_tables.runs_of_tracks(frame_tables.clip_of(estimate), track, frame=estimate["frame"].to_numpy()).of_row
     found = rows[["clip", "event", "frame"]].iloc[row]
     return found.assign(output=track[matched], run=run[matched]), doubled
 
 
-def match_events(estimate: pd.DataFrame, rows: pd.DataFrame) -> tuple[tuple, tuple]:
+def match_events(rows: pd.DataFrame, estimate: pd.DataFrame) -> tuple[tuple, tuple]:
     """Pairs (rows of the reference, rows of the estimate), (N,) positions each: those found, and those left over.
 
     rows: from ``by_event``. Found as in ``IdentityCounts``, in order of the reference's rows. An estimate left over: matched with
     nothing, but of the class of rows of its frame at most 20 degrees away; it is paired with the nearest.
     """
-    keys = frame_tables.keys(("frame", "class"), rows, estimate)
-    i, j = matching.pairs_within(*keys)
-    reference_doa, doa = (
-        geometry.to_vector(t["azimuth"].to_numpy(), t["elevation"].to_numpy()) for t in (rows, estimate)
-    )
-    distance = geometry.distance(reference_doa[i], doa[j])
-    cost = np.where(distance <= MATCH_DEGREES + ROUNDING_DEGREES, distance, np.inf)
-    row, matched, _ = matching.least_cost(i, j, keys[0][i], cost)
+    pairs = find_pairs(rows, estimate)
+    row, matched, _ = pairs.matched(MATCH_DEGREES)
     order = np.argsort(row)
-    return (row[order], matched[order]), _left_over(i, j, cost, matched)
+    return (row[order], matched[order]), _left_over(pairs, matched)
 
 
-def _left_over(i: np.ndarray, j: np.ndarray, cost: np.ndarray, matched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(nearest row, estimate) of each estimate that has rows within reach, finite ``cost`` of a pair (i, j), but is not matched."""
-    taken = np.zeros(1 + j.max(initial=0), bool)
+def _left_over(pairs: Pairs, matched: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(nearest row, estimate) of each estimate that has rows within reach but is not matched."""
+    taken = np.zeros(1 + pairs.estimate.max(initial=0), bool)
     taken[matched] = True
-    spare = np.flatnonzero(np.isfinite(cost) & ~taken[j])
-    spare = spare[np.lexsort([cost[spare], j[spare]])]
-    nearest = spare[np.unique(j[spare], return_index=True)[1]]
-    return i[nearest], j[nearest]
+    cost = within(pairs.degrees)
+    spare = np.flatnonzero(np.isfinite(cost) & ~taken[pairs.estimate])
+    spare = spare[np.lexsort([cost[spare], pairs.estimate[spare]])]
+    nearest = spare[np.unique(pairs.estimate[spare], return_index=True)[1]]
+    return pairs.reference[nearest], pairs.estimate[nearest]
 
 
 def _events(rows: pd.DataFrame, found: pd.DataFrame, doubled: np.ndarray) -> pd.DataFrame:

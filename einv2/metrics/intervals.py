@@ -45,8 +45,8 @@ def differences(
     The same clips are drawn, or left out, for both: an interval without 0 tells the systems apart. ValueError if the clips are
     not as many on both sides.
     """
-    if len(first.hits) != len(second.hits):
-        raise ValueError(f"the systems must have the same clips, not {len(first.hits)} and {len(second.hits)}")
+    if first.n_clips != second.n_clips:
+        raise ValueError(f"the systems must have the same clips, not {first.n_clips} and {second.n_clips}")
     found = _bounds([first, second], lambda scores: scores[1] - scores[0], method, level, n_resamples, seed)
     return {k: _cut(v, -HIGHEST.get(k, np.inf), HIGHEST.get(k, np.inf)) for k, v in found.items()}
 
@@ -56,7 +56,7 @@ def _cut(bounds: tuple[float, float], low: float, high: float) -> tuple[float, f
 
 
 def _bounds(systems: list[Tally], combine, method, level, n_resamples, seed) -> dict[str, tuple[float, float]]:
-    n = len(systems[0].hits)
+    n = systems[0].n_clips
     if n < 2:
         raise ValueError(f"confidence intervals over clips need at least 2 clips, not {n}")
     if method not in METHODS:

@@ -78,9 +78,9 @@ def sources_and_midpoints(
 
 
 def distances(
-    doa: np.ndarray,
     reference_sed: np.ndarray,
     reference_doa: np.ndarray,
+    doa: np.ndarray,
     class_wise: bool = False,
     apart: float = APART_DEGREES,
 ) -> Distances:

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .. import geometry, matching
-from ..matching import MATCH_DEGREES, ROUNDING_DEGREES
-from .common import FRONT, Counts, active_classes, require_shape
+from .common import FRONT, Counts, active_classes, none_if_nan, require_shape, shares
 
 LOWEST = 0.05  # a track less probable than this, or as much, is taken to be silent
 N_BINS = 10
@@ -40,12 +39,12 @@ class ReliabilityCounts(Counts):
     @property
     def mean_probability(self) -> np.ndarray:
         """probability / n, (10,); NaN in an empty bin."""
-        return _ratio(self.probability, self.n)
+        return shares(self.probability, self.n)
 
     @property
     def share_right(self) -> np.ndarray:
         """right / n, (10,), equal to ``mean_probability`` where the probabilities can be believed; NaN in an empty bin."""
-        return _ratio(self.right, self.n)
+        return shares(self.right, self.n)
 
     @property
     def ece(self) -> float | None:
@@ -57,14 +56,14 @@ class ReliabilityCounts(Counts):
         return float(np.abs(self.right - self.probability).sum() / total) if total else None
 
 
-def reliability(sed: np.ndarray, doa: np.ndarray, reference: pd.DataFrame) -> ReliabilityCounts:
+def reliability(reference: pd.DataFrame, sed: np.ndarray, doa: np.ndarray) -> ReliabilityCounts:
     """How often tracks are right, by their probability, of one clip. ``+`` joins clips.
 
     Every track of every frame with p > 0.05 is looked at. Within a frame as many as can be are matched, at least total distance:
     of two tracks near one event the nearer one is right, whatever their probabilities. ValueError on arrays that do not
     fit, on probabilities outside [0, 1] and on a class in the reference that ``sed`` has not.
     """
-    probability, _, (i, j, key, distance) = _candidates(sed, doa, reference)
+    probability, _, (i, j, key, distance) = _candidates(reference, sed, doa)
     right = np.zeros(len(probability))
     right[matching.least_cost(i, j, key, distance)[1]] = 1
     bins = np.digitize(probability, (np.arange(1, N_BINS) / N_BINS).astype(probability.dtype))
@@ -86,12 +85,12 @@ class ThresholdCounts(Counts):
     @property
     def f(self) -> np.ndarray:
         """F of each class at each threshold, (H, K)."""
-        return _ratio(2 * self.correct, self.system + self.reference)
+        return shares(2 * self.correct, self.system + self.reference)
 
     @property
     def overall_f(self) -> np.ndarray:
         """F of the counts of all classes together, one threshold for all, (H,)."""
-        return _ratio(2 * self.correct.sum(1), self.system.sum(1) + self.reference.sum())
+        return shares(2 * self.correct.sum(1), self.system.sum(1) + self.reference.sum())
 
     @property
     def best_thresholds(self) -> np.ndarray:
@@ -110,7 +109,7 @@ class ThresholdCounts(Counts):
         What is best for each class need not be best for the sum: ``overall_f`` may be larger at some threshold.
         """
         correct, system = (_pick(counts, _best(self.f)).sum() for counts in (self.correct, self.system))
-        return float(_ratio(2 * correct, system + self.reference.sum()))
+        return float(shares(2 * correct, system + self.reference.sum()))
 
     def report(self) -> dict[str, Any]:
         """Plain values. For all classes: threshold (the best single one) with its F, F_default (at 0.5), F_each_best (each class
@@ -121,17 +120,17 @@ class ThresholdCounts(Counts):
         names = ("threshold", "F", "F_default")
         return {
             **_named(names, overall),
-            "F_each_best": _plain(self.overall_best_f),
+            "F_each_best": none_if_nan(self.overall_best_f),
             "per_class": [_named(names, row) | {"n_reference": int(n)} for *row, n in classes],
         }
 
 
-def by_threshold(sed: np.ndarray, doa: np.ndarray, reference: pd.DataFrame) -> ThresholdCounts:
+def by_threshold(reference: pd.DataFrame, sed: np.ndarray, doa: np.ndarray) -> ThresholdCounts:
     """What is found of one clip at each of ``THRESHOLDS``. ``+`` joins clips.
 
     A row of the reference after the last frame of the output is missed. Errors as in ``reliability``.
     """
-    probability, classes, (i, j, key, distance) = _candidates(sed, doa, reference)
+    probability, classes, (i, j, key, distance) = _candidates(reference, sed, doa)
     n_classes = sed.shape[-1]
     # The matching that prefers the probable finds as many as can be above every threshold at once: which estimates can be matched
     # together is a matroid, and its heaviest basis holds the most of those above any weight.
@@ -141,10 +140,10 @@ def by_threshold(sed: np.ndarray, doa: np.ndarray, reference: pd.DataFrame) -> T
     return ThresholdCounts(correct, system, np.bincount(reference["class"].to_numpy(), minlength=n_classes))
 
 
-def _candidates(sed: np.ndarray, doa: np.ndarray, reference: pd.DataFrame) -> tuple:
+def _candidates(reference: pd.DataFrame, sed: np.ndarray, doa: np.ndarray) -> tuple:
     """Probability and class, (N,) each, of the tracks with p > 0.05, and their pairs with the reference of the same frame and
     class: (row of the reference, candidate, key, distance), (P,) each, the distance infinite beyond 20 degrees."""
-    _check(sed, doa, reference)
+    _check(reference, sed, doa)
     active, classes = active_classes(sed, LOWEST)
     frame, track = np.nonzero(active)
     probability, classes, vectors = sed.max(-1)[active], classes[active], doa[frame, track]
@@ -156,11 +155,11 @@ def _candidates(sed: np.ndarray, doa: np.ndarray, reference: pd.DataFrame) -> tu
     return (
         probability,
         classes,
-        (i, j, key[i], np.where(distance <= MATCH_DEGREES + ROUNDING_DEGREES, distance, np.inf)),
+        (i, j, key[i], matching.within(distance)),
     )
 
 
-def _check(sed: np.ndarray, doa: np.ndarray, reference: pd.DataFrame) -> None:
+def _check(reference: pd.DataFrame, sed: np.ndarray, doa: np.ndarray) -> None:
     require_shape("sed", sed, ("T", "M", "K"))
     require_shape("doa", doa, (*sed.shape[:2], 3))
     if not ((sed >= 0) & (sed <= 1)).all():
@@ -187,15 +186,5 @@ def _pick(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return values[rows, np.arange(len(rows))]
 
 
-def _ratio(part, whole) -> np.ndarray:
-    """part / whole, NaN where whole is 0."""
-    part, whole = np.asarray(part, float), np.asarray(whole, float)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-
-
 def _named(names: tuple[str, ...], values) -> dict[str, float | None]:
-    return {name: _plain(value) for name, value in zip(names, values)}
-
-
-def _plain(value) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return {name: none_if_nan(value) for name, value in zip(names, values)}

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .. import geometry, matching
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..labels import frame_tables
-from ..matching import MATCH_DEGREES, ROUNDING_DEGREES, assign
+from ..matching import MATCH_DEGREES, assign
 from .common import Counts, active_classes, pairwise_distance, require_shape, share
+from .matching import find_pairs
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class DoaError(Counts):
 
 
 def doa_alone(
-    doa: np.ndarray,
     reference_sed: np.ndarray,
     reference_doa: np.ndarray,
+    doa: np.ndarray,
     output_format: str = "trackwise",
     as_labelled: bool = False,
 ) -> DoaError:
@@ -99,14 +99,14 @@ class SedCounts(Counts):
         return share(2 * self.frame_hits, self.frame_system + self.frame_reference)
 
 
-def sed_alone(sed: np.ndarray, reference_sed: np.ndarray, threshold: float = 0.5) -> SedCounts:
+def sed_alone(reference_sed: np.ndarray, sed: np.ndarray, threshold: float = 0.5) -> SedCounts:
     """Detection of one clip without regard to direction. A class counts once in a frame or segment, on however many tracks.
 
     sed (T, L, K) probabilities, of any format in its trackwise form; reference_sed (T, M, K).
     """
     require_shape("sed", sed, (len(reference_sed), "L", reference_sed.shape[-1]))
-    system, reference = _class_activity(sed, threshold), _class_activity(reference_sed, 0.5)
-    return SedCounts(*_overlap(_by_segment(system), _by_segment(reference)), *_overlap(system, reference))
+    reference, system = _class_activity(reference_sed, 0.5), _class_activity(sed, threshold)
+    return SedCounts(*_overlap(_by_segment(reference), _by_segment(system)), *_overlap(reference, system))
 
 
 def _class_activity(sed: np.ndarray, threshold: float) -> np.ndarray:
@@ -122,7 +122,8 @@ def _by_segment(activity: np.ndarray) -> np.ndarray:
     return np.logical_or.reduceat(activity, np.arange(0, len(activity), LABEL_FRAMES_PER_SECOND), axis=0)
 
 
-def _overlap(system: np.ndarray, reference: np.ndarray) -> tuple[int, int, int]:
+def _overlap(reference: np.ndarray, system: np.ndarray) -> tuple[int, int, int]:
+    """In both, in the system, in the reference."""
     return int((system & reference).sum()), int(system.sum()), int(reference.sum())
 
 
@@ -150,30 +151,17 @@ class OverlapCounts(Counts):
         return {k: {"frames": n, "found": share(getattr(self, f"{k}_found"), n)} for k, n in frames.items()}
 
 
-def overlap_recall(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float = MATCH_DEGREES) -> OverlapCounts:
+def overlap_recall(reference: pd.DataFrame, estimate: pd.DataFrame, threshold: float = MATCH_DEGREES) -> OverlapCounts:
     """In how many frames all events are found: right class, within ``threshold`` degrees, a prediction each.
 
-    estimate, reference: frame tables (see ``einv2.labels.frame_tables``) of one clip, or of many with a column ``clip``. A
+    reference, estimate: frame tables (see ``einv2.labels.frame_tables``) of one clip, or of many with a column ``clip``. A
     system with one direction a class finds none of "same".
     """
-    found = _found(estimate, reference, threshold)
+    found = np.zeros(len(reference), bool)
+    found[find_pairs(reference, estimate).matched(threshold)[0]] = True
     rows = {"class": reference["class"].to_numpy(), "found": found}
     frame = pd.DataFrame(rows).groupby(frame_tables.keys(("frame",), reference)[0])
     all_found, n, n_classes = frame["found"].all(), frame["class"].size(), frame["class"].nunique()
     kinds = {"single": n == 1, "different": (n > 1) & (n_classes == n), "same": n_classes < n}
     counts = {key: int(kind.sum()) for key, kind in kinds.items()}
     return OverlapCounts(**counts, **{f"{key}_found": int((kind & all_found).sum()) for key, kind in kinds.items()})
-
-
-def _found(estimate: pd.DataFrame, reference: pd.DataFrame, threshold: float) -> np.ndarray:
-    """Which rows of the reference are found, (N,) bool, by a matching that finds as many as can be found."""
-    reference_key, estimate_key = frame_tables.keys(("frame", "class"), reference, estimate)
-    i, j = matching.pairs_within(reference_key, estimate_key)
-    a, b = (t[["azimuth", "elevation"]].to_numpy(float)[rows].T for t, rows in ((reference, i), (estimate, j)))
-    distance = geometry.angular_distance(*a, *b)
-    i, _, _ = matching.least_cost(
-        i, j, reference_key[i], np.where(distance <= threshold + ROUNDING_DEGREES, distance, np.inf)
-    )
-    found = np.zeros(len(reference), bool)
-    found[i] = True
-    return found

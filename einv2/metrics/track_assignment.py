@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from ..frames import LABEL_FRAMES_PER_SECOND
+from ..runs import find_runs
 from . import identity
-from .errors import runs
+from .errors import table_runs
 
 NOTHING = -1  # in place of the number of an event
 MARKS = ("swap", "duplicate", "fragment")
@@ -30,12 +31,12 @@ class Following:
     duplicate (N,): is the row a duplicate?
     marks: a row each, in order of frame and track, with the columns
 
-        kind    swap: the event goes on on another track than the one it was found on before, however long ago
-                fragment: it goes on on the same track, after a frame or more without
-                duplicate: from here on, a second track says what another is matched with
+        kind    swap: the event continues on a different track than the one it was found on before, however long ago
+                fragment: it continues on the same track, after a frame or more without
+                duplicate: from here on, a second track has the event that another is matched with
         frame   the first frame of it
-        frames  of a duplicate: so many frames in a row; otherwise those in which the event then stays found on the track
-        track   the output track that takes up the event, or that says it twice
+        frames  of a duplicate: its length; otherwise how long the event then stays found on the track
+        track   the output track that takes up the event, or that duplicates it
         event   number of the event
         before  of a swap and of a fragment: the track that the event was found on before; otherwise -1
 
@@ -49,10 +50,10 @@ class Following:
     marks: pd.DataFrame
 
 
-def follow(estimate: pd.DataFrame, reference: pd.DataFrame) -> Following:
+def follow(reference: pd.DataFrame, estimate: pd.DataFrame) -> Following:
     """What each row of the estimate follows. ValueError where two rows of the reference share frame, class and track."""
     rows = identity.by_event(reference)
-    (row, matched), (near, doubled) = identity.match_events(estimate, rows)
+    (row, matched), (near, doubled) = identity.match_events(rows, estimate)
     events, number = _in_order_of_onset(rows)
     event, duplicate = np.full(len(estimate), NOTHING), np.zeros(len(estimate), bool)
     of_row = number[rows["event"].to_numpy()]
@@ -85,26 +86,19 @@ def _in_order_of_onset(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
 
 def _changes(event: np.ndarray, frame: np.ndarray, track: np.ndarray) -> pd.DataFrame:
     """The marks of swaps and fragments, from the found frames in any order."""
-    order = np.lexsort([frame, event])
-    event, frame, track = event[order], frame[order], track[order]
-    goes_on = np.diff(event, prepend=-2) == 0
-    moved = np.diff(track, prepend=-2) != 0
-    starts = np.flatnonzero(~goes_on | moved | (np.diff(frame, prepend=-2) != 1))
-    ends = np.append(starts[1:], len(event))
-    again = goes_on[starts]
-    at = starts[again]
-    kind = np.where(moved[at], "swap", "fragment").astype(object)
-    return _marks(kind, frame[at], (ends - starts)[again], track[at], event[at], track[at - 1])
+    runs = find_runs(event, track, frame=frame, order=np.lexsort([frame, event]))
+    event, frame, track = event[runs.order], frame[runs.order], track[runs.order]
+    continued = np.diff(event, prepend=-2)[runs.starts] == 0
+    at = runs.starts[continued]
+    kind = np.where(track[at] != track[at - 1], "swap", "fragment").astype(object)
+    return _marks(kind, frame[at], runs.lengths[continued], track[at], event[at], track[at - 1])
 
 
 def _duplicates(event: np.ndarray, frame: np.ndarray, track: np.ndarray) -> pd.DataFrame:
-    order = np.lexsort([frame, event, track])
-    event, frame, track = event[order], frame[order], track[order]
-    new = (np.diff(event, prepend=-2) != 0) | (np.diff(track, prepend=-2) != 0) | (np.diff(frame, prepend=-2) != 1)
-    at = np.flatnonzero(new)
-    length = np.diff(np.append(at, len(event)))
-    kind = np.full(len(at), "duplicate", object)
-    return _marks(kind, frame[at], length, track[at], event[at], np.full(len(at), -1))
+    """The marks of duplicates, from their frames in any order."""
+    runs = find_runs(event, track, frame=frame, order=np.lexsort([frame, event, track]))
+    kind, before = np.full(len(runs.starts), "duplicate", object), np.full(len(runs.starts), -1)
+    return _marks(kind, frame[runs.first], runs.lengths, track[runs.first], event[runs.first], before)
 
 
 def _marks(*columns: np.ndarray) -> pd.DataFrame:
@@ -147,8 +141,8 @@ def segments(following: Following, estimate: pd.DataFrame) -> pd.DataFrame:
     """
     columns = ("track", "class", "event", "duplicate")
     table = estimate.assign(event=following.event, duplicate=following.duplicate.astype(int))
-    order, starts, ends = runs(table, columns)
-    first, last = table.iloc[order[starts]], table.iloc[order[ends - 1]]
+    runs = table_runs(table, columns)
+    first, last = table.iloc[runs.first], table.iloc[runs.last]
     found = first[list(columns)].assign(
         duplicate=first["duplicate"] == 1,
         onset=first["frame"] / LABEL_FRAMES_PER_SECOND,

@@ -40,22 +40,22 @@ class Outputs:
         return self.model.task == "doa" and self.model.output_format == "trackwise" and self.pit == "none"
 
     def pairs(self, in_whole_degrees: bool = False) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-        """The decoded frame table and the ground truth's, of each clip; in whole degrees as ``predict`` writes it."""
+        """The ground truth's frame table and the decoded one, of each clip; in whole degrees as ``predict`` writes it."""
         tables = [decode(clip.sed, clip.doa, THRESHOLD) for clip in self.clips]
         if in_whole_degrees:
             tables = [dcase_csv.whole_degrees(table) for table in tables]
-        return [(table, clip.reference.table) for table, clip in zip(tables, self.clips)]
+        return [(clip.reference.table, table) for table, clip in zip(tables, self.clips)]
 
     def detection(self) -> SedCounts:
         """Classes alone, directions ignored."""
-        return sum((sed_alone(clip.sed, clip.reference.sed, THRESHOLD) for clip in self.clips), SedCounts())
+        return sum((sed_alone(clip.reference.sed, clip.sed, THRESHOLD) for clip in self.clips), SedCounts())
 
     def directions(self, in_best_order: bool = False) -> DoaError:
         """Directions alone, activity and class from the ground truth. Its events are assigned to tracks in the order that fits
         best, or, without PIT (``on_trained_tracks``), stand on the tracks of the labels, unless ``in_best_order``."""
         as_labelled = self.on_trained_tracks and not in_best_order
         counts = (
-            doa_alone(clip.doa, clip.reference.sed, clip.reference.doa, self.model.output_format, as_labelled)
+            doa_alone(clip.reference.sed, clip.reference.doa, clip.doa, self.model.output_format, as_labelled)
             for clip in self.clips
         )
         return sum(counts, DoaError())
@@ -63,7 +63,7 @@ class Outputs:
     def swaps(self) -> SwapCounts:
         """How often an event changes its output track."""
         counts = (
-            swap_rate(clip.sed, clip.doa, clip.reference.sed, clip.reference.doa, THRESHOLD) for clip in self.clips
+            swap_rate(clip.reference.sed, clip.reference.doa, clip.sed, clip.doa, THRESHOLD) for clip in self.clips
         )
         return sum(counts, SwapCounts())
 

@@ -267,8 +267,8 @@ def test_probabilities_of_the_systems_that_have_them(one, other):
     truth = one.clips.reference[one.clips.reference["clip"] == 0]
     known = dataclasses.replace(
         one,
-        reliability=probabilities.reliability(sed, doa, truth),
-        thresholds=probabilities.by_threshold(sed, doa, truth),
+        reliability=probabilities.reliability(truth, sed, doa),
+        thresholds=probabilities.by_threshold(truth, sed, doa),
     )
     figures = Page(report.html({"A": other, "B": known})).figures()
     names = [trace["name"] for trace in figures["figure-reliability"][0]]

@@ -14,7 +14,7 @@ from app.views.evaluate import report, scoring
 from app.views.evaluate.scoring import Results
 from einv2.evaluation import Evaluation
 from einv2.frames import LABEL_FRAMES_PER_SECOND
-from einv2.metrics.dcase import MEASURES, OF_FRAMES
+from einv2.metrics.dcase import MEASURES
 from einv2.metrics.errors import KINDS
 from einv2.metrics.intervals import METHODS
 from einv2.metrics.single_task import OVERLAPS
@@ -176,7 +176,7 @@ def show_classes(results: Results, name: str) -> None:
     measure = st.selectbox("Measure", list(YEARS), format_func=YEARS.get, key="evaluate_measure")
     per_class = pd.DataFrame(results.systems[name].scores[measure]["per_class"])
     counted = "reference (s)" if measure == "dcase2020" else "reference (s, instances)"
-    counted = "reference (frames)" if measure in OF_FRAMES else counted
+    counted = "reference (frames)" if MEASURES[measure].segment_frames == 1 else counted
     config = number_columns(per_class) | {"n_reference": counted}
     clickable_table(in_units(per_class), per_class["class"], "class", "evaluate_years_of_classes", config)
 

@@ -262,7 +262,7 @@ def show_networks(lab: Lab) -> None:
 def track_ribbons(lab: Lab, prediction: Prediction) -> pd.DataFrame:
     """What each output track follows, as ``pit.azimuths`` draws it."""
     table = prediction.frames(THRESHOLD)
-    found = track_assignment.follow(table, lab.truth.table)
+    found = track_assignment.follow(lab.truth.table, table)
     segments = track_assignment.segments(found, table)
     names, colours = (f(found.events, lab.classes) for f in (ribbons.event_names, ribbons.event_colours))
     colour, text = [], []
@@ -306,9 +306,9 @@ def measures(lab: Lab, prediction: Prediction) -> dict[str, str]:
     """Every measure of one network as it is written, by its name."""
     table = prediction.frames(THRESHOLD)
     scores = analysis.scores(table, lab.truth)
-    rates = identity_counts(table, lab.truth.table).rates()
+    rates = identity_counts(lab.truth.table, table).rates()
     kind = "seldnet" if prediction.class_wise else "trackwise"
-    alone = doa_alone(prediction.doa, lab.reference_sed, lab.reference_doa, kind)
+    alone = doa_alone(lab.reference_sed, lab.reference_doa, prediction.doa, kind)
     middle = midpoints(lab, prediction).counts
     return (
         {texts.title(name): texts.number(name, scores[name]) for name in ("ER", "F", "LE", "LR")}
@@ -323,7 +323,7 @@ def measures(lab: Lab, prediction: Prediction) -> dict[str, str]:
 
 def kinds_of_frames(estimate: pd.DataFrame, truth: pd.DataFrame) -> dict[str, int]:
     """How many (frame, event) pairs of each kind of ``errors.KINDS`` there are."""
-    sides = errors.counts(errors.classify(estimate, truth))
+    sides = errors.counts(errors.classify(truth, estimate))
     return {kind: (sides["reference"] | sides["system"])[kind] for kind in errors.KINDS}
 
 
@@ -333,7 +333,7 @@ def _identity_title(name: str) -> str:
 
 
 def midpoints(lab: Lab, prediction: Prediction) -> midpoint.Distances:
-    return midpoint.distances(prediction.doa, lab.reference_sed, lab.reference_doa, prediction.class_wise)
+    return midpoint.distances(lab.reference_sed, lab.reference_doa, prediction.doa, prediction.class_wise)
 
 
 def show_midpoints(lab: Lab) -> None:
@@ -415,7 +415,7 @@ def overlap_panels(lab: Lab) -> dict[str, pd.DataFrame]:
 def show_found(lab: Lab, tables: Mapping[str, pd.DataFrame]) -> None:
     rows = {}
     for title, table in tables.items():
-        recall = overlap_recall(table, lab.truth.table).recall()
+        recall = overlap_recall(lab.truth.table, table).recall()
         rows[title] = {
             f"{name} ({recall[key]['frames']} frames)": "–"
             if recall[key]["found"] is None

@@ -82,7 +82,7 @@ def tracked(comparison: Comparison) -> dict[str, Tracked]:
 
 def _track(system: System, comparison: Comparison) -> Tracked:
     reference = frame_tables.empty_table() if comparison.reference is None else comparison.reference
-    found = track_assignment.follow(system.numbered, reference)
+    found = track_assignment.follow(reference, system.numbered)
     found = dataclasses.replace(found, marks=system.on_lanes(found.marks))
     return Tracked(system, found, Ribbons(track_assignment.segments(found, system.table), found.marks))
 
@@ -92,7 +92,7 @@ def counts(comparison: Comparison) -> dict[str, IdentityCounts]:
     return {
         name: SYSTEMS.get(
             ("counts", system.key, comparison.key),
-            lambda system=system: identity_counts(system.numbered, comparison.reference),
+            lambda system=system: identity_counts(comparison.reference, system.numbered),
         )
         for name, system in comparison.systems.items()
     }
@@ -102,7 +102,7 @@ def compared(comparison: Comparison, first: str, second: str) -> pd.DataFrame:
     """Where one of two systems is right and the other not; see ``agreement.differences``."""
     a, b = comparison.systems[first], comparison.systems[second]
     key = ("differences", a.key, b.key, comparison.key)
-    return SYSTEMS.get(key, lambda: differences(a.table, b.table, comparison.reference))
+    return SYSTEMS.get(key, lambda: differences(comparison.reference, a.table, b.table))
 
 
 def agreed(comparison: Comparison, first: str, second: str) -> Agreement:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -233,7 +234,7 @@ SOURCE = session.Source("clip.wav", b"")
 
 def of_csv(text: str, name="a.csv"):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detections, "kept", lambda key, make: make())
+        patch.setattr(detections, "SYSTEMS", SimpleNamespace(get=lambda key, make: make()))
         return detections.of_csv(SOURCE, name, text.encode(), class_lists.DCASE2020_CLASSES, 100)[0]
 
 
@@ -357,7 +358,7 @@ def test_probabilities_and_stitches():
 
 
 def test_notes_on_how_a_table_was_read_go_with_its_system(monkeypatch):
-    monkeypatch.setattr(detections, "kept", lambda key, make: make())
+    monkeypatch.setattr(detections, "SYSTEMS", SimpleNamespace(get=lambda key, make: make()))
     text = "frame;class;track;azimuth;elevation\n" + "".join(f"{t};0;1;10,5;0\n" for t in range(5))
     system, beyond = detections.of_csv(SOURCE, "a.csv", text.encode(), class_lists.DCASE2020_CLASSES, 100)
     assert beyond == 0 and system.table["azimuth"].tolist() == [10.5] * 5

@@ -168,8 +168,8 @@ def test_aligned_is_better_than_one_and_than_naive_averaging(rng):
     naive = prediction(np.mean([c.sed for c in copies], 0), np.mean([c.doa for c in copies], 0))
     estimates = {"one": copies[0], "naive": naive, "aligned": ensemble.combine(copies)}
     reference = decode(sed, doa)
-    seld = {k: dcase.evaluate([(p.frames(), reference)], K)["SELD"] for k, p in estimates.items()}
-    recall = {k: overlap_recall(p.frames(), reference).recall() for k, p in estimates.items()}
+    seld = {k: dcase.evaluate([(reference, p.frames())], K)["SELD"] for k, p in estimates.items()}
+    recall = {k: overlap_recall(reference, p.frames()).recall() for k, p in estimates.items()}
     assert seld["aligned"] < seld["one"] - 0.03 and seld["aligned"] < seld["naive"] - 0.1
     assert all(recall["aligned"][k]["found"] > 1.2 * recall["naive"][k]["found"] for k in ("different", "same"))
 

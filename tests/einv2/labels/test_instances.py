@@ -78,6 +78,6 @@ def test_a_perfect_system_without_numbers_has_no_swap(seed):
     ]
     reference = pd.concat(parts).sort_values("frame", kind="stable", ignore_index=True)
     unnumbered = reference.assign(track=0)
-    counts = identity_counts(unnumbered.assign(track=linked(unnumbered)), reference)
+    counts = identity_counts(reference, unnumbered.assign(track=linked(unnumbered)))
     assert counts.swaps == 0 and counts.coverage == 1
-    assert (follow(unnumbered.assign(track=linked(unnumbered)), reference).marks["kind"] != "swap").all()
+    assert (follow(reference, unnumbered.assign(track=linked(unnumbered))).marks["kind"] != "swap").all()

@@ -76,7 +76,7 @@ def test_where_one_is_right_and_the_other_is_not():
     reference = table((0, 10, 1, 0, 0))
     first = table((0, 4, 1, 0, 0), (10, 12, 2, 0, 90))
     second = table((0, 2, 1, 0, 30), (2, 10, 1, 0, 0), (10, 17, 2, 1, 90))
-    found = differences(first, second, reference)
+    found = differences(reference, first, second)
     assert rows(found, "right", "side", "kind", "class", "onset", "frames") == [
         (1, "reference", "missed", 1, 0.4, 6), (0, "system", "false alarm", 2, 1.2, 5), (0, "reference", "wrong place", 1, 0.0, 2),
     ]  # fmt: skip
@@ -85,7 +85,7 @@ def test_where_one_is_right_and_the_other_is_not():
 def test_the_most_frequent_error_names_a_stretch():
     reference = table((0, 10, 1, 0, 0))
     second = table((0, 3, 1, 0, 40), (7, 10, 2, 0, 0))
-    (stretch,) = differences(reference, second, reference).to_dict("records")
+    (stretch,) = differences(reference, reference, second).to_dict("records")
     assert (stretch["kind"], stretch["frames"], stretch["right"]) == ("missed", 10, 0)
 
 
@@ -93,8 +93,8 @@ def test_the_most_frequent_error_names_a_stretch():
 def test_frames_of_differences_are_those_of_the_outcomes(seed):
     first, reference = random_tables(np.random.default_rng(seed))
     second, _ = random_tables(np.random.default_rng(seed + 100))
-    correct = [classify(t, reference).reference_kind == CORRECT for t in (first, second)]
-    found = differences(first, second, reference)
+    correct = [classify(reference, t).reference_kind == CORRECT for t in (first, second)]
+    found = differences(reference, first, second)
     for right in (0, 1):
         frames = found.loc[(found["right"] == right) & (found["side"] == "reference"), "frames"].sum()
         assert frames == (correct[right] & ~correct[1 - right]).sum()

@@ -24,16 +24,16 @@ def event(class_index, azimuth, frames):
 
 
 def tally(estimate, reference, measure="dcase2020", threshold=20.0):
-    return dcase.tally(estimate, reference, 4, measure, threshold)
+    return dcase.tally(reference, estimate, 4, measure, threshold)
 
 
 def counts(total, *names):
     """Of all classes."""
-    return tuple(int(getattr(total, name).sum()) for name in names)
+    return tuple(int(total[name].sum()) for name in names)
 
 
 def scores(estimate, reference, n_classes=4):
-    return dcase.evaluate([(estimate, reference)], n_classes)
+    return dcase.evaluate([(reference, estimate)], n_classes)
 
 
 def test_perfect():
@@ -71,30 +71,30 @@ def test_false_alarm_and_miss_in_two_seconds_are_not():
 def test_far_direction_is_a_miss_without_a_false_alarm():
     total = tally(table(*event(0, 21, range(10))), table(*event(0, 0, range(10))))
     assert counts(total, "hits", "substitutions", "deletions", "insertions") == (0, 0, 1, 0)
-    assert counts(total, "matched", "system") == (1, 1) and total.degrees.sum() == pytest.approx(21)
+    assert counts(total, "matched", "system") == (1, 1) and total["degrees"].sum() == pytest.approx(21)
     assert total.scores()["LR"] == 1 and total.scores()["F"] == 0
 
 
 def test_distance_of_exactly_the_threshold_is_a_hit():
     estimate, reference = table(*event(0, 20, range(10))), table(*event(0, 0, range(10)))
-    distance = tally(estimate, reference).degrees.sum()
-    assert tally(estimate, reference, threshold=distance).hits.sum() == 1
-    assert tally(estimate, reference, threshold=distance - 1e-9).hits.sum() == 0
+    distance = tally(estimate, reference)["degrees"].sum()
+    assert tally(estimate, reference, threshold=distance)["hits"].sum() == 1
+    assert tally(estimate, reference, threshold=distance - 1e-9)["hits"].sum() == 0
 
 
 def test_two_instances_count_once_and_their_distances_add_up():
     reference = table(*event(0, 0, range(10)), *event(0, 90, range(10)))
     total = tally(table(*event(0, 94, range(10)), *event(0, 3, range(10))), reference)
     assert counts(total, "reference", "system", "hits") == (1, 1, 1)
-    assert total.degrees.sum() == pytest.approx(7)
+    assert total["degrees"].sum() == pytest.approx(7)
     one = tally(table(*event(0, 94, range(10))), reference)
-    assert counts(one, "reference", "hits") == (1, 1) and one.degrees.sum() == pytest.approx(4)
+    assert counts(one, "reference", "hits") == (1, 1) and one["degrees"].sum() == pytest.approx(4)
 
 
 def test_mean_over_common_frames_only():
     """Frames 0 to 4 both, 10 degrees off; what only one side has in that second does not weigh."""
     total = tally(table(*event(0, 10, range(5))), table(*event(0, 0, range(10))))
-    assert total.hits.sum() == 1 and total.degrees.sum() == pytest.approx(10)
+    assert total["hits"].sum() == 1 and total["degrees"].sum() == pytest.approx(10)
 
 
 def test_same_second_but_no_common_frame_is_a_miss():
@@ -108,7 +108,7 @@ def test_frames_beyond_the_reference_are_ignored():
     estimate = table(*event(0, 0, range(16)), *event(1, 0, range(20, 60)))
     assert scores(estimate, reference)["ER"] == 0
     total = tally(frame_tables.empty_table(), table(*event(0, 0, range(21))))
-    assert total.reference.sum() == 2
+    assert total["reference"].sum() == 2
 
 
 def test_empty_estimate_and_empty_reference():
@@ -122,7 +122,7 @@ def test_clips_add_up():
     """Micro average: counts of clips are joined before the ratios are taken."""
     first = table(*event(0, 0, range(10)))
     second = table(*event(0, 0, range(30)))
-    result = dcase.evaluate([(first, first), (frame_tables.empty_table(), second)], 4)
+    result = dcase.evaluate([(first, first), (second, frame_tables.empty_table())], 4)
     assert result["ER"] == pytest.approx(3 / 4) and result["F"] == pytest.approx(2 * 1 / (1 + 4))
 
 
@@ -155,7 +155,7 @@ def test_agreement_with_plain_loops(seed):
     rng = np.random.default_rng(seed)
     pairs = [random_pair(rng, 4) for _ in range(6)]
     rows = [[t[COLUMNS].fillna(0).to_numpy().tolist() for t in pair] for pair in pairs]
-    ours, (plain, _) = dcase.evaluate(pairs, 4), plain_measures.scores(rows, 4, "dcase2020")
+    ours, (plain, _) = dcase.evaluate([(r, e) for e, r in pairs], 4), plain_measures.scores(rows, 4, "dcase2020")
     assert 0 < plain["F"] < 1 and 0 < plain["LR"] < 1
     for key, value in plain.items():
         assert ours[key] == pytest.approx(value, abs=1e-6), key

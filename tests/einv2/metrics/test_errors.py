@@ -8,7 +8,7 @@ import pytest
 
 from einv2 import geometry
 from einv2.labels import frame_tables
-from einv2.metrics.errors import KINDS, classify, counts, error_events, runs
+from einv2.metrics.errors import KINDS, classify, counts, error_events, table_runs
 from support.many_clips import clips, random_tables, table
 
 CORRECT, WRONG_PLACE, WRONG_CLASS, MISSED, FALSE_ALARM, DUPLICATE = KINDS
@@ -46,7 +46,7 @@ def kinds(outcomes):
 )
 def test_kinds_of_one_frame(reference, estimate, of_reference, of_estimate):
     """Rows (class, azimuth)."""
-    outcomes = classify(table(*[(3, *row) for row in estimate]), table(*[(3, *row) for row in reference]))
+    outcomes = classify(table(*[(3, *row) for row in reference]), table(*[(3, *row) for row in estimate]))
     assert kinds(outcomes) == (of_reference, of_estimate)
 
 
@@ -55,11 +55,11 @@ def test_whole_degrees_at_the_threshold_are_within_it():
     azimuth = np.arange(-180, 180)
     reference = table(*[(t, 0, a) for t, a in enumerate(azimuth)])
     estimate = table(*[(t, 0, a + 20) for t, a in enumerate(azimuth)])
-    outcomes = classify(estimate, reference)
+    outcomes = classify(reference, estimate)
     assert (outcomes.reference_distance > 20).any()
     assert counts(outcomes)["reference"][CORRECT] == 360
-    assert counts(classify(estimate.assign(**{"class": 1}), reference))["reference"][WRONG_CLASS] == 360
-    assert counts(classify(estimate, reference, 19.999))["reference"][WRONG_PLACE] == 360
+    assert counts(classify(reference, estimate.assign(**{"class": 1})))["reference"][WRONG_CLASS] == 360
+    assert counts(classify(reference, estimate, 19.999))["reference"][WRONG_PLACE] == 360
 
 
 def test_two_of_one_class_that_cross():
@@ -67,7 +67,7 @@ def test_two_of_one_class_that_cross():
     with 2 and -12; in frame 3 the least total within 20 degrees comes first, and leaves 100 degrees to the other."""
     reference = table(*[(t, 0, a) for t, a in [(0, 0), (0, 90), (1, 0), (1, 90), (2, 0), (2, 10), (3, 0), (3, 30)]])
     estimate = table(*[(t, 0, a) for t, a in [(0, 1), (0, 88), (1, 88), (1, 1), (2, 2), (2, -12), (3, 20), (3, 100)]])
-    outcomes = classify(estimate, reference)
+    outcomes = classify(reference, estimate)
     assert outcomes.reference_partner.tolist() == [0, 1, 3, 2, 5, 4, 7, 6]
     assert outcomes.estimate_partner.tolist() == [0, 1, 3, 2, 5, 4, 7, 6]
     assert outcomes.reference_distance == pytest.approx([1, 2, 1, 2, 12, 8, 100, 10])
@@ -77,7 +77,7 @@ def test_two_of_one_class_that_cross():
 
 def test_distances_and_partners():
     """Nothing is a partner of what is left over, not even a duplicate; elevations count."""
-    outcomes = classify(table((0, 0, 0, 12), (0, 0, 0, -15), (5, 0, 0)), table((0, 0, 0), (4, 0, 0)))
+    outcomes = classify(table((0, 0, 0), (4, 0, 0)), table((0, 0, 0, 12), (0, 0, 0, -15), (5, 0, 0)))
     assert outcomes.reference_partner.tolist() == [0, -1] and outcomes.estimate_partner.tolist() == [0, -1, -1]
     assert outcomes.reference_distance == pytest.approx([12, np.nan], nan_ok=True)
     assert outcomes.estimate_distance == pytest.approx([12, np.nan, np.nan], nan_ok=True)
@@ -86,10 +86,10 @@ def test_distances_and_partners():
 
 def test_clips_do_not_meet():
     some, other = table((0, 0, 0)), table((0, 0, 50))
-    outcomes = classify(clips(other, some), clips(some, other))
+    outcomes = classify(clips(some, other), clips(other, some))
     assert kinds(outcomes)[0] == [WRONG_PLACE, WRONG_PLACE]
     assert outcomes.reference_partner.tolist() == [0, 1]
-    assert kinds(classify(table((0, 0, 0), clip=1), table((0, 0, 0), clip=0))) == ([MISSED], [FALSE_ALARM])
+    assert kinds(classify(table((0, 0, 0), clip=0), table((0, 0, 0), clip=1))) == ([MISSED], [FALSE_ALARM])
 
 
 def best_matching(allowed):
@@ -134,7 +134,7 @@ def test_agrees_with_a_search_of_all_matchings(rng, n_classes, threshold):
     seen = set()
     for _ in range(10):
         estimate, reference = random_tables(rng, n_rows=40, n_classes=n_classes)
-        outcomes = classify(estimate, reference, threshold)
+        outcomes = classify(reference, estimate, threshold)
         of_reference, of_estimate, partner = by_search(estimate, reference, threshold)
         assert kinds(outcomes) == (of_reference, of_estimate)
         assert outcomes.reference_partner.tolist() == partner
@@ -144,7 +144,7 @@ def test_agrees_with_a_search_of_all_matchings(rng, n_classes, threshold):
 
 def with_outcomes(estimate, reference, estimate_id, reference_id):
     """Both tables with kind, distance and the name of the partner, in the order of names."""
-    outcomes = classify(estimate, reference)
+    outcomes = classify(reference, estimate)
     sides = [
         (outcomes.reference_kind, outcomes.reference_distance, np.append(estimate_id, -1)[outcomes.reference_partner]),
         (outcomes.estimate_kind, outcomes.estimate_distance, np.append(reference_id, -1)[outcomes.estimate_partner]),
@@ -161,19 +161,21 @@ def test_order_of_rows_and_index_do_not_matter(rng, step):
     estimate, reference = random_tables(rng, n_rows=150, step=step)
     n = len(estimate), len(reference)
     (first, outcomes) = with_outcomes(estimate, reference, *map(np.arange, n))
-    events = error_events(estimate, reference, outcomes)
+    events = error_events(reference, estimate, outcomes)
     for _ in range(5):
         order = [rng.permutation(m) for m in n]
-        shuffled = [t.iloc[o].set_axis(rng.permutation(len(o))) for t, o in zip((estimate, reference), order)]
-        again, outcomes = with_outcomes(*shuffled, *order)
+        moved_estimate, moved_reference = (
+            t.iloc[o].set_axis(rng.permutation(len(o))) for t, o in zip((estimate, reference), order)
+        )
+        again, outcomes = with_outcomes(moved_estimate, moved_reference, *order)
         for one, other in zip(first, again):
             pd.testing.assert_frame_equal(one, other)
-        pd.testing.assert_frame_equal(error_events(*shuffled, outcomes), events)
+        pd.testing.assert_frame_equal(error_events(moved_reference, moved_estimate, outcomes), events)
 
 
 def test_every_row_has_one_kind_and_pairs_are_mutual(rng):
     estimate, reference = random_tables(rng, n_rows=300, n_frames=20)
-    outcomes, n = classify(estimate, reference), counts(classify(estimate, reference))
+    outcomes, n = classify(reference, estimate), counts(classify(reference, estimate))
     assert sum(n["reference"].values()) == len(reference) and sum(n["system"].values()) == len(estimate)
     assert [n["reference"][k] for k in KINDS[:3]] == [n["system"][k] for k in KINDS[:3]]
     assert min(*n["reference"].values(), *n["system"].values()) > 0
@@ -188,7 +190,7 @@ def test_every_row_has_one_kind_and_pairs_are_mutual(rng):
 
 def test_counts_by_hand():
     outcomes = classify(
-        table((0, 0, 0), (0, 0, 5), (1, 1, 0), (2, 0, 90), (3, 0, 0)), table(*[(t, 0, 0) for t in range(3)])
+        table(*[(t, 0, 0) for t in range(3)]), table((0, 0, 0), (0, 0, 5), (1, 1, 0), (2, 0, 90), (3, 0, 0))
     )
     assert counts(outcomes) == {
         "reference": {CORRECT: 1, WRONG_PLACE: 1, WRONG_CLASS: 1, MISSED: 0},
@@ -199,11 +201,11 @@ def test_counts_by_hand():
 def test_empty_tables():
     some, empty = table((0, 0, 0), (4, 1, 0)), frame_tables.empty_table()
     for estimate, reference in ((some, empty), (empty, some), (empty, empty)):
-        outcomes = classify(estimate, reference)
+        outcomes = classify(reference, estimate)
         assert kinds(outcomes) == ([MISSED] * len(reference), [FALSE_ALARM] * len(estimate))
-        events = error_events(estimate, reference, outcomes)
+        events = error_events(reference, estimate, outcomes)
         assert len(events) == len(reference) + len(estimate)
-        assert list(events) == list(error_events(some, some.iloc[:1], classify(some, some.iloc[:1])))
+        assert list(events) == list(error_events(some.iloc[:1], some, classify(some.iloc[:1], some)))
 
 
 def test_refuses():
@@ -211,13 +213,13 @@ def test_refuses():
     with pytest.raises(ValueError, match="threshold must be degrees from 0 to 180, not -1"):
         classify(some, some, -1)
     with pytest.raises(ValueError, match=r"estimate must be a frame table .*missing: track"):
-        classify(some.drop(columns="track"), some)
+        classify(some, some.drop(columns="track"))
     with pytest.raises(ValueError, match="reference must have finite azimuths"):
-        classify(some, some.assign(azimuth=np.nan))
+        classify(some.assign(azimuth=np.nan), some)
     with pytest.raises(ValueError, match="estimate must have frames and classes from 0"):
-        classify(some.assign(frame=-1), some)
+        classify(some, some.assign(frame=-1))
     with pytest.raises(ValueError, match="outcomes must be those of the tables: reference has 2 rows, not 1"):
-        error_events(some, table((0, 0, 0), (1, 0, 0)), classify(some, some))
+        error_events(table((0, 0, 0), (1, 0, 0)), some, classify(some, some))
 
 
 # Error events
@@ -232,7 +234,7 @@ def test_an_event_with_all_that_can_go_wrong():
         *[(10, 0, 8), (11, 4, 8), (12, 4, 10)],
         *[(20, 1, 70, 30, 1), (22, 1, 70, 30, 1)],
     )
-    events = error_events(estimate, reference, classify(estimate, reference))
+    events = error_events(reference, estimate, classify(reference, estimate))
     expected = pd.DataFrame(
         [
             (MISSED, 1, -1, 2, "reference", 0.5, 0.7, 0, 0, np.nan, 2),
@@ -267,14 +269,14 @@ def test_clip_class_and_track_end_a_run():
     missed = [(0, 0, 0), (1, 0, 0)], [(2, 0, 0), (3, 1, 0), (4, 1, 0, 0, 1), (5, 1, 0, 0, 1)]
     reference = clips(*(table(*rows) for rows in missed))
     estimate = frame_tables.empty_table()
-    events = error_events(estimate, reference, classify(estimate, reference))
+    events = error_events(reference, estimate, classify(reference, estimate))
     columns = [events[c].tolist() for c in ("clip", "class", "track", "frames")]
     assert list(zip(*columns)) == [(0, 0, 0, 2), (1, 0, 0, 1), (1, 1, 0, 1), (1, 1, 1, 2)]
 
 
 def test_mean_direction_across_the_back():
     reference = table((0, 0, 170), (1, 0, -170, 0), (2, 0, -180, 0))
-    events = error_events(frame_tables.empty_table(), reference, classify(frame_tables.empty_table(), reference))
+    events = error_events(reference, frame_tables.empty_table(), classify(reference, frame_tables.empty_table()))
     assert abs(events["azimuth"].item()) == pytest.approx(180) and events["frames"].item() == 3
 
 
@@ -282,14 +284,14 @@ def test_several_rows_of_one_track_in_a_frame_are_several_events():
     """Two false alarms of one class on one track, in either order in the table; the second stops after two frames."""
     rows = [(0, 0, -50), (0, 0, 50), (1, 0, 50), (1, 0, -50), (2, 0, -50)]
     estimate, empty = table(*rows), frame_tables.empty_table()
-    events = error_events(estimate, empty, classify(estimate, empty))
+    events = error_events(empty, estimate, classify(empty, estimate))
     assert events["frames"].tolist() == [3, 2] and events["azimuth"].tolist() == pytest.approx([-50, 50])
 
 
 def test_every_wrong_frame_is_in_one_event(rng):
     estimate, reference = random_tables(rng, n_rows=300, n_frames=20)
-    outcomes = classify(estimate, reference)
-    events, n = error_events(estimate, reference, outcomes), counts(outcomes)
+    outcomes = classify(reference, estimate)
+    events, n = error_events(reference, estimate, outcomes), counts(outcomes)
     frames = events.groupby("kind")["frames"].sum().to_dict()
     assert frames == {k: v for k, v in (n["system"] | n["reference"]).items() if k != CORRECT}
     assert events["frames"].max() > 1
@@ -306,9 +308,11 @@ def test_runs_agree_with_the_events_of_labels(rng):
         {"frame": rng.integers(0, 30, 80), "class": rng.integers(0, 2, 80), "track": rng.integers(0, 2, 80)}
     )
     rows = rows.drop_duplicates().assign(azimuth=0.0, elevation=0.0, distance=np.nan)
-    order, starts, ends = runs(rows, ("class", "track"))
-    frame = rows["frame"].to_numpy()[order]
-    columns = [rows[c].to_numpy()[order][starts] for c in ("class", "track")]
-    found = set(zip(*columns, frame[starts] / 10, (frame[ends - 1] + 1) / 10))
+    runs = table_runs(rows, ("class", "track"))
+    frame = rows["frame"].to_numpy()
+    columns = [rows[c].to_numpy()[runs.first] for c in ("class", "track")]
+    found = set(zip(*columns, frame[runs.first] / 10, (frame[runs.last] + 1) / 10))
     events = frame_tables.frames_to_events(rows)
-    assert found == set(zip(*(events[c] for c in ("class", "track", "onset", "offset")))) and len(found) == len(starts)
+    assert found == set(zip(*(events[c] for c in ("class", "track", "onset", "offset")))) and len(found) == len(
+        runs.starts
+    )

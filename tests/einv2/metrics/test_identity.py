@@ -23,7 +23,7 @@ from support.tracks import K, arrays, cheapest, table
 
 
 def swaps(estimate, reference):
-    return swap_rate(*estimate, *reference)
+    return swap_rate(*reference, *estimate)
 
 
 def test_no_swap_and_every_swap():
@@ -77,9 +77,9 @@ def test_as_many_as_can_be_are_matched():
     """Track 0 is nearest to both events, but track 1 fits only the first: 12 + 8 degrees find both, 2 degrees only one."""
     reference = arrays([(0, 1, 1, 0)], [(0, 1, 1, 10)], n_frames=1)
     estimate = arrays([(0, 1, 1, 2)], [(0, 1, 1, -12)], n_frames=1)
-    np.testing.assert_array_equal(match_tracks(*estimate, *reference), [[1, 0]])
+    np.testing.assert_array_equal(match_tracks(*reference, *estimate), [[1, 0]])
     one = arrays([(0, 1, 1, 6)], n_frames=1)
-    np.testing.assert_array_equal(match_tracks(*one, *reference), [[-1, 0]])
+    np.testing.assert_array_equal(match_tracks(*reference, *one), [[-1, 0]])
 
 
 def test_nothing_to_count():
@@ -104,9 +104,9 @@ def test_random_labels_on_tracks_give_a_rate_of_half(rng):
 def test_wrong_shapes_are_named():
     reference = arrays([], [], n_frames=5)
     with pytest.raises(ValueError, match=r"sed must be \(5, L, 3\), not \(4, 2, 3\)"):
-        swap_rate(reference[0][:4], reference[1], *reference)
+        swap_rate(*reference, reference[0][:4], reference[1])
     with pytest.raises(ValueError, match=r"doa must be \(5, 2, 3\), not \(5, 1, 3\)"):
-        swap_rate(reference[0], reference[1][:, :1], *reference)
+        swap_rate(*reference, reference[0], reference[1][:, :1])
 
 
 # Frame tables
@@ -114,7 +114,7 @@ def test_wrong_shapes_are_named():
 
 def test_an_event_that_stays_on_its_track():
     reference = table((0, 1, 30, 0, 60))
-    counts = identity_counts(table((2, 1, 50, 0, 60)), reference)
+    counts = identity_counts(reference, table((2, 1, 50, 0, 60)))
     assert counts == IdentityCounts(events=1, found_events=1, frames=60, found=60, fragments=1, held=60)
     assert counts.rates() == {
         "coverage": 1, "swaps_per_minute": 0, "swaps_per_event": 0, "fragments_per_event": 1, "purity": 1,
@@ -125,8 +125,8 @@ def test_an_event_that_stays_on_its_track():
 def test_a_swap_costs_nothing_in_f_and_shows_here():
     reference = table((0, 1, 30, 0, 60))
     estimate = table((0, 1, 30, 0, 30), (1, 1, 30, 30, 60))
-    assert dcase.evaluate([(estimate, reference)], K)["F"] == 1
-    counts = identity_counts(estimate, reference)
+    assert dcase.evaluate([(reference, estimate)], K)["F"] == 1
+    counts = identity_counts(reference, estimate)
     assert counts == IdentityCounts(events=1, found_events=1, frames=60, found=60, swaps=1, fragments=2, held=60)
     assert counts.swaps_per_minute == pytest.approx(10) and counts.swaps_per_event == 1
     assert counts.fragments_per_event == 2 and counts.purity == 1
@@ -135,7 +135,7 @@ def test_a_swap_costs_nothing_in_f_and_shows_here():
 def test_rates_per_event_leave_out_events_never_found():
     """Rates per minute do not: 1 swap in 2 x 30 frames."""
     reference = table((0, 1, 30, 0, 30), (0, 2, 30, 0, 30))
-    counts = identity_counts(table((0, 1, 30, 0, 10), (1, 1, 30, 10, 30)), reference)
+    counts = identity_counts(reference, table((0, 1, 30, 0, 10), (1, 1, 30, 10, 30)))
     assert (counts.swaps_per_event, counts.fragments_per_event, counts.swaps_per_minute) == (1, 2, 10)
 
 
@@ -145,10 +145,10 @@ def test_gaps_make_fragments_and_do_not_hide_swaps():
     estimate = table(
         (0, 1, 0, 0, 4), (0, 1, 0, 5, 8), (0, 2, 0, 8, 9), (0, 1, 21, 9, 10), (1, 1, 0, 10, 15), (0, 1, 0, 15, 20)
     )
-    counts = identity_counts(estimate, reference)
+    counts = identity_counts(reference, estimate)
     assert counts == IdentityCounts(events=1, found_events=1, frames=20, found=17, swaps=2, fragments=4, held=17)
     assert counts.coverage == pytest.approx(17 / 20)
-    (event,) = identity_events(estimate, reference).to_dict("records")
+    (event,) = identity_events(reference, estimate).to_dict("records")
     assert event == {
         "clip": 0, "class": 1, "track": 0, "onset": 0, "offset": 2, "frames": 20, "found": 17, "swaps": 2, "fragments": 4,
         "duplicates": 0, "tracks": (0, 1),
@@ -161,19 +161,19 @@ def test_two_events_that_exchange_tracks(classes):
     a, b = classes
     reference = table((0, a, 0, 0, 20), (1, b, 90, 0, 20))
     estimate = table((0, a, 0, 0, 12), (1, b, 90, 0, 12), (1, a, 0, 12, 20), (0, b, 90, 12, 20))
-    counts = identity_counts(estimate, reference)
+    counts = identity_counts(reference, estimate)
     assert counts == IdentityCounts(events=2, found_events=2, frames=40, found=40, swaps=2, fragments=4, held=24)
-    assert counts.purity == pytest.approx(24 / 40) and dcase.evaluate([(estimate, reference)], K)["F"] == 1
-    assert identity_events(estimate, reference)["tracks"].tolist() == [(0, 1), (1, 0)]
+    assert counts.purity == pytest.approx(24 / 40) and dcase.evaluate([(reference, estimate)], K)["F"] == 1
+    assert identity_events(reference, estimate)["tracks"].tolist() == [(0, 1), (1, 0)]
 
 
 def test_purity_is_of_runs():
     """Silent between two events, an output track is pure; without a pause, 6 of 10 frames are of one event."""
     reference = table((0, 0, 0, 0, 6), (0, 2, 0, 6, 10))
     without_pause = table((0, 0, 0, 0, 6), (0, 2, 0, 6, 10))
-    assert identity_counts(without_pause, reference).purity == pytest.approx(0.6)
+    assert identity_counts(reference, without_pause).purity == pytest.approx(0.6)
     with_pause = table((0, 0, 0, 0, 5), (0, 2, 0, 6, 10))
-    assert identity_counts(with_pause, reference).purity == 1
+    assert identity_counts(reference, with_pause).purity == 1
 
 
 def test_duplicates():
@@ -183,7 +183,7 @@ def test_duplicates():
     estimate = table(
         (0, 1, 2, 0, 10), (1, 1, 19, 2, 5), (2, 1, -10, 4, 5), (1, 1, 25, 6, 7), (2, 2, 0, 7, 8), (1, 1, 0, 10, 11)
     )  # fmt: skip
-    counts = identity_counts(estimate, reference)
+    counts = identity_counts(reference, estimate)
     assert (counts.duplicates, counts.swaps, counts.found, counts.fragments) == (3, 0, 10, 1)
     assert counts.duplicate_share == pytest.approx(0.3)
     assert counts.duplicates_per_minute == pytest.approx(3 / (1 / 60))
@@ -192,13 +192,13 @@ def test_duplicates():
 def test_a_duplicate_near_two_events_counts_once_at_the_nearest():
     reference = table((0, 1, 0, 0, 1), (1, 1, 30, 0, 1))
     estimate = table((0, 1, 0, 0, 1), (1, 1, 30, 0, 1), (2, 1, 16, 0, 1))
-    assert identity_events(estimate, reference)["duplicates"].tolist() == [0, 1]
+    assert identity_events(reference, estimate)["duplicates"].tolist() == [0, 1]
 
 
 def test_two_estimates_for_two_events_are_no_duplicates():
     """As many as can be are matched: 12 + 8 degrees find both events, 2 degrees only one."""
     reference = table((0, 1, 0, 0, 1), (1, 1, 10, 0, 1))
-    counts = identity_counts(table((0, 1, 2, 0, 1), (1, 1, -12, 0, 1)), reference)
+    counts = identity_counts(reference, table((0, 1, 2, 0, 1), (1, 1, -12, 0, 1)))
     assert (counts.found, counts.duplicates) == (2, 0)
 
 
@@ -206,7 +206,7 @@ def test_events_are_runs_of_the_reference():
     """A pause, another class, another instance and another clip are other events."""
     one = table((0, 1, 0, 0, 5), (0, 1, 0, 6, 9), (0, 2, 0, 9, 12), (1, 2, 90, 9, 12))
     reference = pd.concat([one.assign(clip=1), table((0, 1, 0, 0, 5), clip=3)])
-    events = identity_events(table(clip=0), reference)
+    events = identity_events(reference, table(clip=0))
     assert events[["clip", "class", "track", "frames"]].to_numpy().tolist() == [
         [1, 1, 0, 5], [1, 1, 0, 3], [1, 2, 0, 3], [1, 2, 1, 3], [3, 1, 0, 5]
     ]  # fmt: skip
@@ -217,22 +217,22 @@ def test_events_are_runs_of_the_reference():
 
 def test_nothing_on_one_side_or_both():
     something, nothing = table((0, 1, 0, 0, 5)), frame_tables.empty_table()
-    assert identity_counts(nothing, nothing) == identity_counts(something, nothing) == IdentityCounts()
+    assert identity_counts(nothing, nothing) == identity_counts(nothing, something) == IdentityCounts()
     assert set(IdentityCounts().rates().values()) == {None} and set(IdentityCounts().rates()) == set(RATES)
-    missed = identity_counts(nothing, something)
+    missed = identity_counts(something, nothing)
     assert missed == IdentityCounts(events=1, frames=5)
     assert (missed.coverage, missed.swaps_per_minute, missed.fragments_per_event, missed.purity) == (0, 0, None, None)
     assert identity_by_clip(nothing, nothing, 2) == [IdentityCounts()] * 2
-    assert len(identity_events(something, nothing)) == 0
-    assert list(identity_events(something, nothing)) == list(identity_events(something, something))
+    assert len(identity_events(nothing, something)) == 0
+    assert list(identity_events(nothing, something)) == list(identity_events(something, something))
 
 
 def test_tables_that_do_not_fit_are_refused():
     reference = table((0, 1, 0, 0, 5), clip=3)
     with pytest.raises(ValueError, match="clip 3 in the table, but n_clips is 3"):
-        identity_by_clip(table(clip=0), reference, 3)
+        identity_by_clip(reference, table(clip=0), 3)
     with pytest.raises(ValueError, match="two rows of clip 3, frame 4, class 1, track 0"):
-        identity_counts(reference, pd.concat([reference, table((0, 1, 90, 4, 6), clip=3)]))
+        identity_counts(pd.concat([reference, table((0, 1, 90, 4, 6), clip=3)]), reference)
 
 
 def random_table(rng, n_clips, n_frames, numbered):
@@ -299,11 +299,11 @@ def test_agrees_with_plain_loops(rng):
     by_clip = [plain_counts(estimate[estimate["clip"] == n], reference[reference["clip"] == n]) for n in range(n_clips)]
     total = sum(by_clip, IdentityCounts())
     assert min(total.swaps, total.duplicates, total.found - total.held, total.frames - total.found) > 15
-    assert identity_by_clip(estimate, reference, n_clips) == by_clip
-    shuffled = [t.sample(frac=1, random_state=3) for t in (estimate, reference)]
+    assert identity_by_clip(reference, estimate, n_clips) == by_clip
+    shuffled = [t.sample(frac=1, random_state=3) for t in (reference, estimate)]
     assert identity_by_clip(*shuffled, n_clips) == by_clip and identity_counts(*shuffled) == total
     events = identity_events(*shuffled)
     columns = ["frames", "found", "swaps", "fragments", "duplicates"]
     assert events[columns].sum().to_dict() == {c: getattr(total, c) for c in columns}
     assert all(len(set(t)) == len(t) for t in events["tracks"])
-    pd.testing.assert_frame_equal(events, identity_events(estimate, reference))
+    pd.testing.assert_frame_equal(events, identity_events(reference, estimate))

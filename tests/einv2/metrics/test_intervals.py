@@ -14,7 +14,7 @@ def clip(hits, n=10, degrees=5.0):
     azimuth = np.full(10 * hits, degrees)
     reference = pd.DataFrame({"frame": range(10 * n), "class": 0, "track": 0, "azimuth": 0.0, "elevation": 0.0})
     reference["distance"] = np.nan
-    return reference.head(10 * hits).assign(azimuth=azimuth), reference
+    return reference, reference.head(10 * hits).assign(azimuth=azimuth)
 
 
 def of(clips):

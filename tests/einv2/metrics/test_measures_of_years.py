@@ -48,10 +48,14 @@ def random_set(seed, distances):
     return pairs if distances else [tuple(t.assign(distance=np.nan) for t in pair) for pair in pairs]
 
 
+def reference_first(pairs):
+    return [(reference, estimate) for estimate, reference in pairs]
+
+
 @pytest.mark.parametrize("case", OFFICIAL, ids=lambda c: f"{c['measure']}-{c['seed']}-{c['n_frames']}")
 def test_scores_are_those_of_the_official_code(case):
     pairs = random_set(case["seed"], case["distances"])
-    tally = dcase.tally_pairs(pairs, N_CLASSES, case["measure"], n_frames=case["n_frames"])
+    tally = dcase.tally_pairs(reference_first(pairs), N_CLASSES, case["measure"], n_frames=case["n_frames"])
     ours = dcase.report(tally.sum())
     bounds = intervals.intervals(tally, "jackknife", cut=False)
     for key, pair in case["jackknife"].items():
@@ -87,7 +91,7 @@ def test_random_clips_are_scored_as_by_plain_loops(measure, seed):
     pairs = [repeated(random_clip(rng), rng) for _ in range(3)]
     plain, each = plain_measures.scores([[t.to_numpy().tolist() for t in pair] for pair in pairs], N_CLASSES, measure)
     with_nan = [tuple(t.assign(distance=t["distance"].where(t["distance"] > 0)) for t in pair) for pair in pairs]
-    ours = dcase.evaluate(with_nan, N_CLASSES, measure)
+    ours = dcase.evaluate(reference_first(with_nan), N_CLASSES, measure)
     assert {*plain} == {*ours} - {"per_class"} and 0 < ours["F"] < 1
     assert [ours[k] for k in plain] == pytest.approx([*plain.values()], abs=1e-9)
     for key, values in each.items():
@@ -103,24 +107,24 @@ def table(*events):
 
 
 def counts(estimate, reference, measure):
-    total = dcase.tally(estimate, reference, 2, measure)
-    return {k: int(getattr(total, k).sum()) for k in ("hits", "far", "misses", "false_alarms", "reference", "system")}
+    total = dcase.tally(reference, estimate, 2, measure)
+    return {k: int(total[k].sum()) for k in ("hits", "far", "misses", "false_alarms", "reference", "system")}
 
 
 def test_far_is_a_false_alarm_without_a_miss_from_2021_on():
     reference, estimate = table((0, 0, range(20))), table((0, 60, range(20)))
     expected = dict(hits=0, far=2, misses=0, false_alarms=0, reference=2, system=2)
     assert counts(estimate, reference, "dcase2021") == expected
-    total = dcase.tally(estimate, reference, 2, "dcase2021")
-    assert (int(total.insertions), int(total.deletions)) == (2, 0) and total.scores()["LR"] == 1
+    total = dcase.tally(reference, estimate, 2, "dcase2021")
+    assert (int(total["insertions"]), int(total["deletions"])) == (2, 0) and total.scores()["LR"] == 1
 
 
 def test_far_weighs_twice_as_much_from_2022_on():
     """One hit and one far: F = 1 / (1 + 1/2) in 2021, 1 / (1 + 1) in the class of 2022."""
     reference = table((0, 0, range(20)), (1, 0, [20]))
     estimate = table((0, 0, range(10)), (0, 60, range(10, 20)))
-    assert dcase.evaluate([(estimate, reference)], 1 + 1, "dcase2021")["per_class"][0]["F"] == pytest.approx(2 / 3)
-    assert dcase.evaluate([(estimate, reference)], 1 + 1, "dcase2022")["per_class"][0]["F"] == pytest.approx(1 / 2)
+    assert dcase.evaluate([(reference, estimate)], 1 + 1, "dcase2021")["per_class"][0]["F"] == pytest.approx(2 / 3)
+    assert dcase.evaluate([(reference, estimate)], 1 + 1, "dcase2022")["per_class"][0]["F"] == pytest.approx(1 / 2)
 
 
 def test_two_instances_of_a_class_count_twice_from_2021_on():
@@ -143,12 +147,12 @@ def test_macro_mean_counts_absent_classes_until_2023_and_in_f_of_2024():
     assert of_2024["LE"] == pytest.approx(0.00081, abs=1e-5) and of_2024["per_class"][1]["LE"] is None
 
 
-@pytest.mark.parametrize("measure", dcase.OF_FRAMES)
+@pytest.mark.parametrize("measure", ("dcase2024", "dcase2025"))
 def test_a_repeated_track_number_is_an_instance_of_its_own(measure):
     """Two instances, both found, with one number for both: class F 1, macro F and LR 1 / 13."""
     reference = table((0, 0, range(11)), (0, 90, range(11))).assign(track=np.arange(22) // 11)
     estimate = table((0, 0, range(11)), (0, 90, range(11)))
-    found = dcase.evaluate([(estimate, reference)], 13, measure)
+    found = dcase.evaluate([(reference, estimate)], 13, measure)
     assert found["per_class"][0]["F"] == 1 and found["F"] == found["LR"] == pytest.approx(1 / 13)
     for tracks in ([0, 0, 0], [-1, 0, 0], [0, -1, -1], [9, 9, 11]):
         rows = table(*((0, 40 * n, [0]) for n in range(3))).assign(track=tracks)
@@ -167,7 +171,7 @@ def test_2025_keeps_ten_instances():
 )
 def test_2025_folds_the_back_onto_the_front_and_ignores_elevation(azimuth, error):
     reference, estimate = table((0, 30, range(11))), table((0, azimuth, range(11))).assign(elevation=60)
-    found = dcase.evaluate([(estimate, reference)], 1, "dcase2025")
+    found = dcase.evaluate([(reference, estimate)], 1, "dcase2025")
     assert found["LE"] == error and found["F"] == (error <= 20)
 
 
@@ -175,16 +179,16 @@ def test_2025_wants_the_distance_right_where_both_sides_have_one():
     reference = table((0, 0, range(11))).assign(distance=100.0)
     for distance, hits in ((200.0, 10), (201.0, 0), (np.nan, 10)):
         estimate = table((0, 0, range(11))).assign(distance=distance)
-        found = dcase.evaluate([(estimate, reference)], 1, "dcase2025")
+        found = dcase.evaluate([(reference, estimate)], 1, "dcase2025")
         assert found["F"] == hits / 10 and found.get("DE", distance - 100) == pytest.approx(distance - 100, nan_ok=True)
-    assert dcase.evaluate([(estimate, reference)], 1, "dcase2025")["SELD"] == 0
+    assert dcase.evaluate([(reference, estimate)], 1, "dcase2025")["SELD"] == 0
 
 
 def test_an_estimated_distance_of_0_is_0_where_the_clip_has_distances():
     reference = table((0, 0, range(11))).assign(distance=100.0)
     estimate = table((0, 0, range(11))).assign(distance=[np.nan, *[100.0] * 10])
-    for measure in dcase.OF_FRAMES:
-        found = dcase.evaluate([(estimate, reference)], 1, measure)
+    for measure in ("dcase2024", "dcase2025"):
+        found = dcase.evaluate([(reference, estimate)], 1, measure)
         assert found["F"] == 1 and found["RDE"] == pytest.approx(0.1) and found["DE"] == pytest.approx(10)
 
 
@@ -204,10 +208,10 @@ def plain_degrees(a, b):
 
 def test_a_number_of_frames_takes_the_place_of_the_last_event():
     reference, estimate = table((0, 0, range(20))), table((0, 0, range(20)), (1, 0, range(30, 70)))
-    assert dcase.tally(estimate, reference, 2, "dcase2020").false_alarms.sum() == 0
-    assert dcase.tally(estimate, reference, 2, "dcase2020", n_frames=60).false_alarms.sum() == 3
-    assert dcase.tally(estimate, reference, 2, "dcase2024", n_frames=60).false_alarms.sum() == 30
-    assert dcase.tally(estimate, reference, 2, "dcase2021", n_frames=55).false_alarms.sum() == 3
+    assert dcase.tally(reference, estimate, 2, "dcase2020")["false_alarms"].sum() == 0
+    assert dcase.tally(reference, estimate, 2, "dcase2020", n_frames=60)["false_alarms"].sum() == 3
+    assert dcase.tally(reference, estimate, 2, "dcase2024", n_frames=60)["false_alarms"].sum() == 30
+    assert dcase.tally(reference, estimate, 2, "dcase2021", n_frames=55)["false_alarms"].sum() == 3
 
 
 def test_2024_leaves_out_the_last_frame():
@@ -218,30 +222,35 @@ def test_2024_wants_the_distance_right_where_both_have_one():
     reference = table((0, 0, range(11))).assign(distance=100.0)
     near, far = (table((0, 0, range(11))).assign(distance=d) for d in (199.0, 210.0))
     assert counts(near, reference, "dcase2024")["hits"] == 10 and counts(far, reference, "dcase2024")["far"] == 10
-    scores = dcase.evaluate([(far, reference)], 1, "dcase2024")
+    scores = dcase.evaluate([(reference, far)], 1, "dcase2024")
     assert scores["RDE"] == pytest.approx(1.1) and scores["SELD"] == pytest.approx((1 + 0.00081 / 180 + 1.1) / 3)
-    assert "RDE" not in dcase.evaluate([(table((0, 0, range(11))), reference)], 1, "dcase2024")
+    assert "RDE" not in dcase.evaluate([(reference, table((0, 0, range(11))))], 1, "dcase2024")
+
+
+def clip_tally(pair, measure):
+    estimate, reference = pair
+    return dcase.tally(reference, estimate, N_CLASSES, measure)
 
 
 @pytest.mark.parametrize("measure", dcase.MEASURES)
 def test_clips_in_one_table_are_kept_apart(measure):
     pairs = random_set(3, distances=False)
     total = sum(
-        (dcase.tally(*pair, N_CLASSES, measure)[None] for pair in pairs[1:]),
-        dcase.tally(*pairs[0], N_CLASSES, measure)[None],
+        (clip_tally(pair, measure) for pair in pairs[1:]),
+        clip_tally(pairs[0], measure),
     )
-    joint = dcase.tally_pairs(pairs, N_CLASSES, measure).sum()
-    for key, value in total[0].scores().items():
+    joint = dcase.tally_pairs(reference_first(pairs), N_CLASSES, measure).sum()
+    for key, value in total.scores().items():
         assert joint.scores()[key] == pytest.approx(value), key
 
 
 @pytest.mark.parametrize("measure", dcase.MEASURES)
 def test_empty_sides(measure):
     full = table((0, 0, range(15)))
-    nothing_found = dcase.evaluate([(table(), full)], 2, measure)
+    nothing_found = dcase.evaluate([(full, table())], 2, measure)
     assert (nothing_found["ER"], nothing_found["F"], nothing_found["LR"]) == (1, 0, 0)
-    assert nothing_found["LE"] == (None if measure in dcase.OF_FRAMES else 180)
-    assert dcase.evaluate([(full, table())], 2, measure)["ER"] == 0
+    assert nothing_found["LE"] == (None if dcase.MEASURES[measure].segment_frames == 1 else 180)
+    assert dcase.evaluate([(table(), full)], 2, measure)["ER"] == 0
     assert dcase.evaluate([], 2, measure)["ER"] == 0
 
 
@@ -249,6 +258,6 @@ def test_refusals():
     with pytest.raises(ValueError, match=r"measure must be one of dcase2020, .* not 'dcase2019'"):
         dcase.evaluate([], 2, "dcase2019")
     with pytest.raises(ValueError, match="class 2 in the table, but n_classes is 2"):
-        dcase.evaluate([(table((2, 0, [1])), table())], 2)
+        dcase.evaluate([(table(), table((2, 0, [1])))], 2)
     with pytest.raises(ValueError, match="dcase2020 and of dcase2021 do not add up"):
         dcase.tally_pairs([], 2, "dcase2020") + dcase.tally_pairs([], 2, "dcase2021")

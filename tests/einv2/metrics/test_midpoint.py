@@ -20,7 +20,7 @@ def estimate(*frames):
 
 
 def test_distances_to_the_midpoint_and_to_the_nearer_source():
-    found = midpoint.distances(estimate([0, 60], [-50, 10]), *reference([60, -60], [60, -60]))
+    found = midpoint.distances(*reference([60, -60], [60, -60]), estimate([0, 60], [-50, 10]))
     assert found.frame.tolist() == [0, 0, 1, 1] and found.track.tolist() == [0, 1, 0, 1]
     np.testing.assert_allclose(found.to_midpoint, [0, 60, 50, 10], atol=1e-5)
     np.testing.assert_allclose(found.to_source, [60, 0, 10, 50], atol=1e-5)
@@ -30,26 +30,26 @@ def test_distances_to_the_midpoint_and_to_the_nearer_source():
 
 
 def test_the_midpoint_lies_across_the_back():
-    found = midpoint.distances(estimate([180, 180]), *reference([140, -140]))
+    found = midpoint.distances(*reference([140, -140]), estimate([180, 180]))
     np.testing.assert_allclose(found.to_midpoint, 0, atol=1e-5)
     np.testing.assert_allclose(found.to_source, 40, atol=1e-5)
 
 
 def test_only_frames_with_two_sources_well_apart_count():
     frames = [10], [0, 30], [0, 180], [0, 41]
-    found = midpoint.distances(estimate(*[[0, 0]] * 4), *reference(*frames))
+    found = midpoint.distances(*reference(*frames), estimate(*[[0, 0]] * 4))
     assert found.frame.tolist() == [3, 3]
-    assert midpoint.distances(estimate([0, 0]), *reference([10])).counts.share is None
+    assert midpoint.distances(*reference([10]), estimate([0, 0])).counts.share is None
 
 
 def test_with_three_events_there_is_no_midpoint():
     sed, doa = np.ones((1, 3, 1)), geometry.to_vector(np.array([[0, 90, 180]]), 0)
-    assert not len(midpoint.distances(doa, sed, doa).frame)
+    assert not len(midpoint.distances(sed, doa, doa).frame)
 
 
 def test_class_wise_the_classes_that_sound_count():
     frames = reference([60, -60]), reference([60, -60], classes=(1, 1))
-    found = [midpoint.distances(estimate([0, 60]), *r, class_wise=True) for r in frames]
+    found = [midpoint.distances(*r, estimate([0, 60]), class_wise=True) for r in frames]
     assert found[0].track.tolist() == [0, 1]
     assert found[1].track.tolist() == [1] and found[1].to_source[0] == pytest.approx(0, abs=1e-5)
 
@@ -58,8 +58,8 @@ def test_the_mean_of_both_directions_is_all_midpoint_and_the_truth_none(rng):
     azimuth = rng.uniform(-180, 180, 50)
     sed, doa = reference(*np.stack([azimuth, azimuth + rng.uniform(45, 165, 50)], 1))
     middle = np.repeat(doa.mean(1, keepdims=True), 2, axis=1)
-    assert midpoint.distances(middle, sed, doa).counts.share == 1
-    assert midpoint.distances(doa, sed, doa).counts.share == 0
+    assert midpoint.distances(sed, doa, middle).counts.share == 1
+    assert midpoint.distances(sed, doa, doa).counts.share == 0
 
 
 def test_counts_add_up_over_clips():
@@ -73,4 +73,4 @@ def test_counts_add_up_over_clips():
 def test_shapes_that_do_not_fit_are_refused():
     sed, doa = reference([60, -60])
     with pytest.raises(ValueError, match="doa must be"):
-        midpoint.distances(estimate([0, 0], [0, 0]), sed, doa)
+        midpoint.distances(sed, doa, estimate([0, 0], [0, 0]))
