@@ -331,13 +331,8 @@ def _draw_box(figure: go.Figure, box: Box, top: float) -> None:
         y0=top,
         y1=top + BOX_PIXELS,
         line=dict(color=colour, width=1.5),
-        fillcolor=_faint(colour),
+        fillcolor=theme.translucent(colour, 0.13),
     )
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.13)"
 
 
 def _connect(figure: go.Figure, place: _Place, branch: str, top: float, from_trunk: bool) -> None:

@@ -40,7 +40,7 @@ FONT, SMALL_FONT = 14, 12
 ROW_PIXELS, MANY_ROWS, THIN_ROW_PIXELS = 36, 20, 26  # rows are thinner where there are many
 LEGEND_PIXELS, AXIS_PIXELS, RIGHT_PIXELS, CELL_PIXELS = 54, 58, 96, 38
 TOOLBAR_PIXELS = 32  # above a figure whose cells are clicked, for the toolbar
-FAINT = "rgba(118,131,143,0.28)"  # theme.NEUTRAL on any page
+FAINT = theme.translucent(theme.NEUTRAL, 0.28)
 CLEAR = "rgba(0,0,0,0)"
 LONGEST_NAME = 34
 BETWEEN_SYSTEMS = 0.22  # of the distance between two groups
@@ -217,13 +217,10 @@ def _dots(system: _System, groups: Sequence[str], measure: str) -> go.Scatter:
         customdata=list(groups),
         hovertext=[
             _dot_text(system.name, measure, *row)
-            for row in zip(groups, *(table[c] for c in _DOT_COLUMNS), table[measure])
+            for row in zip(groups, table["reference"], table["system"], table[measure])
         ],
         hovertemplate="%{hovertext}<extra></extra>",
     )
-
-
-_DOT_COLUMNS = ("reference", "system")
 
 
 def _dot_text(name: str, measure: str, group: str, reference: float, system: float, value: float) -> str:

@@ -1,6 +1,7 @@
-"""The figures of the PIT lab: costs of permutations over time, directions of several systems, curves, directions in a plane."""
+"""Figures of the PIT lab: costs of permutations over time, directions of several systems, curves, directions in a plane."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
@@ -9,23 +10,24 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.plots.timeline import break_lines
+from app.plots.traces import draw_chunk_borders
 from app.ui import theme
 from einv2.frames import LABEL_FRAME_SECONDS
 
 RULE_NAMES = {"tpit": "tPIT", "cpit": "cPIT", "none": "no PIT"}
 RULE_COLOURS = {"tpit": "#0E9F8E", "cpit": "#4C7FE0", "none": "#E0525F"}
-OTHER_COLOURS = ("#B79F00", "#8C6FE0", "#A06A2C", "#7A8793")  # of systems that are not named after a rule
+OTHER_COLOURS = ("#B79F00", "#8C6FE0", "#A06A2C", "#7A8793")  # systems that are not named after a rule
 PERMUTATION_COLOURS = ("#2C8FC9", "#E58A1F", "#8C6FE0", "#3FA65A", "#B5479B", "#8C9A3B", "#A06A2C", "#7A8793")
 WRONG = "#E0525F"
 MEAN_COLOUR = "#E58A1F"
-FAINT = "rgba(118,131,143,0.28)"
+FAINT = theme.translucent(theme.NEUTRAL, 0.28)
 PANEL_PIXELS = {"cost": 170, "lane": 26, "margin": 90, "azimuth": 190}
 GAP_PIXELS = 30
 MARGIN = dict(l=88, r=16, t=30, b=44)
 FONT = 13
 AZIMUTHS = [-180, -90, 0, 90, 180]
 DOT, HOLLOW = 6, 5
-RIBBON_PIXELS, RIBBON_GAP = 17, 0.5  # the lane of a track below its azimuths, and the space above the first, in lanes
+RIBBON_PIXELS, RIBBON_GAP = 17, 0.5  # height of a track's ribbon below the azimuths; space above the first, in ribbons
 
 
 def permutation_name(permutation: Sequence[int]) -> str:
@@ -40,48 +42,71 @@ def permutation_colour(index: int) -> str:
 # Costs of permutations over time
 
 
+@dataclass(frozen=True)
+class Costs:
+    """The costs of P permutations in T frames.
+
+    permutations (P, M); values (T, P), titled ``title``; parts: by name, (T, P) each, shown in the hover text beside the cost;
+    margin (T,): the second best cost minus the best; active (T,) bool: frames without sound are left empty.
+    """
+
+    permutations: np.ndarray
+    values: np.ndarray
+    title: str
+    margin: np.ndarray
+    active: np.ndarray
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What each rule takes, by its key in ``RULE_NAMES``.
+
+    chosen: (T,) indices into the permutations; pulled: (T,) bool, the frames in which the rule pulls the tracks the wrong way.
+    """
+
+    chosen: Mapping[str, np.ndarray]
+    pulled: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Estimate and truth, as in ``azimuths``.
+
+    pulls: a line for each row, from the column azimuth (of a track) to target (the azimuth that training pulls it to) at frame.
+    """
+
+    estimate: pd.DataFrame
+    truth: pd.DataFrame
+    classes: Sequence[str]
+    pulls: pd.DataFrame | None = None
+
+
 def microscope(
-    seconds: float,
-    permutations: np.ndarray,
-    costs: np.ndarray,
-    chosen: Mapping[str, np.ndarray],
-    pulled: Mapping[str, np.ndarray],
-    margin: np.ndarray,
-    active: np.ndarray,
-    estimate: pd.DataFrame,
-    truth: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    cost_title: str,
-    parts: Mapping[str, np.ndarray] | None = None,
-    pulls: pd.DataFrame | None = None,
-    chunk_seconds: float | None = None,
+    seconds: float, costs: Costs, choices: Choices, directions: Directions, chunk_seconds: float | None = None
 ) -> go.Figure:
     """Four panels on one axis of time: the cost of every permutation, the permutation each rule takes, the margin, the azimuths.
 
-    permutations (P, M); costs (T, P), named ``cost_title``; chosen and pulled: by rule (a key of ``RULE_NAMES``), (T,) indices into
-    permutations and (T,) bool; margin (T,); active (T,) bool, frames in which nothing sounds are left empty. estimate and truth as
-    in ``azimuths``. parts: by name, (T, P) each, told under the mouse beside the cost. pulls: columns frame, azimuth (of a track) and
-    target (azimuth that training pulls it to): a line each. chunk_seconds: dotted lines at the borders of the chunks that training
-    cuts.
+    chunk_seconds: dotted lines at the borders of the chunks that training cuts.
     """
     heights = [
         PANEL_PIXELS["cost"],
-        PANEL_PIXELS["lane"] * len(chosen),
+        PANEL_PIXELS["lane"] * len(choices.chosen),
         PANEL_PIXELS["margin"],
         PANEL_PIXELS["azimuth"],
     ]
     figure = _rows(heights)
-    figure.add_traces(_cost_lines(permutations, costs, active, parts or {}), 1, 1)
-    figure.add_trace(_ribbons(permutations, chosen, active), 2, 1)
-    figure.add_trace(_marks(pulled), 2, 1)
-    figure.add_trace(_margin(margin, active), 3, 1)
-    if pulls is not None and len(pulls):
-        figure.add_trace(_pull_lines(pulls), 4, 1)
-    figure.add_traces(_truth_lines(truth, classes) + _dots(estimate, classes), 4, 1)
+    figure.add_traces(_cost_lines(costs), 1, 1)
+    figure.add_trace(_ribbons(costs.permutations, choices.chosen, costs.active), 2, 1)
+    figure.add_trace(_marks(choices.pulled), 2, 1)
+    figure.add_trace(_margin(costs.margin, costs.active), 3, 1)
+    if directions.pulls is not None and len(directions.pulls):
+        figure.add_trace(_pull_lines(directions.pulls), 4, 1)
+    classes = directions.classes
+    figure.add_traces(_truth_lines(directions.truth, classes) + _dots(directions.estimate, classes), 4, 1)
     _style_time(figure, heights, seconds)
-    _style_microscope(figure, [RULE_NAMES[rule] for rule in chosen], cost_title)
-    _chunk_lines(figure, seconds, chunk_seconds)
+    _style_microscope(figure, [RULE_NAMES[rule] for rule in choices.chosen], costs.title)
+    draw_chunk_borders(figure, seconds, chunk_seconds)
     return figure
 
 
@@ -99,22 +124,20 @@ def _times(frames: np.ndarray) -> np.ndarray:
     return ((np.asarray(frames) + 0.5) * LABEL_FRAME_SECONDS).round(2)
 
 
-def _cost_lines(
-    permutations: np.ndarray, costs: np.ndarray, active: np.ndarray, parts: Mapping[str, np.ndarray]
-) -> list[go.Scatter]:
-    x = _times(np.arange(len(costs)))
-    told = "".join(f"<br>{escape(name)} %{{customdata[{n}]:.3f}}" for n, name in enumerate(parts))
+def _cost_lines(costs: Costs) -> list[go.Scatter]:
+    x = _times(np.arange(len(costs.values)))
+    parts = "".join(f"<br>{escape(name)} %{{customdata[{n}]:.3f}}" for n, name in enumerate(costs.parts))
     return [
         go.Scatter(
             x=x,
-            y=np.where(active, costs[:, p], np.nan).round(4),
+            y=np.where(costs.active, costs.values[:, p], np.nan).round(4),
             mode="lines",
             line=dict(color=permutation_colour(p), width=1.8),
-            customdata=np.stack([part[:, p] for part in parts.values()], -1).round(4) if parts else None,
-            hovertemplate=f"{permutation_name(order)}<br>%{{x:.2f}} s<br>cost %{{y:.3f}}{told}<extra></extra>",
+            customdata=np.stack([part[:, p] for part in costs.parts.values()], -1).round(4) if costs.parts else None,
+            hovertemplate=f"{permutation_name(order)}<br>%{{x:.2f}} s<br>cost %{{y:.3f}}{parts}<extra></extra>",
             name=f"cost {permutation_name(order)}",
         )
-        for p, order in enumerate(permutations)
+        for p, order in enumerate(costs.permutations)
     ]
 
 
@@ -170,10 +193,10 @@ def _margin(margin: np.ndarray, active: np.ndarray) -> go.Scatter:
 
 
 def _pull_lines(pulls: pd.DataFrame) -> go.Scatter:
-    """From the azimuth of a track the shorter way to that which it is pulled to."""
+    """From the azimuth of a track to its target, the shorter way round."""
     x = np.repeat(_times(pulls["frame"]), 3).astype(float)
-    way = (pulls["target"] - pulls["azimuth"] + 180) % 360 - 180
-    y = np.stack([pulls["azimuth"], pulls["azimuth"] + way, np.full(len(pulls), np.nan)], axis=1).ravel()
+    difference = (pulls["target"] - pulls["azimuth"] + 180) % 360 - 180
+    y = np.stack([pulls["azimuth"], pulls["azimuth"] + difference, np.full(len(pulls), np.nan)], axis=1).ravel()
     x[2::3] = np.nan
     line = dict(color=WRONG, width=1)
     return go.Scatter(x=x, y=y.round(1), mode="lines", line=line, opacity=0.5, hoverinfo="skip", name="pulls")
@@ -192,10 +215,10 @@ def azimuths(
 ) -> go.Figure:
     """A panel of azimuths for each system, over the same thin lines of the truth.
 
-    panels: by title, an estimate: columns frame, class (index into ``classes``), track, azimuth (degrees) and active; what is not
-    active is hollow. truth: frame table, its track a lane. middles: frames and azimuths of the midpoints between two sources.
-    ribbons: by the same titles, a lane for each output track below the azimuths: a row each for what it says in one go, with the
-    columns track, onset, offset (s), colour and text.
+    panels: by title, an estimate: columns frame, class (index into ``classes``), track, azimuth (degrees) and active; inactive rows
+    are hollow dots. truth: frame table, its track a lane. middles: frames and azimuths of the midpoints between two sources.
+    ribbons: by the same titles, the segments of each output track, drawn in lanes below the azimuths: columns track, onset, offset
+    (s), colour and text.
     """
     pixels = PANEL_PIXELS["azimuth"] * (0.8 if len(panels) > 2 else 1)
     ribbons = ribbons or {}
@@ -224,7 +247,7 @@ def azimuths(
 
 
 def _ribbon_degrees(pixels: float) -> float:
-    """How much of a panel's axis, which shows 368 degrees in so many pixels, a lane takes."""
+    """The height of a ribbon in degrees of a panel's axis, which shows 368 degrees in ``pixels``."""
     return RIBBON_PIXELS * 368 / pixels
 
 
@@ -280,7 +303,7 @@ def _truth_lines(truth: pd.DataFrame, classes: Sequence[str]) -> list[go.Scatter
 
 
 def _dots(estimate: pd.DataFrame, classes: Sequence[str]) -> list[go.Scatter]:
-    """Two traces a track: filled dots where it is active, hollow ones where it is not."""
+    """Two traces per track: filled dots where it is active, hollow ones where it is not."""
     traces = []
     for track, rows in estimate.groupby("track"):
         active = rows["active"].to_numpy(bool)
@@ -311,7 +334,7 @@ def _track_dots(rows: pd.DataFrame, classes: Sequence[str], track: int, marker: 
 
 
 def midpoint_points(systems: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure:
-    """For each system, a dot a direction: degrees to the nearer source to the right, degrees to the midpoint upwards.
+    """For each system, a dot per direction: x is the angle to the nearer source, y the angle to the midpoint, degrees.
 
     Below the diagonal the direction is nearer to the midpoint than to either source.
     """
@@ -343,8 +366,13 @@ def midpoint_points(systems: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.
 _DIAGONAL = dict(color=theme.NEUTRAL, width=1, dash="dot")
 
 
-def curves(systems: Mapping[str, tuple[Sequence, Sequence]], x_title: str, y_title: str, x_last=None) -> go.Figure:
-    """A line for each system through its (x, y); a name that ends in tPIT, cPIT or no PIT has the colour of the rule."""
+def curves(
+    systems: Mapping[str, tuple[Sequence, Sequence]], x_title: str, y_title: str, x_last: float | None = None
+) -> go.Figure:
+    """A line for each system through its (x, y); a name that ends in tPIT, cPIT or no PIT has the colour of the rule.
+
+    x_last: the end of the x axis, by default that of the data.
+    """
     figure = go.Figure()
     for n, (name, (x, y)) in enumerate(systems.items()):
         figure.add_scatter(
@@ -369,7 +397,7 @@ def curves(systems: Mapping[str, tuple[Sequence, Sequence]], x_title: str, y_tit
 
 
 def system_colour(name: str, n: int) -> str:
-    """The colour of the rule that a system's name ends in, or one by its place."""
+    """The colour of the rule that a system's name ends in, or else a colour by its index."""
     rule = _rule_of(name)
     return RULE_COLOURS[rule] if rule else OTHER_COLOURS[n % len(OTHER_COLOURS)]
 
@@ -379,7 +407,7 @@ def _rule_of(name: str) -> str | None:
 
 
 def paired(rows: Sequence[str], paper: Sequence[float | None], ours: Sequence[float | None], title: str) -> go.Figure:
-    """The paper's figure (hollow) and ours (filled) of each row, joined by a line; None where there is none."""
+    """The paper's value (hollow) and ours (filled) for each row, joined by a line; None is not drawn."""
     figure = go.Figure()
     for n, pair in enumerate(zip(paper, ours)):
         if None not in pair:
@@ -411,7 +439,7 @@ def paired(rows: Sequence[str], paper: Sequence[float | None], ours: Sequence[fl
 
 
 def plane(sources: np.ndarray, systems: Mapping[str, np.ndarray]) -> go.Figure:
-    """Directions seen from above, the front up and the left at the left, one disc a system.
+    """Directions seen from above, the front up and the left at the left, one disc per system.
 
     sources (2, 3) unit vectors; systems: by name, (T, M, 3) vectors of any length up to the circle of radius 1.
     """
@@ -428,7 +456,7 @@ def plane(sources: np.ndarray, systems: Mapping[str, np.ndarray]) -> go.Figure:
 
 
 def _disc(sources: np.ndarray, doa: np.ndarray, colour: str) -> list[go.Scatter]:
-    """The horizon, the sources on it, each track's vectors (T, M, 3), and the mean of both sources on top."""
+    """The horizon with the sources, each track's vectors (T, M, 3), and the mean of both sources on top."""
     circle = np.radians(np.arange(0, 361, 4))
     edge = dict(x=np.cos(circle), y=np.sin(circle), mode="lines", line=dict(color=FAINT), hoverinfo="skip")
     ring = dict(symbol="circle-open", size=20, color=theme.NEUTRAL, line_width=3)
@@ -446,7 +474,7 @@ def _seen(vectors: np.ndarray) -> dict:
 
 
 def _arrow(vectors: np.ndarray, track: int, colour: str) -> list[go.Scatter]:
-    """A small dot for each of a track's vectors, and a line from the middle to their mean."""
+    """A small dot for each of a track's vectors, and a line from the centre to their mean."""
     marker = dict(color=colour, symbol=theme.track_symbol(track))
     look = dict(hovertemplate=f"track {track + 1}<extra></extra>", name=f"track {track + 1}")
     line = _seen(np.stack([np.zeros(3), vectors.mean(0)]))
@@ -458,7 +486,7 @@ def _arrow(vectors: np.ndarray, track: int, colour: str) -> list[go.Scatter]:
     ]
 
 
-# The look of all
+# Common style
 
 
 def _rows(heights: Sequence[float], titles: Sequence[str] | None = None) -> go.Figure:
@@ -495,11 +523,3 @@ def _small_titles(figure: go.Figure) -> go.Figure:
 
 def _azimuth_axis(figure: go.Figure, row: int, title: str) -> None:
     figure.update_yaxes(title_text=title, range=[-184, 184], tickvals=AZIMUTHS, row=row, col=1)
-
-
-def _chunk_lines(figure: go.Figure, seconds: float, chunk_seconds: float | None) -> None:
-    if chunk_seconds:
-        path = "".join(f"M{t:g},0L{t:g},1" for t in np.arange(chunk_seconds, seconds, chunk_seconds))
-        if path:
-            line = dict(color=theme.NEUTRAL, width=1, dash="dot")
-            figure.add_shape(type="path", path=path, xref="x", yref="paper", line=line, opacity=0.55)

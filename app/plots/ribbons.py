@@ -1,7 +1,7 @@
-"""Which event each output track follows: a ribbon a track, several systems on one axis of time, marks where that changes.
+"""Which event each output track follows: a ribbon per track, a block of lanes per system, and marks where the event changes.
 
-The standing figure holds what does not change with the threshold: axes, lanes, and the events of the ground truth. Ribbons and marks
-come as ``ribbon_arrays``, one entry for each of the figure's last traces, and are put into it in the browser, as in ``timeline``.
+The standing figure holds what does not depend on the threshold: axes, lanes and the events of the ground truth. Ribbons and marks
+come as ``ribbon_arrays``, one entry for each of the figure's last traces; the browser puts them into it, as in ``timeline``.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.plots.traces import empty_bars, shortened
 from app.ui import theme
 from einv2.frames import LABEL_FRAMES_PER_SECOND
 from einv2.metrics.track_assignment import MARKS, NOTHING
@@ -19,16 +20,20 @@ from einv2.metrics.track_assignment import MARKS, NOTHING
 LANE_PIXELS, TITLE_PIXELS = 40, 26
 MARGIN = dict(l=92, r=16, t=32, b=44)
 CHARACTER_PIXELS, LONGEST_LANE_NAME = 7, 20
-SHADES = (0.0, -0.38, 0.42)  # of the events of one class, one after the other: as the class, darker, lighter
+SHADES = (0.0, -0.38, 0.42)  # successive events of one class: the colour of the class, darker, lighter
 MARK_STYLES = {
     "swap": dict(symbol="x", size=10, color="#D55E00"),
     "duplicate": dict(symbol="diamond", size=10, color="#0072B2"),
     "fragment": dict(symbol="circle-open", size=9, color=theme.NEUTRAL, line=dict(width=2)),
 }
-EXAMPLE_COLOUR = "#3B6FD4"  # of an event in the legend
-GREY = "rgba(118,131,143,0.25)"  # of theme.NEUTRAL
-BEFORE_SECONDS, AFTER_SECONDS = 1.0, 1.5  # heard around a mark
-_WIDTH, _BAR_DOWN, _MARK_UP = 0.62, 0.15, 0.34  # of a lane's height: the bar, its shift downwards, the marks above it
+EXAMPLE_COLOUR = "#3B6FD4"  # an event in the legend
+GREY = theme.translucent(theme.NEUTRAL, 0.25)
+BEFORE_SECONDS, AFTER_SECONDS = 1.0, 1.5  # played around a mark
+_WIDTH, _BAR_DOWN, _MARK_UP = (
+    0.62,
+    0.15,
+    0.34,
+)  # in lanes: height of a bar, its shift down, height of the marks above it
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Ribbons:
-    """What is drawn in a block. segments: see ``following.segments``; marks: see ``following.Following``."""
+    """What is drawn in a block. segments: see ``track_assignment.segments``; marks: see ``track_assignment.Following``."""
 
     segments: pd.DataFrame
     marks: pd.DataFrame
@@ -54,14 +59,14 @@ def event_names(events: pd.DataFrame, classes: Sequence[str]) -> list[str]:
 
 
 def event_colours(events: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """The colour of each event, #RRGGBB: that of its class, in another lightness than the event of its class before it."""
+    """The colour of each event, #RRGGBB: that of its class, in a different shade from the previous event of the class."""
     shades = events.groupby("class").cumcount() % len(SHADES)
     return [shaded(theme.class_colour(classes[c]), SHADES[n]) for c, n in zip(events["class"], shades)]
 
 
 def shaded(colour: str, amount: float) -> str:
     """#RRGGBB mixed with black (amount from -1) or white (up to 1)."""
-    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    channels = np.array(theme.channels(colour))
     mixed = channels + abs(amount) * ((255 if amount > 0 else 0) - channels)
     return "#" + "".join(f"{round(c):02X}" for c in mixed)
 
@@ -78,7 +83,7 @@ def stacked(onset: np.ndarray, offset: np.ndarray) -> np.ndarray:
 
 
 def legend() -> str:
-    """What the fillings and symbols mean, as HTML that wraps."""
+    """The legend of fillings and symbols, as HTML that wraps."""
     box = "width:1.1em;height:.8em;border-radius:.15em;border:1.5px solid"
     hatched = f"repeating-linear-gradient(135deg,{EXAMPLE_COLOUR} 0 2px,{faded(EXAMPLE_COLOUR)} 2px 6px)"
     fillings = {
@@ -105,9 +110,9 @@ def legend() -> str:
 def ribbons(seconds: float, events: pd.DataFrame | None, classes: Sequence[str], blocks: Sequence[Block]) -> go.Figure:
     """The standing figure.
 
-    seconds: length of the clip; events: of the reference in order of onset, with class (index into ``classes``), onset and offset
-    (s), or None; blocks: the systems, from the top. The traces of ribbons and marks come last, empty: one of bars, then one for each
-    of ``following.MARKS``.
+    seconds: length of the clip; events: those of the reference in order of onset, with class (index into ``classes``), onset and
+    offset (s), or None; blocks: the systems, from the top. The traces of ribbons and marks come last, empty: one of bars, then one
+    for each of ``track_assignment.MARKS``.
     """
     lanes = np.zeros(0, int) if events is None else stacked(events["onset"].to_numpy(), events["offset"].to_numpy())
     n_truth = 1 + int(lanes.max()) if len(lanes) else 0
@@ -126,13 +131,13 @@ def ribbons(seconds: float, events: pd.DataFrame | None, classes: Sequence[str],
 
 
 def lane_heights(blocks: Sequence[Block], n_truth: int) -> list[np.ndarray]:
-    """Where the lanes of each block lie on the axis, in lanes: the first of the truth at 0, the others below."""
+    """The y of the lanes of each block, in lanes: the first lane of the truth at 0, the others below."""
     title = TITLE_PIXELS / LANE_PIXELS
-    top, found = -float(n_truth), []
+    top, heights = -float(n_truth), []
     for block in blocks:
-        found.append(top - title - np.arange(len(block.lanes)))
+        heights.append(top - title - np.arange(len(block.lanes)))
         top -= title + len(block.lanes)
-    return found
+    return heights
 
 
 def _bottom(blocks: Sequence[Block], n_truth: int) -> float:
@@ -157,7 +162,7 @@ def _events(events: pd.DataFrame, lanes: np.ndarray, classes: Sequence[str]) -> 
     )
 
 
-_UNCHANGED = dict(marker=dict(opacity=1))  # a click on a point leaves all as they are
+_UNCHANGED = dict(marker=dict(opacity=1))  # a click on a point does not change the look of any
 _BAR = dict(
     orientation="h",
     width=_WIDTH,
@@ -172,19 +177,8 @@ _BAR = dict(
 
 
 def _empty() -> list[go.Bar | go.Scatter]:
-    bars = go.Bar(
-        base=[],
-        x=[],
-        y=[],
-        text=[],
-        customdata=[],
-        hovertemplate="%{customdata}<extra></extra>",
-        marker=dict(
-            color=[], line=dict(color=[], width=1.5), pattern=dict(shape=[], fgcolor=[], size=6, solidity=0.35)
-        ),
-        name="segments",
-        **_BAR,
-    )
+    pattern = dict(shape=[], fgcolor=[], size=6, solidity=0.35)
+    bars = empty_bars("segments", dict(color=[], line=dict(color=[], width=1.5), pattern=pattern), _BAR)
     marks = [
         go.Scatter(
             x=[],
@@ -206,14 +200,14 @@ def _empty() -> list[go.Bar | go.Scatter]:
 
 def _title(figure: go.Figure, name: str, top: float) -> None:
     """The name of a system above its first lane, and a line above that."""
-    place = top + 0.5 + TITLE_PIXELS / LANE_PIXELS
+    y = top + 0.5 + TITLE_PIXELS / LANE_PIXELS
     figure.add_shape(
         type="line",
         xref="x domain",
         x0=0,
         x1=1,
-        y0=place,
-        y1=place,
+        y0=y,
+        y1=y,
         line=dict(color=theme.NEUTRAL, width=1),
         opacity=0.5,
     )
@@ -221,7 +215,7 @@ def _title(figure: go.Figure, name: str, top: float) -> None:
         text=f"<b>{escape(name)}</b>",
         xref="x domain",
         x=0.002,
-        y=place - 0.04,
+        y=y - 0.04,
         xanchor="left",
         yanchor="top",
         showarrow=False,
@@ -230,7 +224,7 @@ def _title(figure: go.Figure, name: str, top: float) -> None:
 
 
 def _style(figure: go.Figure, ticks: list[tuple[float, str]], bottom: float, seconds: float) -> None:
-    shown = [_shortened(name) for _, name in ticks]
+    shown = [shortened(name, LONGEST_LANE_NAME) for _, name in ticks]
     longest = max(map(len, shown), default=0)
     figure.update_layout(
         height=round(-bottom * LANE_PIXELS) + MARGIN["t"] + MARGIN["b"],
@@ -261,14 +255,9 @@ def _style(figure: go.Figure, ticks: list[tuple[float, str]], bottom: float, sec
     )
 
 
-def _shortened(name: str) -> str:
-    return name if len(name) <= LONGEST_LANE_NAME else name[: LONGEST_LANE_NAME - 1].rstrip() + "…"
-
-
 def faded(colour: str) -> str:
-    """Of what is said a second time."""
-    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({r},{g},{b},0.25)"
+    """The colour of a duplicate: the same, mostly transparent."""
+    return theme.translucent(colour, 0.25)
 
 
 # What changes with the threshold
@@ -279,7 +268,7 @@ def ribbon_arrays(
 ) -> list[dict]:
     """Properties for each of the last traces of ``ribbons``, in order, as plain lists; arguments as there, ``found`` by block.
 
-    Without events the segments have the colours of their classes.
+    Without events, segments have the colours of their classes.
     """
     n_truth = 0
     if events is not None and len(events):
@@ -312,7 +301,7 @@ def _bars(
     rows = segments[segments["track"] < len(block.lanes)]
     lane, event = rows["track"].to_numpy(), rows["event"].to_numpy()
     heard = [classes[c] for c in rows["class"]]
-    told = [names[e] if e != NOTHING else heard[i] for i, e in enumerate(event)]
+    labels = [names[e] if e != NOTHING else heard[i] for i, e in enumerate(event)]
     fills = [_fill(e, again, heard[i], colours) for i, (e, again) in enumerate(zip(event, rows["duplicate"]))]
     verbs = [_verb(e, again, colours is not None) for e, again in zip(event, rows["duplicate"])]
     where = f"{escape(block.name)}, "
@@ -320,10 +309,10 @@ def _bars(
         "base": [round(v, 1) for v in rows["onset"]],
         "x": [round(v, 1) for v in rows["offset"] - rows["onset"]],
         "y": [round(float(v), 3) for v in tops[lane] - _BAR_DOWN],
-        "text": [escape(t) for t in told],
+        "text": [escape(label) for label in labels],
         "customdata": [
-            f"{where}{escape(block.lanes[m])}{verb.format(escape(t))}<br>{a:.1f} to {b:.1f} s"
-            for m, verb, t, a, b in zip(lane, verbs, told, rows["onset"], rows["offset"])
+            f"{where}{escape(block.lanes[m])}{verb.format(escape(label))}<br>{a:.1f} to {b:.1f} s"
+            for m, verb, label, a, b in zip(lane, verbs, labels, rows["onset"], rows["offset"])
         ],
         **dict(zip(_BAR_KEYS[5:], map(list, zip(*fills)) if fills else [[] for _ in _BAR_KEYS[5:]])),
     }
@@ -365,7 +354,7 @@ def _marks(
 
 
 def heard_around(frame: int, frames: int) -> tuple[float, float]:
-    """From when to when (s) a mark is heard."""
+    """The stretch (s) that is played for a mark."""
     at = frame / LABEL_FRAMES_PER_SECOND
     end = at + max(min(frames / LABEL_FRAMES_PER_SECOND, 5.0), AFTER_SECONDS)
     return round(max(at - BEFORE_SECONDS, 0.0), 1), round(end, 1)
@@ -428,12 +417,12 @@ def _name_cells(
     figure.update_yaxes(
         autorange="reversed",
         tickvals=places[0],
-        ticktext=[escape(_shortened(r)) for r in rows],
+        ticktext=[escape(shortened(r, LONGEST_LANE_NAME)) for r in rows],
         title_text=escape(row_title),
     )
     figure.update_xaxes(
         tickvals=places[1],
-        ticktext=[escape(_shortened(c)) for c in columns],
+        ticktext=[escape(shortened(c, LONGEST_LANE_NAME)) for c in columns],
         title_text=escape(column_title),
         side="bottom",
         automargin=True,

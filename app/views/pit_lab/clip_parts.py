@@ -144,23 +144,20 @@ def reversed_tracks(lab: Lab) -> Lab:
 
 
 def microscope_figure(lab: Lab, prediction: Prediction, found, part: str | None, rule: str, chunks: bool):
-    estimate = all_tracks(prediction, lab.active)
-    return pit.microscope(
-        lab.hearing.seconds,
+    costs = pit.Costs(
         found.permutations,
         found.costs[part] if part else found.total,
-        found.chosen,
-        {rule: found.pulled(rule) for rule in found.chosen},
+        COST_TITLES[part],
         found.margin,
         found.active,
-        estimate,
-        lab.truth.lanes,
-        lab.classes,
-        cost_title=COST_TITLES[part],
-        parts={COST_TITLES[name]: found.costs[name] for name in pit_costs.PARTS},
-        pulls=pulls(lab, prediction, found, rule),
-        chunk_seconds=prediction.chunk_seconds if chunks else None,
+        {COST_TITLES[name]: found.costs[name] for name in pit_costs.PARTS},
     )
+    choices = pit.Choices(found.chosen, {rule: found.pulled(rule) for rule in found.chosen})
+    directions = pit.Directions(
+        all_tracks(prediction, lab.active), lab.truth.lanes, lab.classes, pulls(lab, prediction, found, rule)
+    )
+    chunk_seconds = prediction.chunk_seconds if chunks else None
+    return pit.microscope(lab.hearing.seconds, costs, choices, directions, chunk_seconds)
 
 
 def all_tracks(prediction: Prediction, sounding: np.ndarray, threshold: float = THRESHOLD) -> pd.DataFrame:

@@ -28,21 +28,13 @@ def microscope(tables, pulls=None, chunk_seconds=None, parts=None):
     chosen = {"tpit": np.array([0, 1, 0, 0, 1, 0]), "cpit": np.zeros(T, int), "none": np.zeros(T, int)}
     pulled = {rule: (index != chosen["tpit"]) & active for rule, index in chosen.items()}
     costs = np.stack([np.linspace(0, 1, T), np.linspace(1, 0, T)], 1)
+    margin = np.abs(costs[:, 0] - costs[:, 1])
     return pit.microscope(
         T / 10,
-        np.array([[0, 1], [1, 0]]),
-        costs,
-        chosen,
-        pulled,
-        np.abs(costs[:, 0] - costs[:, 1]),
-        active,
-        estimate,
-        truth,
-        CLASSES,
-        cost_title="SED + DoA",
-        parts=parts,
-        pulls=pulls,
-        chunk_seconds=chunk_seconds,
+        pit.Costs(np.array([[0, 1], [1, 0]]), costs, "SED + DoA", margin, active, parts or {}),
+        pit.Choices(chosen, pulled),
+        pit.Directions(estimate, truth, CLASSES, pulls),
+        chunk_seconds,
     )
 
 
