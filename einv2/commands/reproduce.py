@@ -4,8 +4,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from ..experiments import reproduce
-from ..experiments.systems import SCALE_NAMES, TABLES
+from ..experiments import reproduce, scales
+from ..experiments.systems import TABLES
 from .shared import bar, count
 
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--scale",
-        choices=SCALE_NAMES,
+        choices=scales.SCALES,
         default="small",
         help="small: overnight on two cores; paper: the paper's own setting, for a GPU",
     )
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    scale = reproduce.SCALES[options.scale]
+    scale = scales.SCALES[options.scale]
     n_seeds = scale.n_seeds if options.seeds is None else options.seeds
     if n_seeds < 1 or options.epochs == 0:
         raise ValueError("--seeds and --epochs must be at least 1.")

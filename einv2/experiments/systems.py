@@ -112,5 +112,4 @@ QUOTED = (
 )
 
 FIG3 = tuple(Row(row.title, row.systems[1:], {"LE": row.paper["LE"]}) for row in TABLE2)  # where its curves end
-SCALE_NAMES = ("small", "paper")  # of ``reproduce``
 TABLES = {"table2": TABLE2, "table3": TABLE3, "fig3": FIG3}

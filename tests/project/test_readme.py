@@ -27,7 +27,7 @@ from app.storage import server_folder, user_folder
 from einv2.checkpoints import checkpoint, headers
 from einv2.commands import main as cli
 from einv2.commands.main import parser
-from einv2.experiments import bench, reproduce
+from einv2.experiments import bench, reproduce, scales
 from einv2.models.build import build
 from einv2.simulate import specification
 from support.data_sets import flat, write
@@ -114,7 +114,7 @@ def test_a_command_does_what_it_is_asked(here, monkeypatch, soundata, command):
         Path("RUN_DIR").mkdir()
         Path("last.safetensors").rename("RUN_DIR/last.safetensors")
     monkeypatch.setattr(bench, "measure", seconds_of)
-    monkeypatch.setitem(reproduce.SCALES, "small", TINY)
+    monkeypatch.setitem(scales.SCALES, "small", TINY)
     monkeypatch.setattr(reproduce, "simulate_data", functools.partial(reproduce.simulate_data, seconds=8))
     before = set(here.rglob("*"))
     assert cli.main(small(words)) == 0

@@ -1,9 +1,9 @@
 """A scale of `reproduce` that runs in seconds."""
 
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig
-from einv2.experiments import reproduce
+from einv2.experiments import scales
 
-TINY = reproduce.Scale(
+TINY = scales.Scale(
     n_train=3,
     n_dense=1,
     n_validation=1,

@@ -12,7 +12,7 @@ from einv2.checkpoints import checkpoint
 from einv2.commands import main as cli
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, require_compatible
 from einv2.datasets import chunking, discovery
-from einv2.experiments import reproduce, systems
+from einv2.experiments import report, reproduce, scales, systems
 from einv2.experiments.deviations import DEVIATIONS
 from einv2.labels import class_lists
 from einv2.models.build import build
@@ -38,18 +38,18 @@ def folders(scenes, tmp_path_factory):
 
 
 def test_the_scales_have_the_names_that_the_command_line_knows():
-    assert tuple(reproduce.SCALES) == systems.SCALE_NAMES
+    assert tuple(scales.SCALES) == ("small", "paper")
 
 
 @pytest.mark.parametrize("name", systems.SYSTEMS)
 def test_every_system_is_a_network_that_can_be_built(name):
-    for scale in reproduce.SCALES.values():
+    for scale in scales.SCALES.values():
         model, _ = systems.SYSTEMS[name].apply(scale.model, scale.train)
         require_compatible(model, scale.features)
         assert build(dataclasses.replace(model, channels=tuple(8 for _ in model.channels))) is not None
 
 
-def small(scale: reproduce.Scale) -> reproduce.Scale:
+def small(scale: scales.Scale) -> scales.Scale:
     """The same setting with a network, a budget and chunks of the size of a test."""
     model = dataclasses.replace(scale.model, channels=(4, 4, 8, 8), n_heads=2)
     config = dataclasses.replace(scale.train, epochs=1, batch_size=4, precision="fp32")
@@ -89,7 +89,7 @@ def test_table3_goes_on_with_what_stands_and_has_overlaps_and_intervals(folders,
 
 
 def test_seeds_have_a_mean_and_a_spread_and_the_augmented_rows_rotation_and_masks_alone(folders, tmp_path):
-    report = reproduce.reproduce("table3", tmp_path, small(reproduce.SCALES["paper"]), folders, (1, 2), ["accdoa"])
+    report = reproduce.reproduce("table3", tmp_path, small(scales.SCALES["paper"]), folders, (1, 2), ["accdoa"])
     plain, _ = (row for row in report["rows"] if row["systems"])
     values = [seed["LE"] for seed in plain["seeds"]]
     assert plain["ours"]["LE"] == pytest.approx(sum(values) / 2)
@@ -103,8 +103,8 @@ def test_seeds_have_a_mean_and_a_spread_and_the_augmented_rows_rotation_and_mask
 
 
 def test_the_scale_of_the_paper_is_its_setting():
-    scale = reproduce.SCALES["paper"]
-    config = dataclasses.asdict(scale.train) | reproduce.PLAIN
+    scale = scales.SCALES["paper"]
+    config = dataclasses.asdict(scale.train) | scales.PLAIN
     assert (scale.model, scale.features.n_mels, scale.n_seeds) == (ModelConfig(), 256, 5)
     assert (scale.overlap_seconds, scale.n_frames) == (0, 600)
     asked = dict(epochs=100, learning_rate=5e-4, schedule="steps", chunk_seconds=4, chunk_offset=False, clip_norm=0)
@@ -116,7 +116,7 @@ def test_the_scale_of_the_paper_is_its_setting():
 
 
 def test_fig3_is_the_localisation_error_of_networks_for_directions_alone(folders, tmp_path):
-    scale = small(reproduce.SCALES["paper"])
+    scale = small(scales.SCALES["paper"])
     scale = dataclasses.replace(scale, train=dataclasses.replace(scale.train, epochs=2))
     report = reproduce.reproduce("fig3", tmp_path, scale, folders)
     assert [row["systems"] for row in report["rows"]] == [["doa-seldnet"], ["doa-nopit"], ["doa-cpit"], ["doa-tpit"]]
@@ -142,7 +142,7 @@ def test_data_are_simulated_once_and_apart(tmp_path):
 
 
 def test_the_readme_has_the_table_of_deviations():
-    assert reproduce.deviations() in (ROOT / "einv2" / "README.md").read_text(encoding="utf-8")
+    assert report.deviations() in (ROOT / "einv2" / "README.md").read_text(encoding="utf-8")
 
 
 def test_an_unknown_system_is_named_with_those_there_are(folders, tmp_path):
