@@ -13,7 +13,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from einv2.audio import recordings
 from einv2.config import FeatureConfig, ModelConfig, TrainConfig, from_json, to_json
 from einv2.datasets import chunking, class_decision, discovery
 from einv2.frames import LABEL_FRAMES_PER_SECOND
+
+if TYPE_CHECKING:
+    from einv2.training.run_folder import RunSettings
 
 STEPS = 5  # of a batch each; the first, in which memory is set up, does not count
 MAX_CLIPS = 40
@@ -78,30 +81,23 @@ def _report(out: Path, share: float, text: str) -> None:
     write_json(out, {"share": min(share, 1.0), "text": text})
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The configurations of an order, and its class list as the data give it."""
-
-    model: ModelConfig
-    features: FeatureConfig
-    train: TrainConfig
-    classes: tuple[str, ...]
-
-
 def measure(order: dict[str, Any], out: Path) -> Speed:
     """ValueError or OSError, one sentence, if the data cannot be used. order: see ``describe``."""
+    from einv2.training.run_folder import RunData, RunSettings
+
     model, features = from_json(ModelConfig, order["ModelConfig"]), from_json(FeatureConfig, order["FeatureConfig"])
     train = from_json(TrainConfig, order["TrainConfig"])
     _report(out, 0.0, "Reading the lists of clips")
     folders, validation_folders = (tuple(map(Path, paths)) for paths in order["folders"])
-    data = discovery.DataSelection(folders, validation_folders, *map(tuple, order["parts"]))
+    parts, validation_parts = map(tuple, order["parts"])
+    data = discovery.DataSelection(folders, validation_folders, parts, validation_parts)
     clips = discovery.split_clips(data, train.validation_share, train.seed)
     chunks = [_chunks(part, train.chunk_seconds, train.chunk_offset) for part in clips]
     rng = np.random.default_rng(train.seed)
     wanted = STEPS * train.batch_size, train.batch_size
     samples = [_sample(*args, rng) for args in zip(clips, chunks, wanted)]
     classes = class_decision.class_list(samples[0], order["classes"] or "auto").names
-    settings = Settings(dataclasses.replace(model, n_classes=len(classes)), features, train, classes)
+    settings = RunSettings(dataclasses.replace(model, n_classes=len(classes)), features, train, RunData(classes))
     with tempfile.TemporaryDirectory(prefix="einv2-speed-") as folder:
         training, validation = (Path(folder) / name for name in ("training", "validation"))
         _link(samples[0], training)
@@ -156,23 +152,28 @@ def _features_seconds(clips: list[discovery.Clip], config: FeatureConfig, out: P
     return statistics.median(seconds)
 
 
-def _chunk_seconds(training: Path, validation: Path, settings: Settings, run: Path, out: Path) -> tuple[float, float]:
+def _chunk_seconds(
+    training: Path, validation: Path, settings: "RunSettings", run: Path, out: Path
+) -> tuple[float, float]:
     """Seconds to train on a chunk, and to validate on one; from two data sets, with the folder of a run."""
     from einv2.training import loop
-    from einv2.training.run_folder import RunData, RunSettings
 
-    model, features, train, classes = settings.model, settings.features, settings.train, settings.classes
+    train, data = settings.train, discovery.DataSelection((training,), (validation,))
     trained, held_out = (
-        chunking.ChunkSet(discovery.find_clips(root), features, model.n_tracks, classes, train.chunk_seconds)
+        chunking.ChunkSet(
+            discovery.find_clips(root),
+            settings.features,
+            settings.model.n_tracks,
+            settings.data.classes,
+            train.chunk_seconds,
+        )
         for root in (training, validation)
     )
     n_trained, n_validated = len(trained.plan(None)), len(held_out.plan(None))
     clock = Clock(STEPS, out)
     small = n_trained < STEPS * train.batch_size  # then a second epoch is short enough to be measured whole
-    two_epochs = dataclasses.replace(train, epochs=2, patience=0)
-    run_settings = RunSettings(model, features, two_epochs, RunData(classes))
-    data = discovery.DataSelection((training,), (validation,))
-    done = loop.train(run, run_settings, data, should_stop=(lambda: False) if small else clock)
+    two_epochs = dataclasses.replace(settings, train=dataclasses.replace(train, epochs=2, patience=0))
+    done = loop.train(run, two_epochs, data, should_stop=(lambda: False) if small else clock)
     _report(out, 0.9, "Validating")
     began = time.monotonic()
     loop.validate(done, held_out)

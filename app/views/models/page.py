@@ -1,7 +1,6 @@
 """Models: all networks, each with its card; upload, import, download, rename, delete."""
 
 import functools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from app.networks import network_files, registry
-from app.networks.network_files import Summary
-from app.networks.registry import KEPT, SHIPPED, TRAINED, NetworkFile
-from app.plots.architecture import architecture, count_text
-from app.plots.curves import LOSSES, SCORES, curves
+from app.networks.registry import KEPT, TRAINED, NetworkFile
 from app.storage import user_folder
-from app.ui import figure_texts, texts, widgets
-from app.views.models import cards
+from app.ui import texts, widgets
+from app.views.models import card, tables
 
 # session keys
 CHOSEN = "model"  # the network whose card is shown; also in the address
@@ -26,12 +22,6 @@ WRONG = "models_wrong"  # why it could not be done, shown once
 UPLOADS = "models_uploads"  # how many networks were added: each time there is a new uploader
 
 TYPES = ["safetensors", "pth"]
-CURVES = {
-    "Scores": SCORES,
-    "Losses": (*LOSSES, "sed_loss", "doa_loss"),
-    "Learning rate": ("learning_rate", "swap_rate"),
-}
-PLOTLY = {"displaylogo": False, "displayModeBar": False}
 
 
 def page() -> None:
@@ -40,8 +30,8 @@ def page() -> None:
         add()
         widgets.show_capacity()
     st.title("Networks, and what is known of them")
-    if done := st.session_state.pop(DONE, None):
-        st.success(widgets.plain(done), icon=":material/check:")
+    if message := st.session_state.pop(DONE, None):
+        st.success(widgets.plain(message), icon=":material/check:")
     if wrong := st.session_state.pop(WRONG, None):
         widgets.error(wrong)
     if not networks:
@@ -65,7 +55,7 @@ def choose(networks: list[NetworkFile]) -> NetworkFile:
     name = st.selectbox("Network", names, key=CHOSEN, bind="query-params", help="Or click its row in the table above.")
     chosen = names.index(name) if name in names else 0
     with place:
-        show_table(cards.overview(networks), chosen)
+        show_table(tables.overview(networks), chosen)
     return networks[chosen]
 
 
@@ -164,7 +154,7 @@ def keep(name: str, file: Any, scalar: Any) -> None:
         widgets.error(error)
         return
     st.session_state[UPLOADS] = st.session_state.get(UPLOADS, 0) + 1
-    done(f"{name} is kept, and in every list of networks now.", name)
+    done(f"{name} is kept, and in every list of networks from now on.", name)
 
 
 def done(sentence: str, name: str | None = None) -> None:
@@ -174,10 +164,8 @@ def done(sentence: str, name: str | None = None) -> None:
     st.rerun()
 
 
-# The card
-
-
 def show(network: NetworkFile) -> None:
+    """The card of a network."""
     st.markdown(f"#### {widgets.plain(network.name)}")
     try:
         summary = network_files.summary(network)
@@ -185,50 +173,12 @@ def show(network: NetworkFile) -> None:
         widgets.error(error)
         show_actions(network, usable=False)
         return
-    show_summary(network, summary)
+    card.show_summary(network, summary)
     show_actions(network, usable=True)
-    views: dict[str, Callable[[Summary], None]] = {
-        "Architecture": show_architecture,
-        "Scores": show_scores,
-        "Training": functools.partial(show_training, network.origin == SHIPPED),
-        "Settings and classes": show_settings,
-    }
-    first = next(iter(views))
-    view = st.segmented_control(
-        "View", list(views), default=first, key="models_view", required=True, label_visibility="collapsed"
-    )
-    views[view or first](summary)
+    card.show_views(network, summary)
 
 
-def show_summary(network: NetworkFile, summary: Summary) -> None:
-    figures = (
-        ("Parameters", count_text(summary.n_parameters), f"{summary.n_parameters:,}"),
-        ("Classes", str(summary.model.n_classes), "That it can tell apart."),
-        ("Mel bands", str(summary.features.n_mels), "Of its features."),
-        ("File (MB)", f"{network.n_bytes / 1e6:.1f}", "10^6 bytes each; weights in half precision take half."),
-    )
-    for column, (label, value, text) in zip(st.columns(len(figures)), figures):
-        column.metric(label, value, help=text)
-    st.markdown(f"{texts.capitalised(cards.kind_text(summary.model))}. {origin_text(network)}")
-    if summary.model.task != "seld":
-        st.info(
-            "One task alone, as in the paper's Table 2: it is not offered on the pages that need both. `predict` writes what it "
-            "estimates, and runs a detection and a direction network as one system: `--model DETECTION+DIRECTIONS`."
-        )
-
-
-def origin_text(network: NetworkFile) -> str:
-    date = time.strftime("%Y-%m-%d %H:%M", time.localtime(network.changed))
-    if network.origin == SHIPPED:
-        return "It comes with the app."
-    if network.origin == KEPT:
-        return f"It is kept in the folder of user data since {date}."
-    run = widgets.plain(network.path.parent.name)
-    which = "The best epoch" if network.path.stem == "best" else "The last epoch"
-    return f"{which} of the training run {run}, written {date}."
-
-
-# What can be done with it
+# What can be done with a network
 
 
 @dataclass(frozen=True)
@@ -314,75 +264,6 @@ def delete(network: NetworkFile) -> None:
 
 def error_text(error: ValueError | OSError) -> str:
     return f"The folder of user data cannot be written: {error.strerror}." if isinstance(error, OSError) else str(error)
-
-
-# What the card shows
-
-
-def show_architecture(summary: Summary) -> None:
-    figure, key = (
-        architecture(summary.model, summary.features, summary.parameters, summary.chunk_seconds),
-        "models_architecture",
-    )
-    st.plotly_chart(figure, key=key, config=PLOTLY, alt=figure_texts.of(key))
-    stitched = (
-        f" Cross-stitch: each channel of a branch takes from the other, with four weights a channel (equation 7, "
-        f"{summary.model.stitch_order})."
-        if any("stitch" in name for name in summary.parameters)
-        else ""
-    )
-    st.caption(
-        f"From top to bottom, what comes out of each part for a chunk of {summary.chunk_seconds} s, as in its training, and its "
-        "parameters. Maps are (channels, frames, mel bands), sequences (frames, channels), outputs (frames of 100 ms, numbers). "
-        f"SED: which classes sound; DoA: from where.{stitched} Point at a box to read more."
-    )
-
-
-def show_scores(summary: Summary) -> None:
-    if not cards.tests(summary.scores):
-        st.info("No scores are in this checkpoint. The Evaluate page measures it on your own recordings.")
-        return
-    config = {texts.title(name): st.column_config.Column(help=texts.SCORES[name]) for name in cards.MEASURES}
-    st.dataframe(cards.scores_table(summary.scores), hide_index=True, column_config=config, key="models_scores")
-    st.caption(
-        "DCASE 2020 measures: segments of 1 s, found within 20°, threshold 0.5; in brackets the 95 % interval over clips (bootstrap). "
-        "“validation” is what the training chose its best epoch by."
-    )
-    further = cards.further_table(summary.scores)
-    if not further.empty:
-        st.markdown("**What the scores do not say**")
-        st.table(further.rename(columns=widgets.plain).map(widgets.plain).set_index("measure"))
-
-
-def show_training(is_shipped: bool, summary: Summary) -> None:
-    provenance = cards.provenance_table(summary.provenance, is_shipped)
-    if provenance.empty:
-        st.info("Nothing is known of where these weights are from.")
-    else:
-        st.markdown("**Where it is from**")
-        st.table(provenance.map(widgets.plain).set_index("what"))
-    if not summary.curve:
-        st.info("No learning curve is in this checkpoint.")
-    else:
-        which = st.segmented_control(
-            "Learning curve", list(CURVES), default="Scores", key="models_curve", required=True
-        )
-        figure, key = curves({"this network": summary.curve}, CURVES[which or "Scores"]), "models_curves"
-        st.plotly_chart(figure, key=key, config=PLOTLY, alt=figure_texts.of(key))
-        st.caption("After each epoch, on the validation clips of its training; losses as they were minimised.")
-    settings = cards.train_table(summary.provenance)
-    if not settings.empty:
-        st.markdown("**Settings of the training**")
-        st.dataframe(settings, hide_index=True, key="models_train", height="content")
-
-
-def show_settings(summary: Summary) -> None:
-    st.markdown("**Classes**")
-    widgets.class_chips(list(summary.classes))
-    st.markdown("**Features**")
-    st.dataframe(cards.config_table(summary.features), hide_index=True, key="models_features", height="content")
-    st.markdown("**Network**")
-    st.dataframe(cards.config_table(summary.model), hide_index=True, key="models_config", height="content")
 
 
 page()

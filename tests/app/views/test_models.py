@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app.clip import analysis
 from app.jobs import training_order
 from app.networks import network_files, registry
-from app.views.models import cards
+from app.views.models import tables
 from einv2.checkpoints import checkpoint, headers
 from einv2.config import ModelConfig
 from support.pages import TIMEOUT, only_error, shown
@@ -110,13 +110,13 @@ def test_every_view_of_a_card(tmp_path, tiny_checkpoint):
 
 def test_the_training_data_are_described():
     known, own = ({"data": names} for names in (["train-bank", "dense-bank"], ["mine"]))
-    (_, said), *_ = cards.provenance_table(known, is_shipped=True).to_numpy().tolist()
+    (_, said), *_ = tables.provenance_table(known, is_shipped=True).to_numpy().tolist()
     assert said.startswith("train-bank, dense-bank (800 simulated scenes") and "300 dense ones" in said
-    for table in (cards.provenance_table(known), cards.provenance_table(own, is_shipped=True)):
+    for table in (tables.provenance_table(known), tables.provenance_table(own, is_shipped=True)):
         assert "names of the folders it was trained on" in table["value"][0]
-    assert not cards.provenance_table({"data": [[]]}, is_shipped=True).isna().any(axis=None)
+    assert not tables.provenance_table({"data": [[]]}, is_shipped=True).isna().any(axis=None)
     for name, file in REAL.items():
-        told = cards.provenance_table(headers.read_header(file)["provenance"], is_shipped=True)
+        told = tables.provenance_table(headers.read_header(file)["provenance"], is_shipped=True)
         assert "simulated scenes" in told.set_index("what")["value"]["data"], name
 
 

@@ -1,4 +1,4 @@
-"""The card of a network as tables, made from the header of its checkpoint, which may come from anywhere and hold anything.
+"""The tables of the Models page, made from the header of its checkpoint, which may come from anywhere and hold anything.
 
 Texts are cut at ``MOST_TEXT``; what should be a number and is not is left out. A table holds text and numbers, never markup.
 """
