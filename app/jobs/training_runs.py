@@ -47,9 +47,9 @@ class Run:
     records: list[dict[str, Any]]
     state: str
     reason: str = ""
-    began: float | None = None  # the last start
+    last_start: float | None = None
     epoch_began: float | None = None  # the current epoch; None before the first
-    started: float | None = None  # the first start
+    first_start: float | None = None
     resumed: float | None = None  # the last start, if it was not the first
 
     @property
@@ -102,7 +102,7 @@ class Run:
 def runs() -> list[Run]:
     """All runs that were started here, the latest first."""
     found = [read_run(folder.name) for folder in _folders() if _read_order(folder)]
-    return sorted(found, key=lambda run: -(run.began or 0))
+    return sorted(found, key=lambda run: -(run.last_start or 0))
 
 
 def damaged() -> list[str]:
@@ -124,8 +124,19 @@ def read_run(name: str) -> Run:
     start, records = process.last_start(folder), _read_records(folder / "metrics.jsonl")
     state, reason = (RUNNING, "") if running else _ending(folder, order, start, records)
     resumed = start.began if start.resumed or start.output_from else None
-    first = _first_start(folder, order, start.began)
-    return Run(name, folder, order, records, state, public(reason), start.began, _epoch_began(folder), first, resumed)
+    first_start = _first_start(folder, order, start.began)
+    return Run(
+        name,
+        folder,
+        order,
+        records,
+        state,
+        reason=public(reason),
+        last_start=start.began,
+        epoch_began=_epoch_began(folder),
+        first_start=first_start,
+        resumed=resumed,
+    )
 
 
 def _ending(folder: Path, order: dict[str, Any], start: process.Start, records: list[dict]) -> tuple[str, str]:

@@ -245,7 +245,7 @@ def row_of(run: Run) -> dict[str, Any]:
         "epochs": f"{len(run.records)} of {run.epochs}",
         "best epoch": str(best.get("epoch", "–")),
         **{texts.title(key): texts.number(key, best.get(key)) for key in ("SELD", *curves.SCORES)},
-        "started": minute_of(run.started),
+        "started": minute_of(run.first_start),
         "resumed": minute_of(run.resumed),
     }
 

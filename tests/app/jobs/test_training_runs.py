@@ -22,16 +22,16 @@ pytestmark = pytest.mark.usefixtures("six_scenes")
 def test_a_resumed_run_keeps_the_time_of_its_first_start(fake, tmp_path):
     fake("time.sleep(600)")  # says nothing before it is stopped
     first = training_runs.start(order())
-    assert first.resumed is None and first.started == pytest.approx(first.began, abs=60)
+    assert first.resumed is None and first.first_start == pytest.approx(first.last_start, abs=60)
     training_runs.stop("mine")
     again = training_runs.resume("mine")
-    assert again.started == first.started and again.resumed == again.began > first.began
+    assert again.first_start == first.first_start and again.resumed == again.last_start > first.last_start
     file = again.folder / training_runs.ORDER  # as orders were before they held the time
     kept = json.loads(file.read_text())
     kept.pop("began")
     file.write_text(json.dumps(kept))
-    os.utime(file, (first.started, first.started))
-    assert training_runs.read_run("mine").started == pytest.approx(first.started)
+    os.utime(file, (first.first_start, first.first_start))
+    assert training_runs.read_run("mine").first_start == pytest.approx(first.first_start)
 
 
 def pid_of(run) -> int:
