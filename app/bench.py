@@ -1,13 +1,13 @@
-"""How fast the pages are on this machine, seen from the browser: `python -m app.bench [--json FILE]`.
+"""How fast the pages are on this machine, measured in the browser: `python -m app.bench [--json FILE]`.
 
-Starts a server of its own, drives it with an installed Chromium, and prints what a user waits for. Seconds, kilobytes (1000
-bytes) received over the connection to the server, and megabytes of the server process; compare within one run.
+Starts a server, drives it with an installed Chromium, and prints the times that a user waits (s), the data received from the server
+(kilobytes of 1000 bytes) and the memory of the server process (megabytes). Compare figures within one run only.
 
-`python -m app.bench --load` measures many at once: each uploads a clip of its own, and moves the threshold as soon as it sees
-it, while others still wait. The browsers run on the same machine as the server, and take their share of it.
+`python -m app.bench --load` measures many sessions at once: each uploads a different clip and moves the threshold as soon as the
+clip is shown, while others still wait. The browsers run on the same machine as the server and share its processors.
 
-`python -m app.bench --scaling FIGURE.svg` measures, without any page, how time and memory of the library grow with the length and
-the number of clips, and what training gets through (``einv2.experiments.scaling``), and draws it.
+`python -m app.bench --scaling FIGURE.svg` measures and draws, without any page, how time and memory of the library grow with the
+length and the number of clips, and the throughput of training (``einv2.experiments.scaling``).
 """
 
 import argparse
@@ -57,7 +57,7 @@ STOPWATCH = f"""() => {{
 def serving(
     script: str | Path = "app/main.py", arguments: Sequence[str] = (), options: Sequence[str] = ()
 ) -> Iterator[tuple[str, int]]:
-    """The address at which Streamlit serves a script, and the server's process; TimeoutError if it does not come up.
+    """The address at which Streamlit serves a script, and the server's process id; TimeoutError if it does not start.
 
     arguments: those of the script, such as --user-data DIR; options: those of Streamlit, such as --server.maxUploadSize 1.
     """
@@ -90,7 +90,7 @@ def _wait_until_up(url: str) -> None:
 
 
 class Visitor:
-    """A browser on the app that counts what it is sent."""
+    """A browser with the app, which counts the bytes it receives."""
 
     def __init__(self, browser, address: str):
         self.received = 0
@@ -154,12 +154,12 @@ class Visitor:
 
 
 def memory_mb(process: int) -> float:
-    """Resident memory of a process; of Linux only."""
+    """Resident memory of a process; Linux only."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 def processor_seconds(process: int) -> float:
-    """That a process has used; of Linux only."""
+    """Processor time that a process has used; Linux only."""
     user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
@@ -172,7 +172,7 @@ def write_clips(folder: Path, number: int, seconds: int) -> list[Path]:
 
 
 def run(seconds: int = library.SECONDS, sessions: int = SESSIONS, uploads: int = UPLOADS) -> dict[str, float]:
-    """Name, with its unit, to figure, for clips of so many seconds."""
+    """Measurements by name, which ends in the unit; seconds: length of the clips."""
     from playwright.sync_api import sync_playwright
 
     found, began = {}, time.perf_counter()
@@ -202,7 +202,7 @@ def run(seconds: int = library.SECONDS, sessions: int = SESSIONS, uploads: int =
 
 @dataclass
 class Guest:
-    """One of many at once, with the clip that is its own. Seconds: until it was seen, and until the slider answered."""
+    """One of many sessions, with its clip. seen, answered: seconds until the clip was shown, and until the slider responded."""
 
     visitor: Visitor
     clip: Path
@@ -217,7 +217,7 @@ class Guest:
         return self.failed or self.answered is not None
 
     def look(self) -> None:
-        """Go on with what can be done now."""
+        """Take the next step if the page is ready for it."""
         own, name = self.visitor, self.clip.name
         if self.seen is None:
             self.waited |= own.place_in_line()
@@ -231,7 +231,7 @@ class Guest:
 
 
 def load(seconds: int = library.SECONDS, sessions: int = LOAD_SESSIONS) -> dict[str, float]:
-    """Name, with its unit, to figure, for so many sessions at once, each with a clip of so many seconds."""
+    """Measurements of ``sessions`` at once by name, which ends in the unit; seconds: length of each clip."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, serving() as (address, process), sync_playwright() as playwright:
@@ -251,7 +251,7 @@ def load(seconds: int = library.SECONDS, sessions: int = LOAD_SESSIONS) -> dict[
 
 
 def _crowd(guests: list[Guest], process: int) -> float:
-    """All upload at once and look after their slider each; the largest memory of the server meanwhile."""
+    """All upload at once, and each moves its slider when it can; the peak memory of the server meanwhile, MB."""
     peak, end = 0.0, time.perf_counter() + LOAD_WAIT_SECONDS
     for guest in guests:
         guest.began = time.perf_counter()
@@ -266,7 +266,7 @@ def _crowd(guests: list[Guest], process: int) -> float:
 
 
 def scaling(figure: Path) -> dict:
-    """What ``einv2.experiments.scaling`` measures, drawn into an SVG file."""
+    """The measurements of ``einv2.experiments.scaling``, also drawn into an SVG file."""
     from playwright.sync_api import sync_playwright
 
     from app.plots.scaling import scaling as draw
@@ -290,7 +290,7 @@ def as_svg(figure, browser) -> str:
 
 
 def _table(name: str, value) -> str:
-    """A figure as a line, rows of figures as lines."""
+    """A measurement as one line, a list of rows as one line each."""
     if isinstance(value, dict):
         return "\n".join(_table(f"{name} {key}", part) for key, part in value.items())
     if isinstance(value, list):

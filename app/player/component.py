@@ -116,7 +116,7 @@ def _short_names(names: list[str]) -> list[str]:
     """Without .csv and their common prefix, which ends at a space or a sign; names that are still long lose their middle."""
     stems = [name.removesuffix(".csv") for name in names]
     alike = next((n for n, letters in enumerate(zip(*stems)) if len(set(letters)) > 1), min(map(len, stems)))
-    begins = re.match(r".*[\W_]|", stems[0][:alike])[0]
+    begins = (re.match(r".*[\W_]", stems[0][:alike]) or [""])[0]
     short = [stem[len(begins) :].replace(f" + {begins}", "+") for stem in stems]
     if not all(short):
         short = stems

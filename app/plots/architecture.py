@@ -1,4 +1,4 @@
-"""A network drawn from its configuration: blocks with what comes out of them and their parameters, for a chunk of audio.
+"""A network drawn from its configuration: blocks with the shapes of their outputs and their parameters, for a chunk of audio.
 
 Shapes, as in ``einv2.models``: maps are (channels, frames, mel bands), sequences (frames, channels), what a head says (frames,
 numbers), or (frames, classes, 3) for a direction of each class.
@@ -22,17 +22,17 @@ from einv2.models.einv2 import INPUT_CHANNELS, branch_names
 
 NAMES = {"sed": "SED", "doa": "DoA", "shared": "Shared"}
 COLOURS = {"sed": "#27A9E1", "doa": "#3FA65A", "shared": theme.NEUTRAL, "stitch": "#EE7F2D"}
-MAX_TRACKS = 6  # drawn; more are said
+MAX_TRACKS = 6  # drawn; the heading of the last gives the number of the others
 
 BOX_PIXELS, GAP_PIXELS, STITCH_PIXELS, TRACK_PIXELS = 46, 26, 44, 30
 FONT = 12
 _SPANS = {"sed": (3.0, 48.0), "doa": (52.0, 97.0), "shared": (22.0, 78.0)}  # of 100, the width of the figure
-_EDGE = {"sed": 0.8, "doa": 99.2, "shared": 19.0}  # where what all tracks take runs down
+_EDGE = {"sed": 0.8, "doa": 99.2, "shared": 19.0}  # where the line from the trunk to the tracks runs down
 
 
 @dataclass(frozen=True)
 class Box:
-    """A part of the network. branch: "sed", "doa" or "shared"; shape: of what comes out; detail: more about it, shown on hovering."""
+    """A part of the network. branch: "sed", "doa" or "shared"; shape: of the output; detail: the hover text."""
 
     branch: str
     title: str
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass
 class _Place:
-    """Where the next row begins, pixels from the top, and what was drawn last in each branch."""
+    """Where the next row begins, and the bottom of the last box in each branch; pixels from the top."""
 
     y: float = 8.0
     bottoms: dict[str, float] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class _Place:
 
 
 def count_parameters(model: ModelConfig) -> dict[str, int]:
-    """How many parameters each tensor of a network has, by its name; nothing of their size is made."""
+    """The number of parameters of each tensor of a network, by name; counted on the meta device, without memory."""
     with torch.device("meta"):
         return {name: p.numel() for name, p in build(model).named_parameters()}
 
@@ -77,7 +77,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return f"({', '.join(map(str, shape))})"
 
 
-# What there is to draw
+# Rows of boxes
 
 
 def rows(
@@ -134,12 +134,12 @@ def _einv2_rows(model: ModelConfig, features: FeatureConfig, parts: _Counts, fra
 
 
 def _column(stack: str, branches: tuple[str, ...]) -> str:
-    """A branch without a second one stands in the middle."""
+    """The column of a branch: the middle if there is only one branch."""
     return "shared" if len(branches) == 1 else stack
 
 
 def _titled(model: ModelConfig, stack: str, title: str) -> str:
-    """With the branch before it, where it is one of two tasks."""
+    """The title with its branch in front, unless one branch does both tasks."""
     return title[0].upper() + title[1:] if model.output_format == "accdoa" else f"{NAMES[stack]} {title}"
 
 
@@ -194,7 +194,7 @@ def _one_track(model: ModelConfig, parts: _Counts, branches, track: int, heading
 
 
 def _attention_text(model: ModelConfig) -> str:
-    """What a self-attention is, and how it differs from equation 5 of the paper."""
+    """The self-attention, and how it differs from equation 5 of the paper."""
     standard = model.track_layer == "transformer"
     parts = ["self-attention over time (equations 5 and 6)"]
     if model.positional_encoding and model.positions_in == "query-key":
@@ -298,7 +298,7 @@ def architecture(
 
 def _draw_row(figure: go.Figure, place: _Place, row: Row, boxes: list) -> None:
     if row.takes_trunk:
-        _begin_track(figure, place, row.track)
+        _begin_track(figure, place, row.track or "")
     top = place.y
     for box in row.boxes:
         _draw_box(figure, box, top)
@@ -314,7 +314,7 @@ def _draw_row(figure: go.Figure, place: _Place, row: Row, boxes: list) -> None:
 
 
 def _begin_track(figure: go.Figure, place: _Place, heading: str) -> None:
-    """A heading; and what the means gave, from which every track takes, if this is the first."""
+    """Draw a track's heading. The first track also records where the trunk ends."""
     if not place.trunk:
         place.trunk = dict(place.bottoms)
     place.y += TRACK_PIXELS - GAP_PIXELS / 2
@@ -355,7 +355,7 @@ def _middle(branch: str, other: str) -> float:
 
 
 def _from_trunk(figure: go.Figure, place: _Place, branch: str, top: float) -> None:
-    """From the sequence of a branch down the edge of the figure and into a track."""
+    """A line from the output of the trunk down the edge of the figure and into a track."""
     source = branch if branch in place.trunk else "shared"
     edge, (left, right), middle = _EDGE[branch], _SPANS[branch], top + BOX_PIXELS / 2
     out_left, out_right = _SPANS[source]
@@ -367,7 +367,7 @@ def _from_trunk(figure: go.Figure, place: _Place, branch: str, top: float) -> No
 
 
 def _draw_stitch(figure: go.Figure, bottom: float, n_parameters: int) -> None:
-    """Across from branch to branch, both ways."""
+    """Arrows between the branches, in both directions."""
     y = bottom + STITCH_PIXELS * 0.62
     left, right = ((a + b) / 2 for a, b in (_SPANS["sed"], _SPANS["doa"]))
     for tail, tip in ((50, left), (50, right)):
@@ -390,7 +390,7 @@ def _arrow(
 
 
 def _finish(figure: go.Figure, boxes: list[tuple[Box, float]], height: float) -> None:
-    """The words in the boxes, which say more on hovering; y counts pixels from the top."""
+    """The texts of the boxes, their hover texts, and the axes; y counts pixels from the top."""
     figure.add_scatter(
         x=[sum(_SPANS[box.branch]) / 2 for box, _ in boxes],
         y=[y for _, y in boxes],

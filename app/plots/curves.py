@@ -1,4 +1,4 @@
-"""Learning curves: what was measured after each epoch of one run or several in, a plotly figure out."""
+"""Learning curves: the measurements after each epoch of one or several runs in, a plotly figure out."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ TITLES = {
     "learning_rate": "learning rate",
     "seconds": "time (s)",
 }
-MOST_MARKERS = 40  # epochs, up to which each is marked
+MOST_MARKERS = 40  # epochs; longer runs are lines without markers
 _SCALES = {"swap_rate": 100.0}
 _PANEL, _GAP, _LEGEND = 190, 62, 40
 
 
 def curves(runs: Mapping[str, Sequence[Mapping]], keys: Sequence[str] = SCORES, columns: int = 2) -> go.Figure:
-    """A panel for each key, a line for each run over its epochs; a value that is no finite number is a gap.
+    """A panel for each key, a line for each run over its epochs; a value that is not a finite number is a gap.
 
-    runs: by name, one mapping per epoch with the number ``epoch`` (default: its place, from 1) and the keys, as in a checkpoint's
+    runs: by name, one mapping per epoch with the number ``epoch`` (default: its index from 1) and the keys, as in a checkpoint's
     curve and in metrics.jsonl. Shares are drawn in %. With one run there is no legend.
     """
     columns = min(columns, len(keys))
@@ -89,7 +89,7 @@ def _line(name: str, n: int, entries: Sequence[Mapping], key: str, in_legend: bo
 
 
 def number(value: object) -> float | None:
-    """A finite number, or None: what stands in a file from outside may be anything."""
+    """A finite number, or None for anything else: the values come from files, which may hold anything."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

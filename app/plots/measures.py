@@ -1,13 +1,13 @@
-"""Figures of what is measured of one or several systems: tables and counts of ``einv2.evaluation`` in, a plotly figure out.
+"""Figures of the measures of one or several systems: tables and counts of ``einv2.evaluation`` in, a plotly figure out.
 
-``systems`` is a dict of name to data, at most ``len(SYSTEM_COLOURS)`` of them; a system keeps its colour, marker and dash by its
-place in the dict. Names from outside are escaped: plotly reads some HTML. Figures have no colours of page, text or font of
-their own, so that they look well on any page. Units in figures: shares in %, angles in degrees, frames of 0.1 s.
+``systems`` maps names to data, at most ``len(SYSTEM_COLOURS)`` of them; the position in the mapping determines a system's colour,
+marker and dash. Names from outside are escaped, because plotly interprets some HTML. Figures set no background, text colour or
+font, so that they fit the light and the dark page. Units in figures: shares in %, angles in degrees, frames of 0.1 s.
 """
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from einv2.metrics.errors import KINDS, REFERENCE_KINDS, SYSTEM_ALONE
 from einv2.metrics.intervals import METHODS
 from einv2.metrics.probabilities import THRESHOLDS, ReliabilityCounts, ThresholdCounts
 
-# After Okabe and Ito: apart for readers of any colour vision, and on white and near-black.
+# After Okabe and Ito: distinct with any colour vision, on white and on near-black.
 SYSTEM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 SYSTEM_DASHES = ("solid", "dash", "dot", "dashdot")
 KIND_COLOURS = {
@@ -34,7 +34,7 @@ KIND_COLOURS = {
     "duplicate": "#56B4E9",
 }
 IDENTITY = ("coverage", "purity", "swaps_per_minute", "fragments_per_event", "duplicates_per_minute")
-FAR_DEGREES = 60  # distances beyond are said, not drawn
+FAR_DEGREES = 60  # larger distances are given in a note, not drawn
 
 FONT, SMALL_FONT = 14, 12
 ROW_PIXELS, MANY_ROWS, THIN_ROW_PIXELS = 36, 20, 26  # rows are thinner where there are many
@@ -43,26 +43,29 @@ TOOLBAR_PIXELS = 32  # above a figure whose cells are clicked, for the toolbar
 FAINT = theme.translucent(theme.NEUTRAL, 0.28)
 CLEAR = "rgba(0,0,0,0)"
 LONGEST_NAME = 34
-BETWEEN_SYSTEMS = 0.22  # of the distance between two groups
+BETWEEN_SYSTEMS = 0.22  # in distances between two groups
 _LEAST_LEFT, _MOST_LEFT = 25, 100  # % drawn to the left of zero
 
 
-class _System(NamedTuple):
+T = TypeVar("T")
+
+
+class _System(NamedTuple, Generic[T]):
     name: str
-    data: object
+    data: T
     colour: str
     symbol: str
     dash: str
-    shift: float  # its place from the middle of all, in systems
+    shift: float  # offset from the group's centre, in units of one system
 
 
 def label(name: object) -> str:
-    """A name from outside as plotly shows it: shortened, and no HTML."""
+    """A name from outside for plotly: shortened and escaped."""
     text = str(name)
     return escape(text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…")
 
 
-def _systems(systems: Mapping[str, object]) -> list[_System]:
+def _systems(systems: Mapping[str, T]) -> list[_System[T]]:
     if len(systems) > len(SYSTEM_COLOURS):
         raise ValueError(f"systems must be at most {len(SYSTEM_COLOURS)}, to be told apart, not {len(systems)}")
     looks = zip(SYSTEM_COLOURS, theme.TRACK_SYMBOLS, SYSTEM_DASHES)
@@ -74,11 +77,11 @@ def _systems(systems: Mapping[str, object]) -> list[_System]:
 
 
 def outcomes(table: pd.DataFrame, title_axis: str) -> go.Figure:
-    """What became of the frames of each group of a breakdown (``metrics.breakdown.by``), as bars of shares in %.
+    """Outcomes of the frames of each group of a breakdown (``metrics.breakdown.by``), as bars of shares in %.
 
-    To the right of zero the kinds of the reference's frames, adding up to 100; to the left what is in the system only, as a share
-    of the same frames, drawn up to 100. A group without reference frames has no bars but its counts in words; one
-    without any frames is left out. title_axis: what the groups are. ``customdata`` of each bar is [group, kind].
+    To the right of zero the kinds of reference frames, which add up to 100; to the left what only the system has, as a share of the
+    same frames, drawn up to 100. A group without reference frames has its counts in words instead of bars; one without any frames
+    is left out. title_axis: what the groups are. ``customdata`` of each bar is [group, kind].
     """
     table = table[(table["reference"] > 0) | (table["system"] > 0)]
     names = [KINDS[k] for k in (*REFERENCE_KINDS, *SYSTEM_ALONE)]
@@ -86,7 +89,7 @@ def outcomes(table: pd.DataFrame, title_axis: str) -> go.Figure:
     figure = _figure(len(table), _rows_pixels(len(table)), bottom=72)
     figure.add_traces([_outcome_bars(table, kind) for kind in names])
     figure.add_trace(_counts_in_words(table))
-    _say_what_is_cut(figure, table, left)
+    _label_cut_bars(figure, table, left)
     figure.update_layout(barmode="relative", bargap=0.28, uniformtext=dict(minsize=11, mode="hide"))
     ticks = [t for t in range(-100, 101, 25) if t >= -left]
     figure.update_xaxes(range=[-left, 101], tickvals=ticks, ticktext=[str(abs(t)) for t in ticks])
@@ -94,11 +97,11 @@ def outcomes(table: pd.DataFrame, title_axis: str) -> go.Figure:
     for text, side in (("in the system<br>only (%) ", "right"), (" of the reference's frames (%)", "left")):
         below = dict(x=0, y=0, yref="paper", yanchor="top", yshift=-28, xanchor=side)
         figure.add_annotation(**below, **_note(text, align=side))
-    return _groups_down(figure, table.index, title_axis)
+    return _groups_down(figure, list(table.index), title_axis)
 
 
 def _alone_percent(table: pd.DataFrame) -> np.ndarray:
-    """What is in the system only, in % of each group's reference frames; 0 where it has none."""
+    """What only the system has, in % of each group's reference frames; 0 for a group without reference frames."""
     alone = table[[KINDS[k] for k in SYSTEM_ALONE]].sum(axis=1)
     return (100 * alone / table["reference"].where(table["reference"] > 0)).fillna(0).to_numpy()
 
@@ -139,7 +142,7 @@ def _outcome_text(group: str, share: float, frames: int, reference: int, kind: s
 
 
 def _counts_in_words(table: pd.DataFrame) -> go.Scatter:
-    """Groups without reference frames, as text beside zero."""
+    """The counts of groups without reference frames, as text beside zero."""
     rows = np.flatnonzero(table["reference"] == 0)
     silent = table.iloc[rows]
     first, second = (KINDS[k] for k in SYSTEM_ALONE)
@@ -160,8 +163,8 @@ def _counts_in_words(table: pd.DataFrame) -> go.Scatter:
     )
 
 
-def _say_what_is_cut(figure: go.Figure, table: pd.DataFrame, left: float) -> None:
-    """The value of what reaches further to the left than is drawn."""
+def _label_cut_bars(figure: go.Figure, table: pd.DataFrame, left: float) -> None:
+    """The value of each bar that is cut at the left edge."""
     for row, percent in enumerate(_alone_percent(table)):
         if percent > left:
             colour = KIND_COLOURS[KINDS[SYSTEM_ALONE[0]]]
@@ -179,10 +182,10 @@ def _say_what_is_cut(figure: go.Figure, table: pd.DataFrame, left: float) -> Non
 
 
 def conditions(systems: Mapping[str, pd.DataFrame], measure: str) -> go.Figure:
-    """One measure of each group of a breakdown, a dot a system; the number of the reference's frames stands at the right.
+    """One measure of each group of a breakdown, a dot per system, with the number of reference frames at the right.
 
-    systems: tables of ``metrics.breakdown.by``; the groups are those of all, in the order of the first. measure: "F", "recall",
-    "precision" (drawn in %) or "LE" (degrees). A group without any frames is left out, a value that is NaN is not drawn.
+    systems: tables of ``metrics.breakdown.by``; groups are in order of first appearance. measure: "F", "recall", "precision" (drawn
+    in %) or "LE" (degrees). A group without any frames is left out; NaN is not drawn.
     ``customdata`` of each dot is its group. ValueError on another measure.
     """
     if measure not in texts.FRAMES:
@@ -199,14 +202,14 @@ def conditions(systems: Mapping[str, pd.DataFrame], measure: str) -> go.Figure:
 
 
 def _all_groups(systems: Mapping[str, pd.DataFrame]) -> list[str]:
-    """The groups that have a frame in some table, in order of their first appearance."""
+    """The groups with a frame in any table, in order of first appearance."""
     counted = [t.index[(t["reference"] > 0) | (t["system"] > 0)] for t in systems.values()]
     order = dict.fromkeys(group for table in systems.values() for group in table.index)
     present = {group for groups in counted for group in groups}
     return [group for group in order if group in present]
 
 
-def _dots(system: _System, groups: Sequence[str], measure: str) -> go.Scatter:
+def _dots(system: _System[pd.DataFrame], groups: Sequence[str], measure: str) -> go.Scatter:
     table = system.data.reindex(groups)
     return go.Scatter(
         x=texts.scale(measure) * table[measure],
@@ -229,7 +232,7 @@ def _dot_text(name: str, measure: str, group: str, reference: float, system: flo
 
 
 def _reference_counts(figure: go.Figure, systems: Mapping[str, pd.DataFrame], groups: Sequence[str]) -> None:
-    """The largest number of any system, at the right of each group; systems on the same clips have the same."""
+    """The number of reference frames at the right of each group: the largest of all systems, equal if they have the same clips."""
     counts = (
         pd.concat([t["reference"].reindex(groups) for t in systems.values()], axis=1).max(axis=1) if systems else []
     )
@@ -251,13 +254,13 @@ def _range_of(figure: go.Figure, measure: str) -> list[float]:
 def directions(systems: Mapping[str, pd.DataFrame], measure: str) -> go.Figure:
     """Recall (%) or LE (degrees) by sector of azimuth as polar bars: seen from above, the front up and the left at the left.
 
-    systems: breakdowns by ``metrics.breakdown.azimuths``. A sector's bars stand side by side, a system each; ``customdata`` is the
-    sector's name. ValueError on another measure than "recall" and "LE", or on groups that are no sectors.
+    systems: breakdowns by ``metrics.breakdown.azimuths``. Each sector has a bar per system, side by side; ``customdata`` is the
+    sector's name. ValueError on another measure than "recall" and "LE", or on groups other than the sectors.
     """
     if measure not in ("recall", "LE"):
         raise ValueError(f"measure must be recall or LE, not {measure!r}")
-    if odd := sorted({str(g) for t in systems.values() for g in t.index} - {*AZIMUTHS}):
-        raise ValueError(f"systems must be broken down by {', '.join(AZIMUTHS)}, not by {', '.join(odd)}")
+    if unexpected := sorted({str(g) for t in systems.values() for g in t.index} - {*AZIMUTHS}):
+        raise ValueError(f"systems must be broken down by {', '.join(AZIMUTHS)}, not by {', '.join(unexpected)}")
     figure = _figure(1, 380, legend=LEGEND_PIXELS * (len(systems) > 1), top=30, bottom=34)
     figure.add_traces([_sectors(system, len(systems), measure) for system in _systems(systems)])
     degrees, top = np.arange(len(AZIMUTHS)) * 360 / len(AZIMUTHS), _polar_top(systems, measure)
@@ -272,18 +275,18 @@ def directions(systems: Mapping[str, pd.DataFrame], measure: str) -> go.Figure:
     return figure.update_layout(showlegend=len(systems) > 1)
 
 
-_LEVEL_TICKS = dict(angle=67.5, tickangle=67.5)  # the ticks between two sectors, their texts level
+_LEVEL_TICKS = dict(angle=67.5, tickangle=67.5)  # ticks between two sectors, labels horizontal
 
 
 def _polar_top(systems: Mapping[str, pd.DataFrame], measure: str) -> float:
-    """100 %, or an even number of degrees that no sector passes."""
+    """100 %, or an even number of degrees above the largest value."""
     if texts.unit(measure) == "%":
         return 100.0
     highest = max([0.0, *(float(np.nan_to_num(table[measure]).max(initial=0)) for table in systems.values())])
     return max(2 * np.ceil(highest / 2), 4.0)
 
 
-def _sectors(system: _System, n_systems: int, measure: str) -> go.Barpolar:
+def _sectors(system: _System[pd.DataFrame], n_systems: int, measure: str) -> go.Barpolar:
     table, step = system.data, 360 / len(AZIMUTHS)
     centre = np.array([AZIMUTHS.index(g) for g in table.index]) * step
     width = 0.9 * step / n_systems
@@ -313,8 +316,8 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> go.Figure:
     """What each class of the reference was heard as, in % of its row, on a scale of square roots.
 
     matrix: (K + 1, K + 1) frames of ``metrics.breakdown.confusion``, "nothing" last; classes: (K,) names. Shares of 5 % and more
-    are written in their cell. A row without frames is empty. Over each cell that has frames lies an unseen mark, which can be selected
-    as a cell cannot; its ``customdata`` is [class, heard as]. ValueError if the two do not fit.
+    are written in their cell. A row without frames is empty. An invisible marker covers each cell with frames, because plotly cannot
+    select cells; its ``customdata`` is [class, heard as]. ValueError if matrix and classes do not match.
     """
     matrix, size = np.asarray(matrix), len(classes) + 1
     if matrix.shape != (size, size):
@@ -378,7 +381,7 @@ def _cell_text(true: str, heard: str, percent: float, frames: int, total: int) -
 
 
 def _cell_texts(percent: np.ndarray) -> list[go.Scatter]:
-    """Shares as text, in black and in white, whichever the cell's colour carries."""
+    """Shares as text, black or white, whichever contrasts more with the colour of the cell."""
     rows, columns = np.nonzero(percent >= 5)
     shares = percent[rows, columns]
     under = sample_colorscale(theme.SPECTROGRAM_COLOURS, np.sqrt(shares / 100).tolist(), colortype="tuple")
@@ -398,9 +401,9 @@ def _cell_texts(percent: np.ndarray) -> list[go.Scatter]:
 
 
 def distances(systems: Mapping[str, Histogram]) -> go.Figure:
-    """How far pairs of one class are apart: the share of them (%) in each bin up to 60 degrees, as a step line a system.
+    """Angles between pairs of one class: the share of pairs (%) in each bin up to 60 degrees, a step line per system.
 
-    What lies beyond is said in a note, medians and 90th percentiles in the legend. ``customdata`` of each bin is its number of pairs.
+    A note gives the share beyond, the legend medians and 90th percentiles. ``customdata`` of each bin is its number of pairs.
     """
     figure = _figure(1, 330, top=26)
     for system in _systems(systems):
@@ -418,7 +421,7 @@ def distances(systems: Mapping[str, Histogram]) -> go.Figure:
     return figure.update_yaxes(rangemode="tozero", title_text="share of the pairs (%)")
 
 
-def _step_line(system: _System) -> go.Scatter:
+def _step_line(system: _System[Histogram]) -> go.Scatter:
     histogram, total = system.data, system.data.counts.sum()
     shown = histogram.edges[:-1] < FAR_DEGREES
     low, high = histogram.edges[:-1][shown], histogram.edges[1:][shown]
@@ -429,9 +432,8 @@ def _step_line(system: _System) -> go.Scatter:
         for a, b, p, n in zip(low, high, percent, counts)
     ]
     return go.Scatter(
-        x=np.concatenate(
-            [low[:1], (low + high) / 2, high[-1:]]
-        ),  # steps are halfway between points, so the ends need their own
+        # steps are halfway between points, so both ends need a point
+        x=np.concatenate([low[:1], (low + high) / 2, high[-1:]]),
         y=np.pad(percent, 1, mode="edge"),
         mode="lines",
         line=dict(shape="hvh", color=system.colour, width=3, dash=system.dash),
@@ -442,14 +444,14 @@ def _step_line(system: _System) -> go.Scatter:
     )
 
 
-def _distances_name(system: _System) -> str:
+def _distances_name(system: _System[Histogram]) -> str:
     found = system.data
     if np.isnan(found.median):
         return f"{system.name}: no pairs"
     return f"{system.name}: half within {found.median:.1f}°, 90 % within {found.percentile_90:.1f}°"
 
 
-def _beyond(system: _System) -> str:
+def _beyond(system: _System[Histogram]) -> str:
     histogram = system.data
     n, total = histogram.counts[histogram.edges[:-1] >= FAR_DEGREES].sum(), histogram.counts.sum()
     return f"{system.name}: {100 * n / max(total, 1):.1f} % beyond {FAR_DEGREES}°"
@@ -459,10 +461,10 @@ def _beyond(system: _System) -> str:
 
 
 def reliability(systems: Mapping[str, ReliabilityCounts]) -> go.Figure:
-    """The share of tracks that are right over their mean probability, both [0, 1], by bins; a larger marker stands for more.
+    """The share of correct tracks over their mean probability, both [0, 1], by bins; larger markers stand for more tracks.
 
-    The expected calibration error (ECE) is in the legend; on the diagonal the probabilities can be believed. ``customdata`` of each
-    marker is its number of tracks. Empty bins are not drawn.
+    The expected calibration error (ECE) is in the legend; the diagonal is perfect calibration. ``customdata`` of each marker is its
+    number of tracks. Empty bins are not drawn.
     """
     figure = _figure(1, 400)
     line = dict(color=theme.NEUTRAL, width=1.5, dash="dot")
@@ -473,7 +475,7 @@ def reliability(systems: Mapping[str, ReliabilityCounts]) -> go.Figure:
     return figure.update_yaxes(range=[-0.05, 1.05], title_text="share of them that is right")
 
 
-def _bins(system: _System, most: float) -> go.Scatter:
+def _bins(system: _System[ReliabilityCounts], most: float) -> go.Scatter:
     counts, filled = system.data, system.data.n > 0
     x, y, n = counts.mean_probability[filled], counts.share_right[filled], counts.n[filled]
     rows = zip(x, y, n, counts.right[filled])
@@ -499,9 +501,9 @@ def _bins(system: _System, most: float) -> go.Scatter:
 
 
 def f_over_threshold(counts: ThresholdCounts, classes: Sequence[str]) -> go.Figure:
-    """F of single frames (%) over the threshold on the probability [0, 1]: a line a class, and a bold one of all together.
+    """Frame-wise F (%) over the threshold on the probability [0, 1]: a line per class, and a bold one for all classes.
 
-    The marker is larger at the best threshold of each. classes: (K,) names. A class that the reference has not is left out.
+    A marker shows the best threshold of each. classes: (K,) names. Classes without reference frames are left out.
     """
     figure = _figure(1, 420)
     best = counts.report()
@@ -535,10 +537,10 @@ def _threshold_line(
 
 
 def years(systems: Mapping[str, Mapping[str, dict]], score: str, method: str = METHODS[0]) -> go.Figure:
-    """One score by the measure of each year, a dot a system, with its 95 % interval over clips by ``method`` where there is one.
+    """One score by the measure of each year, a dot per system, with its 95 % interval over clips by ``method`` if there is one.
 
-    systems: ``Evaluation.scores``, {measure: {score: value, "intervals": ...}}; F and LR are drawn in %, LE in degrees. Of each
-    system there are two traces: the dots, whose ``customdata`` is the measure, and the intervals. ValueError on another score.
+    systems: ``Evaluation.scores``, {measure: {score: value, "intervals": ...}}; F and LR are drawn in %, LE in degrees. Each system
+    has two traces: the dots, whose ``customdata`` is the measure, and the intervals. ValueError on another score.
     """
     if score not in texts.SCORES:
         raise ValueError(f"score must be one of {', '.join(texts.SCORES)}, not {score!r}")
@@ -553,7 +555,7 @@ def years(systems: Mapping[str, Mapping[str, dict]], score: str, method: str = M
     return figure.update_yaxes(title_text=texts.title(score), range=_span(figure, score))
 
 
-def _year_dots(system: _System, measures: list[str], score: str, method: str) -> list[go.Scatter]:
+def _year_dots(system: _System[Mapping[str, dict]], measures: list[str], score: str, method: str) -> list[go.Scatter]:
     scale = texts.scale(score)
     scores = [system.data.get(m, {}) for m in measures]
     values = [_or_nan(s.get(score)) for s in scores]
@@ -604,7 +606,7 @@ def _year_text(name: str, measure: str, value: float, bounds: tuple[float, float
 
 
 def _span(figure: go.Figure, score: str) -> list[float] | None:
-    """The range of all values and intervals, but not so narrow that next to nothing looks like much."""
+    """The range of all values and intervals, with a minimum width, so that small differences do not look large."""
     values = np.concatenate([np.asarray(trace.y, float) for trace in figure.data] + [[np.nan]])
     if np.isnan(values).all():
         return None
@@ -615,29 +617,25 @@ def _span(figure: go.Figure, score: str) -> list[float] | None:
 
 
 def identity(systems: Mapping[str, Mapping[str, float | None]]) -> go.Figure:
-    """How well events keep to their output track, as small bars: a panel with its own axis for each measure of ``IDENTITY``.
+    """How consistently events stay on one output track, as small bars: a panel with its own axis per measure of ``IDENTITY``.
 
-    systems: rates of ``metrics.identity.IdentityCounts``; coverage and purity are drawn in %. None has no bar and is written "–".
+    systems: rates of ``metrics.identity.IdentityCounts``; coverage and purity are drawn in %. None has no bar and the text "–".
     """
-    systems = _systems(systems)
-    titles = [_panel_title(name) for name in IDENTITY]
+    shown = _systems(systems)
+    titles = [texts.IDENTITY_NAMES[name].replace(" per ", "<br>per ") for name in IDENTITY]
     figure = make_subplots(1, len(IDENTITY), shared_yaxes=True, horizontal_spacing=0.035, subplot_titles=titles)
     figure.update_annotations(font_size=FONT)
     for column, name in enumerate(IDENTITY, 1):
-        figure.add_trace(_identity_bars(systems, name), 1, column)
+        figure.add_trace(_identity_bars(shown, name), 1, column)
         ticks = dict(tickvals=[0, 100], ticktext=["0", "100 %"]) if name in texts.PERCENT else dict(nticks=3)
-        figure.update_xaxes(range=_bar_range(systems, name), tickangle=0, **ticks, row=1, col=column)
+        figure.update_xaxes(range=_bar_range(shown, name), tickangle=0, **ticks, row=1, col=column)
     _style(figure, ROW_PIXELS * max(len(systems), 1), legend=0, top=56, bottom=36)
     figure.update_layout(showlegend=False, bargap=0.35)
     figure.update_yaxes(range=[len(systems) - 0.5, -0.5], tickvals=np.arange(len(systems)), showgrid=False)
-    return figure.update_yaxes(ticktext=[s.name for s in systems], row=1, col=1)
+    return figure.update_yaxes(ticktext=[s.name for s in shown], row=1, col=1)
 
 
-def _panel_title(name: str) -> str:
-    return texts.IDENTITY_NAMES[name].replace(" per ", "<br>per ")
-
-
-def _identity_bars(systems: list[_System], name: str) -> go.Bar:
+def _identity_bars(systems: list[_System[Mapping[str, float | None]]], name: str) -> go.Bar:
     values = [system.data.get(name) for system in systems]
     words = [texts.value(name, v) for v in values]
     title = texts.IDENTITY_NAMES[name]
@@ -655,17 +653,17 @@ def _identity_bars(systems: list[_System], name: str) -> go.Bar:
     )
 
 
-def _bar_range(systems: list[_System], name: str) -> list[float]:
+def _bar_range(systems: list[_System[Mapping[str, float | None]]], name: str) -> list[float]:
     """From 0, with room for the text at the end of the longest bar."""
     highest = max([0.0, *(system.data.get(name) or 0.0 for system in systems)])
     return [0, 1.8 * (texts.scale(name) if name in texts.PERCENT else max(highest, 1.0))]
 
 
-# The look of all
+# Common style
 
 
-def _figure(rows: int, inner: float, **margins: float) -> go.Figure:
-    """An empty figure with ``inner`` pixels between its axes; says so where there are no rows to draw."""
+def _figure(rows: int, inner: float, **margins: int) -> go.Figure:
+    """An empty figure with ``inner`` pixels between its axes, and a note if there are no rows to draw."""
     figure = go.Figure()
     _style(figure, inner, **margins)
     if not rows:
@@ -682,7 +680,7 @@ def _style(
     left: int = 16,
     right: int = 16,
 ) -> None:
-    """Pixels of the panel, of the legend above it, and of what else stands between and around them."""
+    """inner: pixels of the panel; legend: of the legend above it; the others: of the margins."""
     above = dict(orientation="h", x=0, xanchor="left", y=1 + (top + 4) / inner, yanchor="bottom", font_size=FONT)
     figure.update_layout(
         height=inner + legend + top + bottom,

@@ -1,4 +1,4 @@
-"""What happens inside a network: class probabilities, attention, and the weights of the cross-stitches."""
+"""Figures of the inside of a network: class probabilities, attention, and the weights of the cross-stitches."""
 
 from collections.abc import Sequence
 from html import escape
@@ -21,7 +21,7 @@ def probabilities(
 ) -> go.Figure:
     """The probability of every class over time, a panel for each track.
 
-    percent (T, M, K) uint8, whole percents; names: of the M tracks; shown: seconds between which it is zoomed at first.
+    percent (T, M, K) uint8, whole percents; names: of the M tracks; shown: the range (s) of the initial zoom.
     """
     _, n_tracks, n_classes = percent.shape
     panel, gap = ROW_PIXELS * n_classes, 30
@@ -50,16 +50,16 @@ def probabilities(
 
 
 def _coloured(figure: go.Figure, most: float, unit: str) -> go.Figure:
-    """One scale of colours for all heat maps, from 0."""
+    """One colour scale, from 0, for all heat maps."""
     bar = dict(title=dict(text=unit), thickness=12)
     figure.update_layout(coloraxis=dict(cmin=0, cmax=most, colorscale=theme.SPECTROGRAM_COLOURS, colorbar=bar))
     return figure
 
 
 def attention(weights: np.ndarray, titles: Sequence[str], start: float, columns: int = 4) -> go.Figure:
-    """Where each head looks: weights (H, T, T) whose rows sum to 1; titles: of the heads; start: seconds at the first frame.
+    """The attention of each head: weights (H, T, T) whose rows sum to 1; titles: of the heads; start: time (s) of the first frame.
 
-    Weights are drawn in whole per mille; all heads share one scale of colours, up to the 99.5th percentile.
+    Weights are drawn in whole per mille; all heads share one colour scale, up to the 99.5th percentile.
     """
     n_heads, n_frames, _ = weights.shape
     columns = min(columns, n_heads)
@@ -91,9 +91,8 @@ def attention(weights: np.ndarray, titles: Sequence[str], start: float, columns:
 
 def _style_heads(figure: go.Figure, rows: int, start: float, end: float, inner: int) -> None:
     figure.update_yaxes(range=[end, start], showgrid=False)
-    figure.update_xaxes(
-        range=[start, end], showgrid=False, nticks=4
-    )  # in a narrow window the last must not touch the next map's first
+    # few ticks, so that in a narrow window the last label does not touch the first of the next map
+    figure.update_xaxes(range=[start, end], showgrid=False, nticks=4)
     figure.update_xaxes(title_text="looks at (s)", title_standoff=4, row=rows)
     figure.update_yaxes(title_text="at (s)", title_standoff=4, col=1)
     figure.update_layout(height=inner + 92, margin=dict(l=64, r=10, t=36, b=56), font=dict(size=12))
@@ -103,7 +102,7 @@ def _style_heads(figure: go.Figure, rows: int, start: float, end: float, inner: 
 def stitches(names: Sequence[str], spreads: Sequence[np.ndarray]) -> go.Figure:
     """The four weights of each cross-stitch over its channels, as boxes from the lower to the upper quartile.
 
-    names: of the cross-stitches; spreads: of each, (4, 6), see ``introspect.Stitch.spread``. Whiskers reach to the extremes, the
+    names: of the cross-stitches; spreads: of each, (4, 6), see ``attention.Stitch.spread``. Whiskers reach to the extremes, the
     dashed line is the mean.
     """
     figure = go.Figure()

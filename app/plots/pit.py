@@ -119,7 +119,7 @@ def _style_microscope(figure: go.Figure, lanes: list[str], cost_title: str) -> N
     _azimuth_axis(figure, 4, "azimuth (°)")
 
 
-def _times(frames: np.ndarray) -> np.ndarray:
+def _times(frames: np.ndarray | pd.Series) -> np.ndarray:
     """Centres of label frames, s."""
     return ((np.asarray(frames) + 0.5) * LABEL_FRAME_SECONDS).round(2)
 

@@ -117,11 +117,11 @@ def ribbons(seconds: float, events: pd.DataFrame | None, classes: Sequence[str],
     lanes = np.zeros(0, int) if events is None else stacked(events["onset"].to_numpy(), events["offset"].to_numpy())
     n_truth = 1 + int(lanes.max()) if len(lanes) else 0
     figure = go.Figure()
-    if n_truth:
+    if events is not None and n_truth:
         figure.add_trace(_events(events, lanes, classes))
     for trace in _empty():
         figure.add_trace(trace)
-    ticks = [(-lane, f"truth {lane + 1}") for lane in range(n_truth)]
+    ticks: list[tuple[float, str]] = [(-lane, f"truth {lane + 1}") for lane in range(n_truth)]
     for block, tops in zip(blocks, lane_heights(blocks, n_truth)):
         ticks += zip(tops, block.lanes)
         _title(figure, block.name, tops[0] if len(tops) else 0.0)

@@ -298,7 +298,7 @@ def _probability_strip(
     """
     n_truth = len(lanes) - probabilities.shape[1]
     rows = probabilities.T.tolist() + [[None] * len(probabilities)] * n_truth
-    text = []
+    text: list[list[str]] = []
     if probable is not None:
         # by class, the last one for probabilities that are too small to be named
         class_names = np.array([*map(escape, classes), ""], object)

@@ -1,4 +1,4 @@
-"""The player in headless Chromium, on the page tests/player_page.py: what is heard, shown and under the cursor is one time."""
+"""The player in headless Chromium, on the page tests/support/player_page.py: sound, display and cursor are at the same time."""
 
 import itertools
 import json
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def page_address():
-    with serving("tests/player_page.py") as (url, _):
+    with serving("tests/support/player_page.py") as (url, _):
         yield url
 
 
