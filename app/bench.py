@@ -243,7 +243,11 @@ def load(seconds: int = library.SECONDS, sessions: int = LOAD_SESSIONS) -> dict[
         cores = (processor_seconds(process) - used) / (time.perf_counter() - began)
         browser.close()
     done = [guest for guest in guests if not guest.failed and guest.through]
-    found = {"sessions": sessions, "failed": sessions - len(done), "saw_a_place_in_line": sum(g.waited for g in guests)}
+    found: dict[str, float] = {
+        "sessions": sessions,
+        "failed": sessions - len(done),
+        "saw_a_place_in_line": sum(g.waited for g in guests),
+    }
     for name, values in (("view", [g.seen for g in done]), ("slider", [g.answered for g in done])):
         for share in (50, 95, 100):
             found[f"{name}_p{share}_s"] = float(np.percentile(values, share)) if values else float("nan")

@@ -7,6 +7,7 @@ come as ``ribbon_arrays``, one entry for each of the figure's last traces; the b
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def legend() -> str:
     hatched = f"repeating-linear-gradient(135deg,{EXAMPLE_COLOUR} 0 2px,{faded(EXAMPLE_COLOUR)} 2px 6px)"
     fillings = {
         "follows the event": f"{box} {EXAMPLE_COLOUR};background:{EXAMPLE_COLOUR}",
-        "says it a second time": f"{box} {EXAMPLE_COLOUR};background:{hatched}",
+        "duplicates it": f"{box} {EXAMPLE_COLOUR};background:{hatched}",
         "follows no event": f"{box} transparent;background:{GREY}",
     }
     symbols = {"swap": "✖", "duplicate": "◆", "fragment": "○"}
@@ -321,7 +322,7 @@ def _bars(
 def _verb(event: int, duplicate: bool, with_truth: bool) -> str:
     if event == NOTHING:
         return ": {}, which follows no event" if with_truth else ": {}"
-    return " says {} a second time" if duplicate else " follows {}"
+    return " duplicates {}" if duplicate else " follows {}"
 
 
 def _fill(event: int, duplicate: bool, heard: str, colours: list[str] | None) -> tuple[str, str, str, str, str]:
@@ -343,7 +344,8 @@ def _marks(
     x, y, data = [], [], []
     for block, part, tops in zip(blocks, found, heights):
         rows = part.marks[(part.marks["kind"] == kind) & (part.marks["track"] < len(block.lanes))]
-        for mark in rows.itertuples():
+        marks: list[Any] = list(rows.itertuples())
+        for mark in marks:
             at = mark.frame / LABEL_FRAMES_PER_SECOND
             x.append(round(at, 1))
             y.append(round(float(tops[mark.track] + _MARK_UP), 3))
@@ -360,18 +362,18 @@ def heard_around(frame: int, frames: int) -> tuple[float, float]:
     return round(max(at - BEFORE_SECONDS, 0.0), 1), round(end, 1)
 
 
-def mark_text(mark, names: Sequence[str], block: Block) -> str:
+def mark_text(mark: Any, names: Sequence[str], block: Block) -> str:
     """A mark in words, escaped; mark: a row of ``Following.marks``."""
     lane = escape(block.lanes[mark.track])
     at, event = f"{mark.frame / LABEL_FRAMES_PER_SECOND:.1f} s", escape(names[mark.event])
     if mark.kind == "swap" and mark.before == mark.track:
-        return f"swap at {at}: {event} goes on on {lane} under another number"
+        return f"swap at {at}: {event} continues on {lane} under another number"
     if mark.kind == "swap":
         before = escape(block.lanes[mark.before]) if mark.before < len(block.lanes) else f"track {mark.before + 1}"
-        return f"swap at {at}: {event} goes on on {lane}, from {before}"
+        return f"swap at {at}: {event} continues on {lane}, from {before}"
     if mark.kind == "fragment":
         return f"fragment at {at}: {event} is found again on {lane}"
-    return f"duplicate at {at}: {lane} says {event} a second time, for {mark.frames / LABEL_FRAMES_PER_SECOND:.1f} s"
+    return f"duplicate at {at}: {lane} duplicates {event} for {mark.frames / LABEL_FRAMES_PER_SECOND:.1f} s"
 
 
 # Tracks by events

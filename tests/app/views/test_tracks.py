@@ -322,7 +322,7 @@ def test_ribbons_are_put_into_the_standing_figure():
     assert bars["marker.color"] == [colour, ribbons.faded(colour), ribbons.GREY]
     assert bars["marker.pattern.shape"] == ["", "/", ""] and bars["text"] == ["alarm 2", "alarm 2", "piano"]
     assert swaps["x"] == [1.2] and duplicates["x"] == [0.7] and fragments["x"] == []
-    assert swaps["customdata"] == [[0.2, 2.7, "a: swap at 1.2 s: alarm 2 goes on on track 1, from track 2"]]
+    assert swaps["customdata"] == [[0.2, 2.7, "a: swap at 1.2 s: alarm 2 continues on track 1, from track 2"]]
     first, second = ribbons.lane_heights(blocks, 2)
     assert first[0] < -1 and first[1] == first[0] - 1 and second[0] < first[1] - 1
     assert all(v == [] for v in ribbons.ribbon_arrays(None, CLASSES, blocks, [nothing, nothing])[0].values())
