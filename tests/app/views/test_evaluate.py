@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.clip import detections
+from app.clip import detections, prepared
 from app.storage import server_folder
 from app.ui import class_menu, session, widgets
 from app.views.evaluate import report, results_view, scoring
@@ -247,6 +247,17 @@ def test_stopping(monkeypatch):
     assert "Stopped" in app.info[0].value and not app.exception
     next(b for b in app.button if b.label == "Start again").click()
     assert len(results(app.run()).systems) == 1
+
+
+def test_a_clip_whose_analysis_was_stopped_stays_stopped_after_a_score():
+    app = start()
+    clip = app.session_state[session.CLIP] = session.examples()[0].open()
+    app.session_state[prepared.STOPPED] = clip.digest
+    upload(app, "evaluate_truths", FIRST)
+    upload(app, "evaluate_tables_A", FIRST)
+    results(press_score(app.run()))
+    app.switch_page("views/inspect/page.py").run()
+    assert "Stopped" in app.info[0].value and not app.get("plotly_chart")
 
 
 def test_closing():
