@@ -229,22 +229,25 @@ class _Observer:
         return np.stack([f.reduceat(signal, starts) for f in (np.minimum, np.maximum)], axis=1)
 
 
-WAYS = {
+LISTENING_MODES = {
     "stereo": "Stereo",
     "binaural": "Binaural",
     "W": "W: everything",
 }
-HELP_WAYS = (
+LISTENING_HELP = (
     "Stereo: two cardioids, to the left and to the right. Binaural: for headphones. W: without direction. A beam along a track "
     "lets you hear what is there."
 )
 
 
-def listen(source: Source, way: str, trajectory: np.ndarray | None = None) -> bytes:
-    """The clip as 16-bit FLAC. way: of ``WAYS``, or any name for a beam along ``trajectory`` (T, 2) azimuth, elevation in degrees,
-    NaN where there is none. The last few stay in the session."""
-    key = (source.key, way, None if trajectory is None else hash(trajectory.tobytes()))
-    return SOUNDS.get(key, lambda: _listen(source, way, trajectory))
+def listen(source: Source, mode: str, trajectory: np.ndarray | None = None) -> bytes:
+    """The clip as 16-bit FLAC; the last few are kept.
+
+    mode: of ``LISTENING_MODES``, or any name for a beam along ``trajectory``, (T, 2) azimuth and elevation in degrees, NaN where there
+    is none.
+    """
+    key = (source.key, mode, None if trajectory is None else hash(trajectory.tobytes()))
+    return SOUNDS.get(key, lambda: _listen(source, mode, trajectory))
 
 
 def listen_along(source: Source, name: str, rows: pd.DataFrame, n_frames: int) -> bytes:
@@ -254,9 +257,9 @@ def listen_along(source: Source, name: str, rows: pd.DataFrame, n_frames: int) -
     return listen(source, name, trajectory)
 
 
-def _listen(source: Source, way: str, trajectory: np.ndarray | None) -> bytes:
+def _listen(source: Source, mode: str, trajectory: np.ndarray | None) -> bytes:
     along = () if trajectory is None else tuple(trajectory.T)
-    hear_as = listening.way("along" if along else way, SAMPLE_RATE, *along)
+    hear_as = listening.way("along" if along else mode, SAMPLE_RATE, *along)
     buffer = io.BytesIO()
     with opened(source) as path:
         parts = (hear_as(block) for block in _blocks(source, path, SAMPLE_RATE))

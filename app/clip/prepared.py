@@ -111,28 +111,28 @@ def load_model(name: str, place) -> Model | None:
         return None
 
 
-def read_truth(source: Source, predictions: dict[str, Prediction], hearing: Hearing, classes) -> Truth | None:
-    """The ground truth of the clip, if it has one; on the page, what is odd about it. classes: None for those of the networks."""
-    first = next(iter(predictions.values()))
+def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth | None:
+    """The ground truth of the clip, if it has one and can be read with these classes; the page warns of what does not fit the clip."""
     try:
-        truth = analysis.read_truth(source, classes or first.classes, len(first.sed))
+        truth = analysis.read_truth(source, classes, n_frames)
     except ValueError as error:
         widgets.error(f"{error}. The clip is shown without ground truth.")
         return None
-    if truth is not None:
-        show_notes(truth.name, truth.notes)
-    if truth is not None and truth.frames_beyond:
+    if truth is None:
+        return None
+    show_notes(truth.name, truth.notes)
+    if truth.frames_beyond:
         seconds = truth.frames_beyond / LABEL_FRAMES_PER_SECOND
         widgets.warning(
-            f"{truth.name} goes on for {seconds:.1f} s of labelled sound beyond the end of {source.name}; "
-            "that part is not shown and not scored."
+            f"{truth.name} has {seconds:.1f} s of labelled sound beyond the end of {source.name}; "
+            "that part is neither shown nor scored."
         )
-    if truth is not None and truth.rows_hidden:
+    if truth.rows_hidden:
         widgets.warning(
-            f"{truth.name} has more than {analysis.MAX_LANES} events at a time; {truth.rows_hidden} of its rows are scored, "
+            f"{truth.name} has more than {analysis.MAX_LANES} simultaneous events; {truth.rows_hidden} of its rows are scored, "
             "but not drawn."
         )
-    if truth is not None and Path(truth.name).stem != source.stem:
+    if Path(truth.name).stem != source.stem:
         widgets.warning(f"The ground truth is named {truth.name}, the clip {source.name}: do they belong together?")
     return truth
 

@@ -31,8 +31,9 @@ def choose(
 ) -> Choice | tuple[str, ...] | None:
     """What is chosen of ``at_first`` (what stands above the known lists) or the names of a list; None while own names are wrong."""
     options: dict[str, Choice | tuple[str, ...]] = {**at_first, **KNOWN}
-    kept = {"persist_state": "session"} if persist else {}
-    chosen = st.selectbox(label, [*options, OWN], first, key=key, help=HELP, **kept)
+    chosen = st.selectbox(
+        label, [*options, OWN], first, key=key, help=HELP, persist_state=widgets.KEEP if persist else None
+    )
     return own_names(f"{key}_own") if chosen == OWN else options[chosen]
 
 

@@ -4,7 +4,7 @@ import html
 import re
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 import streamlit as st
 
@@ -76,7 +76,8 @@ def upload_limit() -> int:
     return min(MOST_MB, st.get_option("server.maxUploadSize"))
 
 
-LINK = "query-params"  # a choice that the address holds, so that a link opens the same
+LINK: Final = "query-params"  # ``bind`` of a choice that the address holds, so that a link opens the same
+KEEP: Final = "session"  # ``persist_state`` of a widget that keeps its value while other pages are shown
 MODELS_MISSING = (
     "There is no trained network in the folder pretrained/. "
     "Train one with `python -m einv2 train`, or fetch the project again."

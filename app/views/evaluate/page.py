@@ -17,7 +17,6 @@ from einv2.frames import LABEL_FRAMES_PER_SECOND
 from einv2.labels import clip_sets
 
 TOLD = "told by the files"
-KEEP = dict(persist_state="session")  # widgets that are found as they were left
 INPUTS = {"as their headers tell": None} | {
     choice.name: choice for choice in (*inputformat.CHOICES, inputformat.FIRST_FOUR)
 }
@@ -52,14 +51,14 @@ def choose() -> None:
     if root:
         ways[f"Folders in {root.name}"] = choose_folders
     with st.sidebar:
-        way = st.radio("What to score", list(ways), key="evaluate_way", **KEEP)
+        way = st.radio("What to score", list(ways), key="evaluate_way", persist_state=widgets.KEEP)
         job = ways[way]()
         classes = class_menu.choose("Classes of the ground truth", {TOLD: "auto"}, "evaluate_classes", persist=True)
         extent = st.selectbox(
             "Each clip is scored",
             list(EXTENTS),
             key="evaluate_extent",
-            **KEEP,
+            persist_state=widgets.KEEP,
             help="The official code from 2022 on looks no further than the last event of the ground truth; that of 2020 and 2021 looks "
             "at 60 s of every clip, so that false alarms after the last event count.",
         )
@@ -67,7 +66,7 @@ def choose() -> None:
             "Channels of the recordings",
             list(INPUTS),
             key="evaluate_input",
-            **KEEP,
+            persist_state=widgets.KEEP,
             help="What `--input` is on the command line. The input check of the Inspect page tells which it may be.",
         )
         if st.button(
@@ -135,7 +134,9 @@ def choose_tables() -> Job | None:
             "One CSV a clip, same stem.",
         )
         if files:
-            name = st.text_input("Its name", f"system {letter}", key=f"evaluate_name_{letter}", max_chars=40, **KEEP)
+            name = st.text_input(
+                "Its name", f"system {letter}", key=f"evaluate_name_{letter}", max_chars=40, persist_state=widgets.KEEP
+            )
             name = name.strip() or f"system {letter}"
             tables[f"{name} ({letter})" if name in tables else name] = files
     layouts = {
@@ -182,14 +183,18 @@ def choose_networks(none_at_first: bool = False) -> tuple[tuple[str, ...], float
         st.error(widgets.MODELS_MISSING)
         return (), 0.5
     at_first = [] if none_at_first else names[:1]
-    networks = st.multiselect("Networks", names, at_first, key="evaluate_networks", max_selections=4, **KEEP)
-    threshold = st.slider("Threshold (class probability)", 0.05, 0.95, 0.5, 0.05, key="evaluate_threshold", **KEEP)
+    networks = st.multiselect(
+        "Networks", names, at_first, key="evaluate_networks", max_selections=4, persist_state=widgets.KEEP
+    )
+    threshold = st.slider(
+        "Threshold (class probability)", 0.05, 0.95, 0.5, 0.05, key="evaluate_threshold", persist_state=widgets.KEEP
+    )
     return tuple(networks), threshold
 
 
 def choose_set() -> Job | None:
     """A set of scenes that was made and kept here, whose truth is known."""
-    name = st.selectbox("Set", user_folder.names("scenes"), key="evaluate_set", **KEEP)
+    name = st.selectbox("Set", user_folder.names("scenes"), key="evaluate_set", persist_state=widgets.KEEP)
     networks, threshold = choose_networks()
     if not name or not networks:
         return None
@@ -212,11 +217,23 @@ def choose_folders() -> Job | None:
         st.info("There are no CSV files in the data root.")
         return None
     truth = st.selectbox(
-        "Ground truth", tables, index=None, key="evaluate_truth_folder", placeholder="a folder", **KEEP
+        "Ground truth",
+        tables,
+        index=None,
+        key="evaluate_truth_folder",
+        placeholder="a folder",
+        persist_state=widgets.KEEP,
     )
-    systems = st.multiselect("Predictions", tables, key="evaluate_system_folders", max_selections=4, **KEEP)
+    systems = st.multiselect(
+        "Predictions", tables, key="evaluate_system_folders", max_selections=4, persist_state=widgets.KEEP
+    )
     recordings = st.selectbox(
-        "Recordings (optional)", audio, index=None, key="evaluate_audio_folder", placeholder="a folder", **KEEP
+        "Recordings (optional)",
+        audio,
+        index=None,
+        key="evaluate_audio_folder",
+        placeholder="a folder",
+        persist_state=widgets.KEEP,
     )
     networks, threshold = choose_networks(none_at_first=bool(systems)) if recordings else ((), 0.5)
     layouts = {

@@ -33,7 +33,6 @@ GROUPINGS = {
 YEARS = {measure: measure.replace("dcase", "DCASE ") for measure in MEASURES}
 NOT_A_KIND = "all"
 BEHIND = "behind"  # session key: (grouping, group, kind) whose errors are listed
-KEEP = dict(persist_state="session")  # widgets that are found as they were left
 
 
 def show(results: Results) -> None:
@@ -134,7 +133,9 @@ def details(results: Results, method: str) -> None:
     """Everything below the scores; choosing in it runs this part only."""
     name = next(iter(results.systems))
     if len(results.systems) > 1:
-        name = st.selectbox("System in detail", list(results.systems), key="evaluate_system", **KEEP)
+        name = st.selectbox(
+            "System in detail", list(results.systems), key="evaluate_system", persist_state=widgets.KEEP
+        )
     views = {
         "Errors": show_errors,
         "Classes": show_classes,
@@ -145,7 +146,9 @@ def details(results: Results, method: str) -> None:
         "Clips": show_clips,
         "Export": functools.partial(show_export, method=method),
     }
-    view = st.segmented_control("View", list(views), default="Errors", key="evaluate_view", required=True, **KEEP)
+    view = st.segmented_control(
+        "View", list(views), default="Errors", key="evaluate_view", required=True, persist_state=widgets.KEEP
+    )
     views[view or "Errors"](results, name)
     if view != "Export":
         show_behind(results, name)

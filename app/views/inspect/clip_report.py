@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from app.clip import analysis
 from app.ui import html_page, texts
 from app.ui.session import Source
+from app.views.inspect.shown import Shown
 from einv2.audio import inputcheck
 from einv2.audio.inputformat import InputFormat
 from einv2.frames import LABEL_FRAMES_PER_SECOND
@@ -23,7 +24,9 @@ _COLUMNS = {
 }
 
 
-def html(shown, figure: go.Figure, tables: dict[str, pd.DataFrame], decoding: Decoding, sound: bytes, way: str) -> str:
+def html(
+    shown: Shown, figure: go.Figure, tables: dict[str, pd.DataFrame], decoding: Decoding, sound: bytes, way: str
+) -> str:
     """The page. figure: with the detections in it; tables: frame tables by the name of the network; sound: FLAC; way: what it is
     called on the page."""
     info = shown.hearing.info
@@ -102,7 +105,7 @@ def _audio(sound: bytes) -> str:
     return f'<audio controls src="data:audio/flac;base64,{base64.b64encode(sound).decode()}"></audio>'
 
 
-def _events(shown, name: str, table: pd.DataFrame) -> str:
+def _events(shown: Shown, name: str, table: pd.DataFrame) -> str:
     events = analysis.event_table(table, shown.classes, shown.truth).sort_values(["onset", "track"])
     columns = dict(_COLUMNS) | ({"off by (°)": ("error", ".0f")} if "error" in events else {})
     rows = [
@@ -116,7 +119,7 @@ def _number(value: float, form: str) -> str:
     return "–" if pd.isna(value) else f"{float(format(value, form)) + 0.0:{form}}"  # not -0
 
 
-def _scores(shown, name: str, table: pd.DataFrame) -> str:
+def _scores(shown: Shown, name: str, table: pd.DataFrame) -> str:
     if shown.truth is None or shown.truth.classes != shown.classes:
         return ""
     scores = analysis.scores(table, shown.truth)

@@ -1,7 +1,7 @@
-"""Inspect: one clip through one network or several. What it shows of an open clip is ``app.views.inspect.figure``.
+"""Inspect: a clip through one network or several. What it shows of an open clip is in ``app.views.inspect.clip_view``.
 
-Streamlit runs this page first, so here, and in what is imported here, is nothing that takes long to import: PyTorch, SciPy and pandas
-come while the user reads.
+Streamlit runs this page first, so neither it nor its imports may import PyTorch, SciPy or pandas: these are loaded while the user
+reads.
 """
 
 import contextlib
@@ -30,9 +30,9 @@ def page() -> None:
         welcome(names)
         prepare_ahead(names[0])
         return
-    from app.views.inspect import figure
+    from app.views.inspect import clip_view
 
-    figure.show_clip(source, names, together, place)
+    clip_view.show_clip(source, names, together, place)
 
 
 def choose_networks(place) -> tuple[list[str], bool]:
@@ -101,7 +101,7 @@ def prepare_ahead(name: str) -> None:
 
 def _prepare(name: str) -> None:
     from app.clip import analysis
-    from app.views.inspect import figure  # noqa: F401 (it is to be there)
+    from app.views.inspect import clip_view  # noqa: F401 (imported ahead of its use)
 
     with contextlib.suppress(ValueError, OSError):  # said where a clip meets the network
         analysis.load_model(name)

@@ -5,7 +5,6 @@ import functools
 import streamlit as st
 
 from app.clip import analysis, opening, prepared
-from app.clip.analysis import Truth
 from app.networks import registry
 from app.ui import session, widgets
 from app.ui.session import Source
@@ -162,7 +161,8 @@ def analysed(source: Source, titles: dict[str, str], own: bool = True) -> clip_p
             f"Of a long clip, {analysis.WINDOW_SECONDS // 60} minutes from minute {source.start / 60:.0f} are looked at."
         )
     predictions = {titles[name]: prediction for name, prediction in predictions.items()}
-    truth: Truth | None = prepared.read_truth(source, predictions, hearing, classes)
+    first = next(iter(predictions.values()))
+    truth = prepared.read_truth(source, classes or first.classes, len(first.sed))
     if truth is None:
         st.info(
             f"PIT compares outputs with a reference: add the ground truth of {widgets.plain(source.name)} in the sidebar, a DCASE "

@@ -162,8 +162,7 @@ def welcome() -> None:
 
 def assemble(source: Source, hearing: Hearing, predictions: dict[str, Prediction], files: list, classes: dict) -> Shown:
     n_frames = max([len(p.sed) for p in predictions.values()], default=round(hearing.seconds * LABEL_FRAMES_PER_SECOND))
-    silent = Prediction(np.zeros((n_frames, 0, 0)), np.zeros((n_frames, 0, 3)), classes["truth"])
-    truth = prepared.read_truth(source, {"": silent}, hearing, classes["truth"])
+    truth = prepared.read_truth(source, classes["truth"], n_frames)
     tables, taken = [], set(predictions)
     for file in files:
         if system := read_table(
@@ -229,10 +228,10 @@ def results(shown: Shown) -> None:
     comparison = shown.comparison(Decoding(threshold))
     way = right.selectbox(
         "Listen to",
-        [*analysis.WAYS.values(), *lanes_heard(comparison)],
+        [*analysis.LISTENING_MODES.values(), *lanes_heard(comparison)],
         key="tracks_way",
         bind=widgets.LINK,
-        help=analysis.HELP_WAYS,
+        help=analysis.LISTENING_HELP,
     )
     draw(shown, comparison, way, threshold)
     tabs.show(shown, comparison)
@@ -251,7 +250,7 @@ def lanes_heard(comparison: Comparison) -> dict[str, tuple[str, int]]:
 def sound(shown: Shown, comparison: Comparison, way: str) -> bytes:
     """The clip as it is listened to."""
     if way not in (lanes := lanes_heard(comparison)):
-        return analysis.listen(shown.source, next(key for key, text in analysis.WAYS.items() if text == way))
+        return analysis.listen(shown.source, next(key for key, text in analysis.LISTENING_MODES.items() if text == way))
     name, lane = lanes[way]
     table = comparison.systems[name].table
     rows = table[(table["track"] == lane) & (table["frame"] < shown.n_frames)]

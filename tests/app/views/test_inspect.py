@@ -105,7 +105,7 @@ def test_what_is_found_after_a_remedy_is_added_to_it():
     fuma = np.concatenate(parts, axis=1)[[0, 3, 1, 2]] * np.array([2**-0.5, 1, 1, 1], np.float32)[:, None]
     app = fine(upload("fuma.wav", encoded(fuma)))
     app.selectbox(key="channels").set_value("W, X, Y, Z in SN3D").run()
-    fine(next(b for b in app.button if b.label == "Read it so").click().run())
+    fine(next(b for b in app.button if b.label == "Apply this layout").click().run())
     fine(next(b for b in app.button if b.label == "Read as FuMa").click().run())
     assert prepared_clip(app).fix is inputformat.FUMA
     assert any("nothing speaks against" in m.value for m in app.markdown)
@@ -114,7 +114,7 @@ def test_what_is_found_after_a_remedy_is_added_to_it():
 def test_a_layout_chosen_by_hand():
     app = fine(upload("clip.wav", encoded(noise())))
     app.selectbox(key="channels").set_value("left and right flipped").run()
-    fine(next(b for b in app.button if b.label == "Read it so").click().run())
+    fine(next(b for b in app.button if b.label == "Apply this layout").click().run())
     assert prepared_clip(app).fix.gains == (1.0, -1.0, 1.0, 1.0)
 
 
