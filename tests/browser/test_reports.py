@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from app.paths import APP
 from app.ui import html_page, texts
 from app.views.evaluate import report
 from einv2 import evaluation
@@ -159,7 +160,7 @@ def test_tables_of_classes_identity_and_events(page, one):
     first, _ = page.table("system", "coverage (%)")
     assert first[1] == texts.number("coverage", one.identity_rates["coverage"])
     events = page.tables[-2][1:]
-    assert page.tables[-2][0] == ["clip", "kind", "class", "heard as", "side", *report._EVENT_COLUMNS]
+    assert page.tables[-2][0] == ["clip", "kind", "class", "heard as", "side", *report.EVENT_COLUMNS]
     assert len(events) == len(one.error_events)
     (wrong,) = (row for row in events if row[1] == "wrong class")
     assert wrong == ["a", "wrong class", HOSTILE[1], HOSTILE[2], "reference", "0.0", "0.4", "4", "1", "−120", "0", "2"]
@@ -170,7 +171,7 @@ def test_only_the_first_events_are_listed_and_that_is_said():
     page = Page(report.html({"A": evaluate({"a": blinking})}))
     events = page.tables[-1]
     assert len(events) - 1 == report.MOST_EVENTS
-    assert f"of which the first {report.MOST_EVENTS} by clip and onset stand here" in page.text
+    assert f"of which the first {report.MOST_EVENTS} by clip and onset are listed" in page.text
 
 
 def test_no_name_becomes_markup(page):
@@ -258,7 +259,7 @@ def test_ink_is_legible_on_both_pages_and_replaced_by_the_pages_own():
         low, high = sorted((luminance(html_page.INK), luminance(background)))
         assert (high + 0.05) / (low + 0.05) >= 3.9
     red, green, blue = (int(html_page.INK[i : i + 2], 16) for i in (1, 3, 5))
-    assert f'[style*="fill: rgb({red}, {green}, {blue})"]' in html_page._STYLE
+    assert f'[style*="fill: rgb({red}, {green}, {blue})"]' in (APP / "ui" / "html" / "page.css").read_text()
 
 
 def test_probabilities_of_the_systems_that_have_them(one, other):

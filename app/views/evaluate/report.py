@@ -1,13 +1,13 @@
-"""Everything that is measured, as one HTML page that stands on its own: it opens from a file and asks no other host for anything."""
+"""Everything that is measured, as one HTML page that stands on its own."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
 from app.plots import measures
 from app.ui import html_page, texts
+from app.ui.html_page import Cell, Figure, Table
 from einv2.evaluation import Evaluation
 from einv2.metrics.errors import KINDS
 from einv2.metrics.intervals import METHODS
@@ -15,28 +15,46 @@ from einv2.metrics.intervals import METHODS
 MOST_EVENTS = 500  # of each system
 MOST_CLIPS = 20
 Systems = Mapping[str, Evaluation]
+Scores = Mapping[str, Mapping[str, dict]]  # of each system, by measure
 
 
 def html(systems: Systems, differences: Mapping[str, dict] | None = None, method: str = METHODS[0]) -> str:
-    """The page. systems: by name, at least one and at most ``len(measures.SYSTEM_COLOURS)``, of one class list.
+    """The page.
 
-    differences: by name of the others, ``evaluation.differences`` of the first and that one. method: of all intervals. All
-    names and notes are escaped.
-    ValueError if there are no systems, too many of them, or such as do not have the same classes.
+    systems: by name, from one to ``len(measures.SYSTEM_COLOURS)``, of one class list. differences: by name of each system but the
+    first, ``evaluation.differences`` of the first and that one. method: of all intervals.
+    ValueError if there are no systems, too many, or if they do not have the same classes.
     """
     _check(systems)
-    return html_page.page(
-        _title(systems),
-        _opening(systems),
-        _scores(systems, differences, method),
-        _outcomes(systems),
-        _conditions(systems),
-        _directions(systems),
-        _identity(systems),
-        _probabilities(systems),
-        _classes(systems),
-        _events(systems),
-        _definitions(),
+    scores = {name: evaluation.scores for name, evaluation in systems.items()}
+    has_intervals = any(found["intervals"] for of_system in scores.values() for found in of_system.values())
+    return html_page.render(
+        "views/evaluate/report.html.j2",
+        f"What is right and wrong: {' and '.join(systems)}",
+        texts=texts,
+        lead=_lead(systems),
+        notes=notes_on_files(systems),
+        scores=_scores(scores, method),
+        intervals=f"{texts.INTERVALS} {texts.METHODS[method]}" if has_intervals else texts.ONE_CLIP,
+        first=next(iter(systems)),
+        differences={name: _differences(found) for name, found in (differences or {}).items()},
+        years=[
+            Figure(f"years-{k}", measures.years(scores, k, method), f"{k}. {texts.SCORES[k]}")
+            for k in ("F", "LE", "LR", "ER", "SELD")
+        ],
+        outcomes=_outcomes(systems),
+        conditions=_conditions(systems),
+        distances=Figure(
+            "distances", measures.distances({n: e.distances for n, e in systems.items()}), texts.FIGURES["distances"]
+        ),
+        directions=_directions(systems),
+        identity=Figure(
+            "identity", measures.identity({n: e.identity_rates for n, e in systems.items()}), texts.FIGURES["identity"]
+        ),
+        identity_rates=_identity_rates(systems),
+        probabilities=_probabilities(systems),
+        classes={n: {"frames": _class_frames(e), "scores": _class_scores(e)} for n, e in systems.items()},
+        events=[_events(name, evaluation) for name, evaluation in systems.items()],
     )
 
 
@@ -47,264 +65,184 @@ def _check(systems: Systems) -> None:
         raise ValueError("systems must have the same classes in the same order")
 
 
-# Sections
-
-
-def _title(systems: Systems) -> str:
-    return "What is right and wrong: " + " and ".join(systems)
-
-
-def _opening(systems: Systems) -> str:
-    n = {name: len(evaluation.clips.stems) for name, evaluation in systems.items()}
-    same = len(set(n.values())) == 1
-    clips = _clips(next(iter(n.values()))) if same else "; ".join(f"{name}: {_clips(k)}" for name, k in n.items())
+def _lead(systems: Systems) -> str:
+    n_clips = {name: len(evaluation.clips.stems) for name, evaluation in systems.items()}
+    if len(set(n_clips.values())) == 1:
+        clips = _clips(next(iter(n_clips.values())))
+    else:
+        clips = "; ".join(f"{name}: {_clips(n)}" for name, n in n_clips.items())
     frames = next(iter(systems.values())).breakdowns["all"]["reference"].sum()
-    lead = f"Sound event localization and detection on {clips}, with {frames:,} reference frames of 0.1 s."
-    return html_page.paragraph(lead) + html_page.bullets(notes_on_files(systems))
-
-
-def notes_on_files(systems: Systems) -> list[str]:
-    """What was odd about the files, each once; with the name of the system, where it is not said of all."""
-    every = {name: list(evaluation.clips.notes) for name, evaluation in systems.items()}
-    shared = set.intersection(*map(set, every.values()))
-    own = (f"{name}: {note}" for name, notes in every.items() for note in notes if note not in shared)
-    return list(dict.fromkeys([*(n for notes in every.values() for n in notes if n in shared), *own]))
+    return f"Sound event localization and detection on {clips}, with {frames:,} reference frames of 0.1 s."
 
 
 def _clips(n: int) -> str:
     return f"{n:,} clip{'' if n == 1 else 's'}"
 
 
-def _scores(systems: Systems, differences: Mapping[str, dict] | None, method: str) -> str:
-    scores = {name: evaluation.scores for name, evaluation in systems.items()}
-    intervals = (
-        f"{texts.INTERVALS} {texts.METHODS[method]}"
-        if any(_has_intervals(s) for s in scores.values())
-        else texts.ONE_CLIP
-    )
-    figures = [
-        html_page.figure(f"years-{k}", measures.years(scores, k, method), f"{k}. {texts.SCORES[k]}")
-        for k in ("F", "LE", "LR", "ER", "SELD")
-    ]
-    return html_page.section(
-        "Scores",
-        html_page.paragraph(texts.WHY_THE_YEARS_DIFFER),
-        _score_table(scores, method),
-        html_page.paragraph(intervals),
-        _difference_tables(next(iter(systems)), differences or {}),
-        html_page.bullets(texts.MEASURES.values()),
-        html_page.paragraph(texts.FIGURES["years"]),
-        f'<div class="pairs">{"".join(figures)}</div>',
-    )
+def notes_on_files(systems: Systems) -> list[str]:
+    """What the files of a system do not have as usual, each note once; with the name of the system unless it applies to all."""
+    notes_of = {name: list(evaluation.clips.notes) for name, evaluation in systems.items()}
+    shared = set.intersection(*map(set, notes_of.values()))
+    of_all = (note for notes in notes_of.values() for note in notes if note in shared)
+    of_one = (f"{name}: {note}" for name, notes in notes_of.items() for note in notes if note not in shared)
+    return list(dict.fromkeys([*of_all, *of_one]))
 
 
-def _has_intervals(scores: Mapping[str, dict]) -> bool:
-    return any(found["intervals"] for found in scores.values())
+# Scores
 
 
-def _outcomes(systems: Systems) -> str:
-    total = pd.concat([e.breakdowns["all"].set_axis([name]) for name, e in systems.items()])
-    figures = [html_page.figure("outcomes", measures.outcomes(total, "system"), texts.FIGURES["outcomes"])]
-    for n, (name, evaluation) in enumerate(systems.items()):
-        by_class = measures.outcomes(evaluation.breakdowns["class"], "class")
-        figures.append(
-            html_page.figure(f"outcomes-class-{n}", by_class, f"{name}, by class. {texts.FIGURES['outcomes']}")
-        )
-        worst = measures.outcomes(evaluation.breakdowns["clip"].sort_values("F").head(MOST_CLIPS), "clip")
-        figures.append(html_page.figure(f"outcomes-clip-{n}", worst, f"{name}. {texts.FIGURES['clips']}"))
-    return html_page.section("What became of the frames", *figures)
-
-
-_CONDITIONS = (  # breakdown, measure, what is said of it
-    ("class", "F", "By class: F. "),
-    ("polyphony", "F", "By what sounds at once: F. "),
-    ("motion", "recall", "By whether the event moves: recall. "),
-    ("elevation", "F", "By elevation: F. "),
-    ("level", "F", "By level below the clip's loudest frame: F. "),
-    ("class", "LE", "By class: LE. "),
-)
-
-
-def _conditions(systems: Systems) -> str:
-    figures = []
-    for grouping, measure, what in _CONDITIONS:
-        if tables := {n: e.breakdowns[grouping] for n, e in systems.items() if grouping in e.breakdowns}:
-            said = texts.FIGURES["motion" if grouping == "motion" else "conditions"]
-            figures.append(html_page.figure(f"{grouping}-{measure}", measures.conditions(tables, measure), what + said))
-    for n, (name, evaluation) in enumerate(systems.items()):
-        matrix = measures.confusion(evaluation.confusion, evaluation.clips.classes)
-        figures.append(html_page.figure(f"confusion-{n}", matrix, f"{name}. {texts.FIGURES['confusion']}"))
-    return html_page.section("Under which conditions, and which class for which", *figures)
-
-
-def _directions(systems: Systems) -> str:
-    histograms = measures.distances({name: e.distances for name, e in systems.items()})
-    sectors = {name: e.breakdowns["azimuth"] for name, e in systems.items()}
-    polar = [
-        html_page.figure(
-            f"azimuth-{k}", measures.directions(sectors, k), f"{texts.title(k)}. {texts.FIGURES['directions']}"
-        )
-        for k in ("recall", "LE")
-    ]
-    return html_page.section(
-        "Directions",
-        html_page.figure("distances", histograms, texts.FIGURES["distances"]),
-        f'<div class="pairs">{"".join(polar)}</div>',
-    )
-
-
-def _identity(systems: Systems) -> str:
-    rates = {name: evaluation.identity_rates for name, evaluation in systems.items()}
-    head = [f"{title} (%)" if k in texts.PERCENT else title for k, title in texts.IDENTITY_NAMES.items()]
-    rows = [[name, *(texts.number(k, found[k]) for k in texts.IDENTITY_NAMES)] for name, found in rates.items()]
-    figure = html_page.figure("identity", measures.identity(rates), texts.FIGURES["identity"])
-    return html_page.section("Events on their tracks", figure, html_page.table(["system", *head], rows))
-
-
-def _probabilities(systems: Systems) -> str:
-    """Of the systems whose probabilities are known; nothing without any."""
-    known = {name: e for name, e in systems.items() if e.reliability is not None}
-    if not known:
-        return ""
-    counts = {name: e.reliability for name, e in known.items()}
-    figures = [html_page.figure("reliability", measures.reliability(counts), texts.FIGURES["reliability"])]
-    for n, (name, evaluation) in enumerate(known.items()):
-        lines = measures.f_over_threshold(evaluation.thresholds, evaluation.clips.classes)
-        figures.append(html_page.figure(f"thresholds-{n}", lines, f"{name}. {texts.FIGURES['thresholds']}"))
-    return html_page.section("Probabilities and thresholds", *figures)
-
-
-def _classes(systems: Systems) -> str:
-    parts = []
-    for name, evaluation in systems.items():
-        parts += [f"<h3>{escape(name)}: frames of 0.1 s of each class</h3>", _class_frames(evaluation)]
-        parts += [f"<h3>{escape(name)}: scores of each class by year</h3>", _class_scores(evaluation)]
-    return html_page.section("Each class", *parts)
-
-
-def _class_frames(evaluation: Evaluation) -> str:
-    table = evaluation.breakdowns["class"]
-    counts, shares = ["reference", "system", *KINDS], [*texts.FRAMES]
-    head = ["class", *counts, *map(texts.title, shares)]
-    rows = (
-        [group, *(f"{row[c]:,.0f}" for c in counts), *(texts.number(c, row[c]) for c in shares)]
-        for group, row in table.iterrows()
-    )
-    return html_page.table(head, rows)
-
-
-def _class_scores(evaluation: Evaluation) -> str:
-    kept = ("F", "LE", "LR")
-    head = ["class", *(f"{m.removeprefix('dcase')} {texts.title(k)}" for m in evaluation.scores for k in kept)]
-    columns = [scores["per_class"] for scores in evaluation.scores.values()]
-    rows = (
-        [name, *(texts.number(k, found[n][k]) for found in columns for k in kept)]
-        for n, name in enumerate(evaluation.clips.classes)
-    )
-    return html_page.table(head, rows)
-
-
-_EVENT_COLUMNS = {  # head: how it is written, of a row of the events
-    "onset (s)": lambda row: f"{row.onset:.1f}",
-    "offset (s)": lambda row: f"{row.offset:.1f}",
-    "length (frames)": lambda row: f"{row.frames}",
-    "track (from 0)": lambda row: f"{row.track}",
-    "azimuth (°)": lambda row: _degrees(row.azimuth),
-    "elevation (°)": lambda row: _degrees(row.elevation),
-    "error (°)": lambda row: _degrees(row.error),
-}
-
-
-def _events(systems: Systems) -> str:
-    parts = []
-    for name, evaluation in systems.items():
-        n = len(evaluation.error_events)
-        said = f"{name}: {n:,} error events"
-        said += f", of which the first {MOST_EVENTS} by clip and onset stand here." if n > MOST_EVENTS else "."
-        parts += [html_page.paragraph(said), _event_table(evaluation) if n else ""]
-    return html_page.section("Error events", *parts)
-
-
-def _event_table(evaluation: Evaluation) -> str:
-    stems, names, columns = evaluation.clips.stems, evaluation.clips.classes, _EVENT_COLUMNS
-    events = evaluation.error_events.head(MOST_EVENTS).rename(columns={"class": "class_index"})
-    rows = (
-        [stems[row.clip], row.kind, names[row.class_index], _heard_as(names, row.heard_as), row.side]
-        + [write(row) for write in columns.values()]
-        for row in events.itertuples()
-    )
-    return html_page.table(["clip", "kind", "class", "heard as", "side", *columns], rows, words=5)
-
-
-def _heard_as(classes: Sequence[str], index: int) -> str:
-    return classes[index] if index >= 0 else ""
-
-
-def _degrees(value: float) -> str:
-    return "" if math.isnan(value) else str(round(value)).replace("-", "−")
-
-
-def _definitions() -> str:
-    return html_page.section(
-        "What the words mean",
-        *(f"<h3>{escape(head)}</h3>{html_page.terms(said)}" for head, said in texts.DEFINITIONS.items()),
-    )
-
-
-# Tables of scores
-
-
-def _score_table(scores: Mapping[str, Mapping[str, dict]], method: str) -> str:
-    names = _score_names(scores)
+def _scores(scores: Scores, method: str) -> Table:
+    present = {key for of_system in scores.values() for found in of_system.values() for key in found}
+    names = [k for k in texts.SCORES if k in present]
     rows = [
-        [measure.removeprefix("dcase"), name, *(_score_cell(found[measure], k, method) for k in names)]
+        [measure.removeprefix("dcase"), name, *(_score(found[measure], k, method) for k in names)]
         for measure in next(iter(scores.values()))
         for name, found in scores.items()
     ]
-    return html_page.table(["year", "system", *map(texts.title, names)], rows, words=2)
+    return Table(["year", "system", *map(texts.title, names)], rows, words=2)
 
 
-def _score_names(scores: Mapping[str, Mapping[str, dict]]) -> list[str]:
-    present = {key for of_system in scores.values() for found in of_system.values() for key in found}
-    return [k for k in texts.SCORES if k in present]
-
-
-def _score_cell(found: dict, score: str, method: str) -> tuple[str, str]:
+def _score(found: dict, score: str, method: str) -> Cell:
     bounds = found["intervals"].get(method, {}).get(score, (None, None))
-    return texts.number(score, found.get(score)), _bounds(score, *bounds)
+    return texts.number(score, found.get(score)), _interval(score, *bounds)
 
 
-def _bounds(score: str, low: float | None, high: float | None, write: Callable = texts.number) -> str:
+def _interval(score: str, low: float | None, high: float | None, write: Callable = texts.number) -> str:
     return "" if low is None or high is None else f"{write(score, low)} to {write(score, high)}"
 
 
-def _difference_tables(first: str, differences: Mapping[str, dict]) -> str:
-    said = texts.DIFFERENCES if differences else ""
-    return said and f"<h3>Differences</h3>{html_page.paragraph(said)}" + "".join(
-        html_page.paragraph(f"{name} minus {first}:") + _difference_table(found) for name, found in differences.items()
-    )
-
-
-def _difference_table(differences: Mapping[str, dict]) -> str:
+def _differences(differences: Mapping[str, dict]) -> Table:
     scores = [k for k in texts.SCORES if any(k in found for found in differences.values())]
     rows = [
-        [measure.removeprefix("dcase"), *(_difference_cell(k, found.get(k)) for k in scores)]
+        [measure.removeprefix("dcase"), *(_difference(k, found.get(k)) for k in scores)]
         for measure, found in differences.items()
     ]
-    return html_page.table(["year", *map(texts.title, scores)], rows)
+    return Table(["year", *map(texts.title, scores)], rows)
 
 
-def _difference_cell(score: str, found: dict | None) -> tuple[str, str]:
+def _difference(score: str, found: dict | None) -> Cell:
     if found is None or found["value"] is None:
-        return "–", ""
-    apart = found["low"] is not None and not found["low"] <= 0 <= found["high"]
-    return _signed(score, found["value"]) + (" ✱" if apart else ""), _bounds(
-        score, found["low"], found["high"], _signed
-    )
+        return "–"
+    is_significant = found["low"] is not None and not found["low"] <= 0 <= found["high"]
+    value = _signed(score, found["value"]) + (" ✱" if is_significant else "")
+    return value, _interval(score, found["low"], found["high"], _signed)
 
 
 def _signed(score: str, value: float) -> str:
     return ("+" if value > 0 else "") + texts.number(score, value)
 
 
-# Pieces of a page; every text is escaped here, and nowhere before
+# Figures
+
+
+def _outcomes(systems: Systems) -> Iterable[Figure]:
+    total = pd.concat([e.breakdowns["all"].set_axis([name]) for name, e in systems.items()])
+    yield Figure("outcomes", measures.outcomes(total, "system"), texts.FIGURES["outcomes"])
+    for n, (name, evaluation) in enumerate(systems.items()):
+        by_class = measures.outcomes(evaluation.breakdowns["class"], "class")
+        yield Figure(f"outcomes-class-{n}", by_class, f"{name}, by class. {texts.FIGURES['outcomes']}")
+        worst = measures.outcomes(evaluation.breakdowns["clip"].sort_values("F").head(MOST_CLIPS), "clip")
+        yield Figure(f"outcomes-clip-{n}", worst, f"{name}. {texts.FIGURES['clips']}")
+
+
+_CONDITIONS = (  # breakdown, measure, caption
+    ("class", "F", "By class: F."),
+    ("polyphony", "F", "By the number of simultaneous events: F."),
+    ("motion", "recall", "By whether the event moves: recall."),
+    ("elevation", "F", "By elevation: F."),
+    ("level", "F", "By level below the clip's loudest frame: F."),
+    ("class", "LE", "By class: LE."),
+)
+
+
+def _conditions(systems: Systems) -> Iterable[Figure]:
+    for grouping, measure, caption in _CONDITIONS:
+        if tables := {n: e.breakdowns[grouping] for n, e in systems.items() if grouping in e.breakdowns}:
+            explanation = texts.FIGURES["motion" if grouping == "motion" else "conditions"]
+            yield Figure(f"{grouping}-{measure}", measures.conditions(tables, measure), f"{caption} {explanation}")
+    for n, (name, evaluation) in enumerate(systems.items()):
+        matrix = measures.confusion(evaluation.confusion, evaluation.clips.classes)
+        yield Figure(f"confusion-{n}", matrix, f"{name}. {texts.FIGURES['confusion']}")
+
+
+def _directions(systems: Systems) -> Iterable[Figure]:
+    sectors = {name: evaluation.breakdowns["azimuth"] for name, evaluation in systems.items()}
+    for k in ("recall", "LE"):
+        yield Figure(
+            f"azimuth-{k}", measures.directions(sectors, k), f"{texts.title(k)}. {texts.FIGURES['directions']}"
+        )
+
+
+def _probabilities(systems: Systems) -> list[Figure]:
+    """Of the systems whose probabilities are known."""
+    reliability = {name: e.reliability for name, e in systems.items() if e.reliability is not None}
+    if not reliability:
+        return []
+    figures = [Figure("reliability", measures.reliability(reliability), texts.FIGURES["reliability"])]
+    for n, name in enumerate(reliability):
+        thresholds = systems[name].thresholds
+        assert thresholds is not None
+        lines = measures.f_over_threshold(thresholds, systems[name].clips.classes)
+        figures.append(Figure(f"thresholds-{n}", lines, f"{name}. {texts.FIGURES['thresholds']}"))
+    return figures
+
+
+# Tables
+
+
+def _identity_rates(systems: Systems) -> Table:
+    head = [f"{title} (%)" if k in texts.PERCENT else title for k, title in texts.IDENTITY_NAMES.items()]
+    rows = [
+        [name, *(texts.number(k, evaluation.identity_rates[k]) for k in texts.IDENTITY_NAMES)]
+        for name, evaluation in systems.items()
+    ]
+    return Table(["system", *head], rows)
+
+
+def _class_frames(evaluation: Evaluation) -> Table:
+    counts, shares = ["reference", "system", *KINDS], [*texts.FRAMES]
+    rows = [
+        [str(group), *(f"{row[c]:,.0f}" for c in counts), *(texts.number(c, row[c]) for c in shares)]
+        for group, row in evaluation.breakdowns["class"].iterrows()
+    ]
+    return Table(["class", *counts, *map(texts.title, shares)], rows)
+
+
+def _class_scores(evaluation: Evaluation) -> Table:
+    names = ("F", "LE", "LR")
+    head = ["class", *(f"{m.removeprefix('dcase')} {texts.title(k)}" for m in evaluation.scores for k in names)]
+    columns = [scores["per_class"] for scores in evaluation.scores.values()]
+    rows = [
+        [name, *(texts.number(k, found[n][k]) for found in columns for k in names)]
+        for n, name in enumerate(evaluation.clips.classes)
+    ]
+    return Table(head, rows)
+
+
+EVENT_COLUMNS: dict[str, Callable[[dict], str]] = {  # head: how it is written, of an event
+    "onset (s)": lambda event: f"{event['onset']:.1f}",
+    "offset (s)": lambda event: f"{event['offset']:.1f}",
+    "length (frames)": lambda event: f"{event['frames']}",
+    "track (from 0)": lambda event: f"{event['track']}",
+    "azimuth (°)": lambda event: _degrees(event["azimuth"]),
+    "elevation (°)": lambda event: _degrees(event["elevation"]),
+    "error (°)": lambda event: _degrees(event["error"]),
+}
+
+
+def _events(name: str, evaluation: Evaluation) -> tuple[str, Table | None]:
+    """How many error events a system has, and the table of the first of them."""
+    n, stems, classes = len(evaluation.error_events), evaluation.clips.stems, evaluation.clips.classes
+    text = f"{name}: {n:,} error events"
+    text += f", of which the first {MOST_EVENTS} by clip and onset are listed." if n > MOST_EVENTS else "."
+    rows: list[list[Cell]] = []
+    for event in evaluation.error_events.head(MOST_EVENTS).to_dict("records"):
+        heard_as = classes[event["heard_as"]] if event["heard_as"] >= 0 else ""
+        words = [stems[event["clip"]], event["kind"], classes[event["class"]], heard_as, event["side"]]
+        rows.append([*words, *(write(event) for write in EVENT_COLUMNS.values())])
+    head = ["clip", "kind", "class", "heard as", "side", *EVENT_COLUMNS]
+    return text, Table(head, rows, words=5) if n else None
+
+
+def _degrees(value: float) -> str:
+    return "" if math.isnan(value) else str(round(value)).replace("-", "−")

@@ -10,8 +10,7 @@ import soundfile
 from streamlit.testing.v1 import AppTest
 
 from app.clip import analysis
-from app.ui import session
-from app.views.inspect import tabs
+from app.ui import session, widgets
 from einv2.audio import foa, inputformat
 from support.pages import TIMEOUT, encoded, figure, fine, live, noise, prepared_clip, shown, start, upload
 from support.places import ROOT
@@ -228,7 +227,7 @@ def test_events_say_how_far_off_they_are():
 
 def test_an_export_takes_the_networks_that_are_chosen_and_says_so(two_networks, monkeypatch):
     files = {}
-    monkeypatch.setattr(tabs, "download", lambda place, label, data, file, mime: files.update({label: (data, file)}))
+    monkeypatch.setattr(widgets, "download", lambda label, data, file, *_: files.update({label: (data, file)}))
     app = example("two_of_a_kind")
     app.multiselect(key="networks").set_value(["einv2", "other"])
     fine(app.run())
@@ -249,7 +248,7 @@ def test_an_export_takes_the_networks_that_are_chosen_and_says_so(two_networks, 
         "two_of_a_kind.einv2.csv", "two_of_a_kind.einv2.json", "two_of_a_kind.einv2_audacity.txt", "two_of_a_kind.einv2_raven.txt",
         "two_of_a_kind.einv2.html",
     }  # fmt: skip
-    page = files["Report with sound (HTML)"][0]().decode()
+    page = files["Report with sound (HTML)"][0]()
     assert "Networks: einv2." in page and "The sound: Along other track 2." in page
     assert any(
         "The detections of einv2 as" in shown(c.value) and "Along other track 2" in shown(c.value) for c in app.caption
