@@ -130,8 +130,8 @@ def show_export(shown: Shown, tables: dict[str, pd.DataFrame], decoding: Decodin
         dcase_csv.write_csv(tables[name], buffer, EXPORT_LAYOUTS[layout], classes=shown.classes)
         return buffer.getvalue()
 
-    def events(name: str) -> pd.DataFrame:
-        return frame_tables.frames_to_events(tables[name], shown.classes)
+    def of_events(write: Callable[[pd.DataFrame], str]) -> Callable[[str], str]:
+        return lambda name: write(frame_tables.frames_to_events(tables[name], shown.classes))
 
     def report() -> str:
         sound = listening.sound(shown, mode, all_tables)
@@ -142,7 +142,7 @@ def show_export(shown: Shown, tables: dict[str, pd.DataFrame], decoding: Decodin
     columns = st.columns(len(EVENT_FORMATS) + 1)
     for column, (label, (write, ending, mime)) in zip(columns, EVENT_FORMATS.items()):
         with column:
-            download_tables(shown, tables, label, lambda name, write=write: write(events(name)), ending, mime)
+            download_tables(shown, tables, label, of_events(write), ending, mime)
     with columns[-1]:
         label = "Report with sound (HTML)"
         widgets.download(label, report, f"{export_stem(shown, tables)}.html", "text/html", f"download_{label}")
