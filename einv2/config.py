@@ -1,7 +1,7 @@
-"""Configurations: one frozen dataclass per concern, kept in the checkpoint and rebuilt from it.
+"""Configurations: one frozen dataclass per concern, stored in the checkpoint and rebuilt from it.
 
-What a field means, and its unit, stands beside its type; ``field_help`` reads it for the command line and the pages. A
-round trip through JSON is exact; an unknown key or a value of the wrong kind is a ``ValueError`` that names it.
+The meaning of a field, with its unit, is beside its type; ``field_help`` returns it for the command line and the pages. A round
+trip through JSON is exact; an unknown key or a value of the wrong type is a ``ValueError`` that names it.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from .frames import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND, MAX_CHUNK_SECONDS
 
 T = TypeVar("T")
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz, of clips and of features
-CRNN_BANDS = 2  # that the recurrent layers of the network crnn see, as those of the DCASE 2020 baseline
+CRNN_BANDS = 2  # frequency bands in the input of the crnn's recurrent layers, as in the DCASE 2020 baseline
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,18 @@ class FeatureConfig:
 class ModelConfig:
     """The network. The defaults are EINV2 of the paper's Table 1 and equations; ``released()`` is what the released code builds.
 
-    Where a field has nothing to act on it is left alone: sharing needs two branches; stitch_* soft sharing; positional_scale and
-    positions_in a positional encoding; scaled_attention, attention_bias and residual_norm the layer mhsa; in the class-wise
-    output formats n_tracks is that of the reference only; crnn reads channels, pooling, n_layers and dropout.
+    Some fields have an effect only with others (``without_effect``): sharing needs two branches; stitch_* soft sharing;
+    positional_scale and positions_in a positional encoding; scaled_attention, attention_bias and residual_norm the layer mhsa. In
+    the class-wise output formats n_tracks is that of the reference only; crnn uses channels, pooling, n_layers and dropout.
 
-    Equations are those of the paper. "simultaneous" mixes both maps from the originals, as equation 7 has it; "sequential"
-    mixes the DoA map with the already mixed SED map, as the released code does. Where the paper is explicit the default is the
-    paper: equation 5 adds positions to queries and keys, and has neither 1 / sqrt(d) nor biases. Two defaults are not in the
-    paper, which says nothing of either: residual_norm, because attention comes with both in the transformer that the paper
-    cites, and because Table 1 without them learns less; and dropout, which is that of the released code.
+    Equations are those of the paper. "simultaneous" mixes both maps from the originals, as in equation 7; "sequential" mixes the
+    DoA map with the already mixed SED map, as the released code does. Where the paper is explicit the default follows it: equation 5
+    adds positions to queries and keys, and has neither 1 / sqrt(d) nor biases. Two defaults are not in the paper: residual_norm,
+    because the transformer that the paper cites has both, and because Table 1 without them learns less; and dropout, which is that
+    of the released code.
     """
 
-    n_tracks: Annotated[int, "output tracks: events that can be told apart at a time"] = 2
+    n_tracks: Annotated[int, "output tracks: the number of simultaneous events that can be separated"] = 2
     n_classes: Annotated[int, "classes"] = 14
     network: Annotated[str, "einv2, or crnn: the SELDnet baseline of DCASE 2020"] = "einv2"
     output_format: Annotated[
@@ -147,9 +147,9 @@ class ModelConfig:
 
     @staticmethod
     def as_once_meant(values: dict) -> dict:
-        """The JSON values of an older file with those fields that it lacks and whose default is not what networks did then.
+        """The JSON values of an older file, completed by the fields that it lacks and that did not have today's default then.
 
-        Then positions, of amplitude 1, were added once before the first layer; attention was scaled and had biases.
+        At that time positions, of amplitude 1, were added once before the first layer; attention was scaled and had biases.
         """
         then: dict[str, Any] = {}
         if values.get("positional_encoding", True):
@@ -178,7 +178,7 @@ CRITERION = {
     "seld": "SELD",
     "sed": "F",
     "doa": "LE",
-}  # the validation score by which an epoch is the best, for each task
+}  # for each task, the validation score that decides which epoch is best
 
 
 @dataclass(frozen=True)
@@ -186,16 +186,16 @@ class TrainConfig:
     """One training run."""
 
     pit: Annotated[str, "permutation-invariant training: tpit (frame level), cpit (chunk level) or none"] = "tpit"
-    chunk_seconds: Annotated[int, "length of a training chunk, s, on which the network runs afterwards, too"] = (
-        CHUNK_SECONDS
-    )
+    chunk_seconds: Annotated[
+        int, "length of a training chunk, s; the network later predicts in chunks of this length"
+    ] = CHUNK_SECONDS
     epochs: Annotated[int, "passes over the data"] = 100
-    patience: Annotated[int, "stop after so many epochs without a better validation score; 0: never"] = 0
+    patience: Annotated[int, "stop after this number of epochs without a better validation score; 0: never"] = 0
     batch_size: Annotated[int, "chunks in a step, over all processes together"] = 32
     learning_rate: Annotated[float, "of AdamW, at its highest"] = 5e-4
     schedule: Annotated[
         str,
-        "steps (the paper: constant, a tenth of it for the last tenth of the run) or one-cycle (cosine up and down)",
+        "steps (the paper: constant, then a tenth of that for the last tenth of the run) or one-cycle (cosine up and down)",
     ] = "steps"
     warmup_share: Annotated[float, "one-cycle: share of all steps that rise to the peak, 0 to 1"] = 0.2
     weight_decay: Annotated[float, "of AdamW"] = 0.02
@@ -206,30 +206,31 @@ class TrainConfig:
     ] = 1.0
     masked_loss: Annotated[
         str,
-        "DoA loss of the SELDnet format, over the active classes: mse (mean squared error) or root (root of the sum of squares, "
-        "over their number, as in the DCASE 2020 baseline)",
+        "DoA loss of the SELDnet format, over the active classes: mse (mean squared error) or root (root of the sum of squares "
+        "divided by their number, as in the DCASE 2020 baseline)",
     ] = "mse"
     chunk_offset: Annotated[
-        bool, "cut the chunks of a clip from a random place on, another in each epoch; off: end to end from its start"
+        bool,
+        "cut the chunks of a clip from a random start, new in each epoch; off: end to end from the start of the clip",
     ] = True
-    rotate: Annotated[bool, "turn and mirror the scenes: the 16 channel-swap and sign patterns of FOA"] = True
+    rotate: Annotated[bool, "rotate and mirror the scenes: the 16 channel-swap and sign patterns of FOA"] = True
     time_mask_frames: Annotated[
         float, "widest SpecAugment mask over time: feature frames, or below 1 a share of the chunk; 0 for none"
     ] = 0.25
     frequency_mask_bins: Annotated[
         float, "widest SpecAugment mask over frequency: mel bands, or below 1 a share of them; 0 for none"
     ] = 0.3375  # 27 of 80 bands, as in SpecAugment
-    gain_db: Annotated[float, "level of a chunk is changed by up to this, up or down, dB"] = 6.0
+    gain_db: Annotated[float, "largest random change of a chunk's level, up or down, dB"] = 6.0
     filter_db: Annotated[
         float, "FilterAugment: random smooth filter over the mel bands, up or down, dB; 0 for none"
     ] = 0.0
     shift_bins: Annotated[int, "widest shift along the mel bands, up or down, bands; 0 for none"] = 0
     average_decay: Annotated[
-        float, "the weights validated and kept are a moving average over the steps, each worth so much less; 0 for none"
+        float, "validate and save a moving average of the weights over the steps, with this decay per step; 0 for none"
     ] = 0.0
     precision: Annotated[str, "fp32, bf16, or auto: bf16 where the processor multiplies it natively"] = "auto"
     validation_share: Annotated[float, "share of the clips held out when no validation folder is given, 0 to 1"] = 0.05
-    seed: Annotated[int, "of everything drawn: weights, order, augmentation"] = 2020
+    seed: Annotated[int, "of all random numbers: weights, order, augmentation"] = 2020
 
     def __post_init__(self) -> None:
         _require_positive(self, "chunk_seconds", "epochs", "batch_size", "learning_rate", "overlap_weight")
@@ -263,7 +264,7 @@ class TrainConfig:
 
 
 def require_compatible(model: ModelConfig, features: FeatureConfig) -> None:
-    """ValueError unless the network makes one output frame of 100 ms of features, and its pooling leaves bands enough."""
+    """ValueError unless the network pools 100 ms of features to one output frame, and its pooling leaves enough bands."""
     if math.prod(model.time_pooling) != features.frames_per_label_frame:
         raise ValueError(
             f"time_pooling {model.time_pooling} joins {math.prod(model.time_pooling)} feature frames, but hop "
@@ -278,7 +279,7 @@ def require_compatible(model: ModelConfig, features: FeatureConfig) -> None:
 
 
 def field_help(cls: type) -> dict[str, str]:
-    """What each field of a configuration means, with its unit."""
+    """The meaning of each field of a configuration, with its unit."""
     return {name: hint.__metadata__[0] for name, hint in typing.get_type_hints(cls, include_extras=True).items()}
 
 
@@ -360,7 +361,7 @@ _READ_BY_CRNN = {"network", "output_format", "task", "n_tracks", "n_classes", "c
 
 
 def without_effect(model: ModelConfig, train: TrainConfig) -> dict[str, str]:
-    """The fields of both configurations that change nothing in this network and its training, each with the reason."""
+    """The fields of both configurations that have no effect on this network and its training, each with the reason."""
     return _idle_of_model(model) | _idle_of_train(model, train)
 
 
@@ -380,7 +381,7 @@ def _idle_of_model(model: ModelConfig) -> dict[str, str]:
         idle |= dict.fromkeys(("positional_scale", "positions_in"), "this network has no positional encoding")
     if model.track_layer == "transformer":
         of_mhsa = ("scaled_attention", "attention_bias", "residual_norm")
-        idle |= dict.fromkeys(of_mhsa, "a transformer layer always has that; it is a choice of the layer mhsa")
+        idle |= dict.fromkeys(of_mhsa, "a transformer layer always has it; it is an option of the layer mhsa only")
     else:
         idle["feedforward"] = f"it belongs to transformer layers, and here track_layer is {model.track_layer}"
     return idle
@@ -403,5 +404,5 @@ def _idle_of_train(model: ModelConfig, train: TrainConfig) -> dict[str, str]:
 
 
 def _has_two_losses(model: ModelConfig) -> bool:
-    """Detection and direction each have a branch of their own."""
+    """Whether detection and direction each have a branch."""
     return model.task == "seld" and model.output_format != "accdoa"

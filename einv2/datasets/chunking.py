@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,10 +23,10 @@ SILENCE_DB = -100.0  # log-mel of padding
 
 
 def cached_features(clip: Clip, config: FeatureConfig) -> np.ndarray:
-    """Features of a whole clip, (7, T, F) float16, memory-mapped; computed once and kept below ``clip.features``.
+    """Features of a whole clip, (7, T, F) float16, memory-mapped; computed once and cached below ``clip.features``.
 
-    The cache is keyed by the feature configuration; a file is written beside and renamed, and one that is damaged or older
-    than its clip is computed again. OSError in one sentence if it cannot be written.
+    The cache is keyed by the feature configuration. A file is written atomically, and computed again if it is damaged or older than
+    its clip. OSError if it cannot be written.
     """
     path = _cache_path(clip, config)
     if (kept := _kept_features(path, clip, config)) is not None:
@@ -45,7 +45,7 @@ def cached_features(clip: Clip, config: FeatureConfig) -> np.ndarray:
 
 
 def missing_bytes(clips: Sequence[Clip], config: FeatureConfig) -> int:
-    """What ``cached_features`` will yet write for clips, nearly: nothing for those whose features are there."""
+    """About how much ``cached_features`` will write for clips: nothing for those whose features are cached."""
     missing = [clip for clip in clips if _kept_features(_cache_path(clip, config), clip, config) is None]
     a_second = N_CHANNELS * config.n_mels * np.dtype(np.float16).itemsize * config.sample_rate / config.hop
     return round(sum(recordings.probe(clip.audio).seconds for clip in missing) * a_second)
@@ -57,13 +57,13 @@ def _cache_path(clip: Clip, config: FeatureConfig) -> Path:
 
 
 def _cache_name(clip: Clip) -> Path:
-    """Where the features stand in the cache. Only clips outside foa_dev, which may have the same names, are below a folder."""
+    """The path of the features in the cache. Clips outside foa_dev are below a folder, since they may have the same names."""
     first, *folders, name = clip.place.parts
     return Path(*folders if first == "foa_dev" else (first, *folders), f"{name}.npy")
 
 
 def _kept_features(path: Path, clip: Clip, config: FeatureConfig) -> np.ndarray | None:
-    """The features in the cache, if they are there, whole and as new as the clip."""
+    """The features in the cache, if they are there, complete and as new as the clip."""
     try:
         if path.stat().st_mtime < clip.audio.stat().st_mtime:
             return None
@@ -95,9 +95,9 @@ class Sample(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """The whole ground truth of a clip: the frame table as written, and as R tracks, of which the first are the network's.
+    """The whole ground truth of a clip: the frame table as written, and R tracks, of which the first M are the network's.
 
-    sed (T, R, K) of 0 and 1, doa (T, R, 3), zero where a track is silent; R is so large that no event is left out.
+    sed (T, R, K) of 0 and 1, doa (T, R, 3), zero where a track is silent; R is large enough for every event.
     """
 
     table: pd.DataFrame
@@ -114,14 +114,22 @@ def reference(clip: Clip, classes: Sequence[str], n_frames: int, n_tracks: int) 
 
 
 class ChunkSet:
-    """Chunks of equal length cut from clips. In order they cover every label frame once; shuffled, they may start anywhere
-    and leave out less than a chunk at either end of a clip.
+    """Chunks of equal length from clips. In order they cover every label frame once; shuffled, they may start anywhere and leave out
+    less than a chunk at either end of a clip.
 
-    ``dropped`` counts the reference frames that found no free track, of ``total`` reference frames within the clips, and
-    ``overlap`` is the largest number of simultaneous events.
+    ``dropped`` of the ``total`` reference frames within the clips found no free track; ``overlap`` is the largest number of
+    simultaneous events.
     """
 
-    def __init__(self, clips, feature_config: FeatureConfig, n_tracks: int, classes, chunk_seconds: int, progress=iter):
+    def __init__(
+        self,
+        clips: Iterable[Clip],
+        feature_config: FeatureConfig,
+        n_tracks: int,
+        classes: Sequence[str],
+        chunk_seconds: int,
+        progress: Callable[[list[Clip]], Iterable[Clip]] = iter,
+    ) -> None:
         self.ratio = feature_config.frames_per_label_frame
         self.label_frames = chunk_seconds * LABEL_FRAMES_PER_SECOND
         self.feature_frames = self.label_frames * self.ratio + 1
@@ -154,14 +162,14 @@ class ChunkSet:
 
     @functools.cached_property
     def references(self) -> list[Reference]:
-        """Of each clip, for scores, which count also the events that found no free track."""
+        """The ground truth of each clip, for scores, which also count the events that found no free track."""
         return [
             reference(clip, self.classes, len(sed), self.n_tracks) for clip, (_, sed, _) in zip(self.clips, self.items)
         ]
 
     def plan(self, rng: np.random.Generator | None, offset: bool = True) -> list[tuple[int, int]]:
-        """(clip, first label frame) of every chunk: in order without ``rng``; with it shuffled, and by ``offset`` from a random
-        start on."""
+        """(clip, first label frame) of every chunk: in order without ``rng``, else shuffled, and with ``offset`` from a random start
+        in each clip."""
         plan = []
         for index, (_, sed, _) in enumerate(self.items):
             length = len(sed)
@@ -176,7 +184,7 @@ class ChunkSet:
         return plan
 
     def batch(self, plan: list[tuple[int, int]]) -> Sample:
-        """The chunks of a plan, or of a piece of one. Features are half precision, as they are kept: half as much to move."""
+        """The chunks of a plan, or of part of one. Features stay in half precision, which is faster to move."""
         chunks = [self._chunk(*p) for p in plan]
         return Sample(*(torch.from_numpy(np.stack(part)) for part in zip(*chunks)))
 
@@ -191,7 +199,7 @@ class ChunkSet:
         return chunk, _padded(sed[frames], self.label_frames), _padded(doa[frames], self.label_frames)
 
 
-def _padded(labels_: np.ndarray, length: int) -> np.ndarray:
-    out = np.zeros((length, *labels_.shape[1:]), np.float32)
-    out[: len(labels_)] = labels_
+def _padded(labels: np.ndarray, length: int) -> np.ndarray:
+    out = np.zeros((length, *labels.shape[1:]), np.float32)
+    out[: len(labels)] = labels
     return out

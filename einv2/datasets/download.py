@@ -5,23 +5,26 @@ import logging
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from ..messages import counted
 
+# To their names in the package soundata
 PUBLIC_SETS = {
     "dcase2019": "tau2019sse",
     "dcase2020": "tau2020sse_nigens",
     "dcase2021": "tau2021sse_nigens",
     "dcase2022": "starss2022",
-}  # names in the package soundata
+}
 
 
 def fetch(name: str, out: str | Path) -> list[str]:
-    """Download, unpack and check one of ``PUBLIC_SETS`` with the package soundata; what was fetched already is kept.
+    """Download, unpack and check one of ``PUBLIC_SETS`` with the package soundata; files that are there already are kept.
 
-    Returns the parts (foa_dev, metadata_dev, ...). ValueError or OSError in one sentence without soundata, without
-    internet, or where a file does not have its check sum.
+    Returns the parts (foa_dev, metadata_dev, ...). ValueError or OSError without soundata, without internet, or if a checksum is
+    wrong.
     """
     try:
         import soundata
@@ -39,17 +42,17 @@ def fetch(name: str, out: str | Path) -> list[str]:
                     dataset.download(partial_download=[part])
             dataset.download(partial_download=["index"])
             missing, damaged = dataset.validate(verbose=False)
-    except (OSError, zipfile.BadZipFile) as error:  # OSError: urllib's errors, too
+    except (OSError, zipfile.BadZipFile) as error:  # urllib's errors are OSErrors
         raise OSError(
-            f"{name} was not fetched: {' '.join(str(error).split())}; fetch needs internet and free disk space, and goes on "
-            "where it stopped once a damaged file is deleted."
+            f"{name} was not fetched: {' '.join(str(error).split())}; fetch needs internet and free disk space; delete a "
+            "damaged file and run it again, and it continues."
         ) from error
     _require_whole(name, Path(out), parts, missing, damaged)
     return parts
 
 
-def _fetch_split(archives: list, out: Path, download_utils) -> None:
-    """Fetch and unpack an archive in several files, which soundata 1.0.1 does not join rightly itself."""
+def _fetch_split(archives: list, out: Path, download_utils: ModuleType) -> None:
+    """Fetch and unpack an archive in several files, which soundata 1.0.1 does not join correctly."""
     if shutil.which("zip") is None:
         raise OSError("the program zip, which joins archives, is not installed (Debian: apt install zip)")
     for archive in archives:
@@ -64,7 +67,7 @@ def _fetch_split(archives: list, out: Path, download_utils) -> None:
 
 
 def _require_whole(name: str, out: Path, parts: list[str], missing: dict, damaged: dict) -> None:
-    """ValueError if files of the parts are missing or damaged. The index lists the microphone-array format, too."""
+    """ValueError if files of the parts are missing or damaged. The index also lists the microphone-array format, which is skipped."""
     for what, by_clip in (("missing", missing.get("clips", {})), ("damaged", damaged.get("clips", {}))):
         files = [f for clip, files in by_clip.items() if "mic" not in clip.split("/")[0] for f in files]
         if files:
@@ -74,8 +77,8 @@ def _require_whole(name: str, out: Path, parts: list[str], missing: dict, damage
 
 
 @contextlib.contextmanager
-def _without_log():
-    """soundata logs what its exceptions say."""
+def _without_log() -> Iterator[None]:
+    """No log lines of soundata, which repeat its exceptions."""
     logging.disable(logging.CRITICAL)
     try:
         yield

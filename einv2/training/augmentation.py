@@ -1,11 +1,11 @@
 """Augmentation on features and track labels. Parameters are sampled first (numpy generator), then applied (torch).
 
-Rotation: FOA can be turned by quarter turns about z, mirrored left-right and up-down without any filtering: the channels X
-and Y swap, and X, Y, Z change sign, 16 patterns in all (Mazzon et al., DCASE 2019). Log-mel channels swap, intensity channels
-swap and change sign, label directions go through the same matrix.
+Rotation: quarter turns about z and reflections left-right and up-down need no filtering of FOA: the channels X and Y swap, and X,
+Y, Z change sign, 16 patterns in all (Mazzon et al., DCASE 2019). Log-mel channels swap, intensity channels swap and change sign,
+label directions are multiplied by the same matrix.
 
-``n`` and ``share``, in the functions that draw: parameters are drawn for a batch of n items, of which those given are the
-slice ``share``, so that processes that share a batch do to it what one would. By default the items are the whole batch.
+``n`` and ``share``, in the functions that draw: parameters are drawn for a batch of n items, of which the given items are the
+slice ``share``, so that processes that share a batch augment it as one process would. By default the items are the whole batch.
 """
 
 import numpy as np
@@ -25,13 +25,13 @@ def sample_rotations(n: int, rng: np.random.Generator) -> torch.Tensor:
 
 
 def rotate(sample: Sample, matrices: torch.Tensor) -> Sample:
-    """Turn every item of a batch by its matrix (B, 3, 3), which acts on (x, y, z)."""
+    """Rotate every item of a batch by its matrix (B, 3, 3), which acts on (x, y, z)."""
     doa = torch.einsum("bij,btmj->btmi", matrices.to(sample.doa), sample.doa)
     return Sample(rotate_features(sample.features, matrices), sample.sed, doa)
 
 
 def change_level(x: torch.Tensor, gains_db: torch.Tensor) -> torch.Tensor:
-    """Features of the same sound played louder by gains_db (B,): log-mel moves, intensity does not."""
+    """Features of the same sound with gains in dB (B,): log-mel changes, intensity does not."""
     x = x.clone()
     x[:, features.LOGMEL] = (x[:, features.LOGMEL] + gains_db[:, None, None, None].to(x)).clamp(min=-100.0)
     return x
@@ -54,19 +54,19 @@ def filter_levels(x: torch.Tensor, curves: torch.Tensor) -> torch.Tensor:
 
 
 def shift_bins(x: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
-    """All channels moved up by ``shifts`` (B,) mel bands, as of a sound of another pitch; the outermost band is repeated."""
+    """All channels shifted up by ``shifts`` (B,) mel bands, as for a sound of a different pitch; the outermost band is repeated."""
     bins = torch.arange(x.shape[-1], device=x.device) - shifts[:, None].to(x.device)
     index = bins.clamp(0, x.shape[-1] - 1)[:, None, None].expand(-1, *x.shape[1:3], -1)
     return x.gather(-1, index)
 
 
-def sample_stretches(n: int, length: int, widest: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """n pairs (start, width) of stretches in a length, each of 0 to ``widest``."""
-    stretches = []
+def sample_intervals(n: int, length: int, widest: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """n random intervals (start, width) within a length, each 0 to ``widest`` wide."""
+    intervals = []
     for _ in range(n):
         width = int(rng.integers(widest + 1))
-        stretches.append((int(rng.integers(length - width + 1)), width))
-    return stretches
+        intervals.append((int(rng.integers(length - width + 1)), width))
+    return intervals
 
 
 def mask_width(widest: float, size: int) -> int:
@@ -77,8 +77,8 @@ def mask_width(widest: float, size: int) -> int:
 def mask(
     x: torch.Tensor, axis: int, widest: int, rng: np.random.Generator, n: int | None = None, share: slice = ALL
 ) -> torch.Tensor:
-    """SpecAugment: one stretch of at most ``widest`` frames (axis 2) or bins (axis 3) of every item set to 0, in place."""
-    for item, (start, width) in zip(x, sample_stretches(n or len(x), x.shape[axis], widest, rng)[share]):
+    """SpecAugment: one interval of at most ``widest`` frames (axis 2) or bins (axis 3) of every item set to 0, in place."""
+    for item, (start, width) in zip(x, sample_intervals(n or len(x), x.shape[axis], widest, rng)[share]):
         item.narrow(axis - 1, start, width).zero_()
     return x
 

@@ -20,11 +20,11 @@ _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "
 
 
 def launch(precision: str) -> Fabric:
-    """Fabric on the GPU or GPUs, else the CPU: one process, or those that torchrun started, over all of its machines.
+    """Fabric on the GPUs, or else the CPU: one process, or those that torchrun started on all of its machines.
 
-    precision: "fp32" or "bf16" (mixed). ValueError where processes outnumber GPUs.
+    precision: "fp32" or "bf16" (mixed). ValueError if there are more processes than GPUs.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the run's log says the same
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the run's log has the same lines
     on_gpu, world, local = torch.cuda.is_available(), 1, 1
     if dist.is_torchelastic_launched():
         world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
@@ -45,7 +45,7 @@ def launch(precision: str) -> Fabric:
 
 
 def resolve_precision(name: str) -> str:
-    """ "fp32" or "bf16"; of "auto", bf16 where the processor multiplies it natively."""
+    """The precision "fp32" or "bf16" that "auto" stands for: bf16 if the processor multiplies it natively."""
     if name != "auto":
         return name
     if torch.cuda.is_available():
@@ -64,12 +64,12 @@ def share(fabric: Fabric, n: int) -> slice:
 
 
 def weight(fabric: Fabric, n_mine: int, n: int) -> float:
-    """What a mean over this process's ``n_mine`` of n items counts in a mean over processes."""
+    """The weight of a mean over this process's ``n_mine`` of n items in a mean over processes."""
     return n_mine * fabric.world_size / n
 
 
 def on_rank_zero(fabric: Fabric, make: Callable):
-    """On every process what ``make()`` gives on rank 0, or the ValueError or OSError it raises there."""
+    """The result of ``make()`` on rank 0, or the ValueError or OSError it raises there, on every process."""
     made = error = None
     if fabric.is_global_zero:
         try:
@@ -88,7 +88,7 @@ def on_any(fabric: Fabric, condition: bool) -> bool:
 
 
 def gather(fabric: Fabric, items: list) -> list:
-    """On every process all items in their order, of which process r of R holds items[r::R]."""
+    """All items in order, on every process. ``items``: those of this process, every R-th from its rank on, with R processes."""
     if fabric.world_size == 1:
         return items
     parts: list[list] = [[] for _ in range(fabric.world_size)]
@@ -97,10 +97,11 @@ def gather(fabric: Fabric, items: list) -> list:
 
 
 def leave() -> None:
-    """All processes together, when the work is done: one that still listens is aborted where another has gone.
+    """Leave the process group, all processes together, when the work is done: a process that still communicates is aborted when
+    another has left.
 
-    The group itself is kept. DistributedDataParallel has a reference to it, and if that is the last one, PyTorch waits for the
-    group's thread while it holds Python's lock, which that thread may be waiting for: for ever.
+    A reference to the group is kept. DistributedDataParallel has one too, and if that is the last one, PyTorch waits for the
+    group's thread while it holds Python's global lock: a deadlock if that thread waits for the lock.
     """
     if dist.is_initialized():
         dist.barrier()

@@ -28,10 +28,9 @@ from ..datasets.chunking import ChunkSet, Sample
 from ..datasets.discovery import Clip, DataSelection
 from ..inference.decoding import as_tracks
 from ..messages import counted
-from ..models.einv2 import Output
 from ..prefetch import ahead
 from . import augmentation, distributed, schedules
-from .losses import Losses, seld_losses
+from .losses import seld_losses
 from .run import NEW_RUN, Run, RunOptions, open_run
 from .run_folder import RunData, RunFolder, RunSettings, fingerprint
 from .scoring import SCORES, ClipOutput, Outputs
@@ -100,7 +99,7 @@ def train_step(run: Run, batch: Sample, rng: np.random.Generator, n: int | None 
     batch = augmentation.augment_features(batch, config, rng, n, share)
     x = augmentation.augment_standardised((batch.features - run.mean) / run.std, config, rng, n, share)
     output = run.forward(x.contiguous(memory_format=torch.channels_last))
-    losses = _losses(run, output, batch, config.overlap_weight)
+    losses = seld_losses(output, batch.sed, batch.doa, run.settings.model, config)
     weighted = torch.stack(losses[:3]) * distributed.weight(run.fabric, len(x), n)
     values = cast(torch.Tensor, run.fabric.all_reduce(weighted.detach(), reduce_op="mean")).tolist()
     _require_finite(run, values[0])
@@ -133,7 +132,8 @@ def _predict(run: Run, batch: Sample) -> tuple[float, np.ndarray | None, np.ndar
     """Loss, probabilities (B, T, M, K) and directions (B, T, M, 3) of a batch."""
     batch = run.fabric.to_device(batch)
     output = run.released(((batch.features - run.mean) / run.std).contiguous(memory_format=torch.channels_last))
-    loss = _losses(run, output, batch).total.item()
+    config = replace(run.settings.train, overlap_weight=1.0)
+    loss = seld_losses(output, batch.sed, batch.doa, run.settings.model, config).total.item()
     sed, doa = as_tracks(output, run.settings.model)
     return loss, None if sed is None else sed.cpu().numpy(), doa.cpu().numpy()
 
@@ -149,12 +149,6 @@ def _by_clip(chunks: ChunkSet, sed: np.ndarray | None, doa: np.ndarray) -> Itera
         )
         yield ClipOutput(sed_of_clip, doa_of_clip, reference)
         start = stop
-
-
-def _losses(run: Run, output: Output, batch: Sample, overlap_weight: float = 1.0) -> Losses:
-    config = run.settings.train
-    options = config.pit, config.sed_weight, overlap_weight, config.masked_loss
-    return seld_losses(output, batch.sed, batch.doa, run.settings.model, *options)
 
 
 def _require_finite(run: Run, loss: float) -> None:

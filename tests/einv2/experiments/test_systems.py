@@ -149,7 +149,7 @@ def test_the_crnn_weighs_its_losses_as_the_baseline():
     sed = torch.zeros(1, 2, M, K)
     sed[0, :, 0, 1] = 1
     reference = sed, torch.randn(1, 2, M, 3)
-    losses = seld_losses(output, *reference, model, sed_weight=config.sed_weight, masked_loss=config.masked_loss)
+    losses = seld_losses(output, *reference, model, config)
     activity, direction = class_wise(*reference)
     torch.testing.assert_close(losses.doa, masked_root(output.doa, direction, activity))
     torch.testing.assert_close(losses.total * 1001, losses.sed + 1000 * losses.doa)
