@@ -1,7 +1,8 @@
-"""How fast the library is on this machine: what a user waits for, each measured a few times.
+"""How fast the library is on this machine: the operations that a user waits for.
 
-Every figure is the median of several runs in this process, in seconds or as it says; compare within one run. The reference
-points are plain: torch's eager forward of the same weights in chunks of batch 1, torch.stft and librosa's of the same clip.
+Every figure is the median of several calls in this process, in seconds unless its name has another unit; compare figures of one run
+only. The reference points are PyTorch's eager forward pass of the same weights, chunk by chunk, and the STFT of torch and of
+librosa on the same clip.
 """
 
 import resource
@@ -38,7 +39,7 @@ N_CLIPS = 100
 
 
 def clip(seconds: int = SECONDS, sample_rate: int = recordings.SAMPLE_RATE, seed: int = 0) -> np.ndarray:
-    """A signal (4, S) to measure with: noise that comes from a new direction each second."""
+    """A test signal (4, S): noise that comes from a new direction each second."""
     rng = np.random.default_rng(seed)
     mono = 0.1 * rng.standard_normal((seconds, sample_rate)).astype(np.float32)
     directions = zip(mono, rng.uniform(-180, 180, seconds), rng.uniform(-60, 60, seconds))
@@ -46,7 +47,7 @@ def clip(seconds: int = SECONDS, sample_rate: int = recordings.SAMPLE_RATE, seed
 
 
 def tables(n_clips: int = N_CLIPS, n_classes: int = 14, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(estimate, reference) of clips of 60 s with two events at a time, of which the estimate loses and moves some."""
+    """(estimate, reference) of clips of 60 s with two events at a time; the estimate lacks some rows, and its azimuths have errors."""
     rng = np.random.default_rng(seed)
     n_events = n_clips * 2 * SECONDS // 3
     events = pd.DataFrame({"event": range(n_events), "class": rng.integers(0, n_classes, n_events)})
@@ -63,7 +64,7 @@ def tables(n_clips: int = N_CLIPS, n_classes: int = 14, seed: int = 0) -> tuple[
 
 
 def measure(function: Callable[[], object], runs: int = 3) -> float:
-    """Median wall-clock seconds of a call, after one that does not count."""
+    """Median wall-clock seconds of a call, after one call to warm up."""
     function()
     seconds = []
     for _ in range(runs):
@@ -74,12 +75,12 @@ def measure(function: Callable[[], object], runs: int = 3) -> float:
 
 
 def peak_memory_mb() -> float:
-    """The most that this process has held, MB."""
+    """The largest resident memory of this process so far, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def forwards(network: torch.nn.Module, model: ModelConfig, features: FeatureConfig, name: str) -> dict[str, float]:
-    """A forward of 60 s: eager, chunk by chunk; and as ``fast`` has it, in each precision."""
+    """A forward pass of 60 s: eager, chunk by chunk; and with ``models.acceleration``, in each precision."""
     frames = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND * features.frames_per_label_frame
     x = torch.randn(SECONDS // CHUNK_SECONDS, 7, frames, features.n_mels, generator=torch.Generator().manual_seed(0))
     network = network.eval()
@@ -100,7 +101,7 @@ def _fitted_seconds(network: torch.nn.Module, batches: Sequence[torch.Tensor], p
 
 
 def transforms(loaded: Model, signal: np.ndarray) -> dict[str, float]:
-    """The short-time spectrum alone, by others: the features hold one and more."""
+    """An STFT alone, in torch and librosa: a reference point for the features, which contain one."""
     from librosa import stft
 
     config, x = loaded.checkpoint.features, torch.from_numpy(signal)
@@ -114,7 +115,7 @@ def transforms(loaded: Model, signal: np.ndarray) -> dict[str, float]:
 
 
 def file_to_csv(loaded: Model, signal: np.ndarray) -> dict[str, float]:
-    """What ``predict`` does with a clip of 60 s, process and model once started."""
+    """What ``predict`` does with a clip of 60 s, once the process is started and the model loaded."""
     with tempfile.TemporaryDirectory() as folder:
         clip, csv = Path(folder) / "clip.wav", Path(folder) / "clip.csv"
         soundfile.write(clip, signal.T, loaded.sample_rate, subtype="PCM_16")
@@ -123,7 +124,7 @@ def file_to_csv(loaded: Model, signal: np.ndarray) -> dict[str, float]:
 
 
 def simulation() -> dict[str, float]:
-    """Scenes of 60 s with two sources that stand still, rendered by one core."""
+    """Rendering a scene of 60 s with two static sources on one core."""
     config = SceneConfig(moving_share=0.0, polyphonic_share=1.0)
     bank, threads = SourceBank(class_lists.DCASE2020_CLASSES, None, 1.0), torch.get_num_threads()
     torch.set_num_threads(1)
@@ -134,7 +135,7 @@ def simulation() -> dict[str, float]:
 
 
 def run(model: str | Path = "einv2", paper_size: bool = True) -> dict[str, float]:
-    """Name, with its unit, to figure; paper_size: a network of the paper's size, too. ValueError if there is no such model."""
+    """Figures by name; paper_size: also measure a network of the paper's size. ValueError if there is no such model."""
     path = resolve(model)
     loaded = Model(checkpoint.load(path), name=path.name)
     signal = clip(sample_rate=loaded.sample_rate)

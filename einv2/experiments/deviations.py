@@ -1,6 +1,6 @@
-"""Where ``reproduce --scale paper`` is not the setting of the paper, or fills in what the paper leaves open.
+"""Where ``reproduce --scale paper`` deviates from the paper, or fills in what the paper leaves open.
 
-Rows of (what, the paper, here). The README has the same table, and ``reproduce`` writes it below its results.
+Rows of (subject, the paper, here). einv2/README.md has the same table, and ``reproduce`` writes it below its results.
 """
 
 DEVIATIONS = (
@@ -10,7 +10,7 @@ DEVIATIONS = (
         "simulated scenes (500 for training, 100 for validation, 200 for the test), unless `--data`, `--validation` and `--test` "
         "name data sets",
     ),
-    ("Tracks and classes", "2 and 14", "told by the data, at least 2 tracks"),
+    ("Tracks and classes", "2 and 14", "as many as the data have, at least 2 tracks"),
     (
         "Layers of a track",
         "Table 1 draws self-attention alone",
@@ -25,7 +25,7 @@ DEVIATIONS = (
     (
         "cPIT",
         "one assignment from the start to the end of an event",
-        "the same within a chunk of 4 s; events that overlap share one, which matters from three tracks on only",
+        "the same within a chunk of 4 s; events that overlap share one, which only matters from three tracks on",
     ),
     (
         "DoA loss, SELDnet format",
@@ -49,14 +49,14 @@ DEVIATIONS = (
         "of chunks of 4 s",
         "in training cut from the features of the whole clip, which differ in the outermost frames of a chunk",
     ),
-    ("Network tested", "not said", "that of the last epoch"),
+    ("Network tested", "not specified", "that of the last epoch"),
     (
         "Table 2, DoA, no PIT",
-        "how events are put on tracks is not said",
-        "each event on the track that the labels gave it in training; with PIT in the order that fits best",
+        "the assignment of events to tracks is not specified",
+        "each event on its track in the training labels; with PIT in the order that fits best",
     ),
-    ("Fig. 3", "the set is not said", "validation set"),
-    ("±", "over five trials, not said what", "standard deviation over five seeds"),
+    ("Fig. 3", "the data set is not specified", "validation set"),
+    ("±", "over five trials, otherwise not specified", "standard deviation over five seeds"),
     (
         "Baseline",
         "row of Table 3 without further details",
@@ -66,7 +66,7 @@ DEVIATIONS = (
     ),
     (
         "ACCDOA",
-        "the network is not said; its own paper has RD3Net",
+        "the network is not specified; the ACCDOA paper has RD3Net",
         "the DoA branch of EINV2 with an ACCDOA output",
     ),
     ("Ensembles", "two are quoted", "quoted only"),

@@ -1,7 +1,7 @@
-"""How time and memory grow, and what training gets through: over the length of a clip, the number of clips, and processes.
+"""How time and memory grow with the length of a clip, the number of clips and of processes; and the throughput of training.
 
-Each length and each number of clips is measured in processes of their own, so that one's memory is not another's. Seconds count
-from the first clip to the last CSV, process started and model loaded; memory is the largest that a process held, all of it.
+Each length and each number of clips is measured in new processes, so that their memory is separate. Seconds are from the first clip
+to the last CSV, after the process has started and loaded the model; memory is the largest resident memory of a process.
 """
 
 import json
@@ -41,7 +41,7 @@ from . import bench
 MINUTES = (1, 5, 15, 30, 60)
 NUMBERS = (4, 8, 16, 32)
 PROCESSES = (1, 2)
-TURNS = 3  # of which the median is taken
+TURNS = 3  # repetitions, of which the median is taken
 
 
 def run(
@@ -50,11 +50,11 @@ def run(
     numbers: Sequence[int] = NUMBERS,
     progress: Callable[[str], None] = lambda what: None,
 ) -> dict:
-    """All that is measured here, as plain JSON values.
+    """All measurements, as plain JSON values.
 
     "length": rows of minutes, seconds, memory_mb. "clips": rows of processes (one thread each), clips of 60 s, seconds,
-    memory_mb (the largest process), each number of clips by one process and by two in turn. "training": what ``training`` gives
-    for the compact and for the paper's size.
+    memory_mb (of the largest process), for each number of clips by one process and by two, alternating. "training": see
+    ``training``.
     """
     file = resolve(model)
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +72,7 @@ def run(
 
 
 def by_length(model: Path, minutes: int, folder: Path) -> dict:
-    """One clip of so many minutes, by one process with all cores."""
+    """One clip of that length, by one process with all cores."""
     clip = folder / f"{minutes}_minutes.flac"
     minute = bench.clip(60).T
     with soundfile.SoundFile(clip, "w", recordings.SAMPLE_RATE, minute.shape[1], "PCM_16") as file:
@@ -84,20 +84,20 @@ def by_length(model: Path, minutes: int, folder: Path) -> dict:
 
 
 def by_number(model: Path, number: int, processes: int, folder: Path) -> dict:
-    """So many clips of 60 s, shared by processes of one thread each under torchrun."""
+    """That number of clips of 60 s, shared by processes of one thread each under torchrun."""
     clips = [folder / f"clip{n}.wav" for n in range(number)]
     for n, clip in enumerate(clips):
         if not clip.exists():
             soundfile.write(clip, bench.clip(60, seed=n).T, recordings.SAMPLE_RATE, "PCM_16")
     out = folder / f"{number}_by_{processes}"
-    shutil.rmtree(out, ignore_errors=True)  # of the turn before
+    shutil.rmtree(out, ignore_errors=True)  # of the previous repetition
     reports = _predict(model, clips, out, processes)
     largest = {name: max(report[name] for report in reports) for name in ("seconds", "memory_mb")}
     return {"processes": processes, "clips": number, **largest}
 
 
 def _predict(model: Path, clips: Sequence[Path], out: Path, processes: int = 0) -> list[dict]:
-    """What each process says (``_measured``); 0 processes: one, with all cores. RuntimeError with what it printed if one fails."""
+    """The report of each process (``_measured``); 0 processes: one, with all cores. RuntimeError with its output if one fails."""
     out.mkdir()
     run_module = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"] if processes else []
     command = [sys.executable, *run_module, "-m", "einv2.experiments.scaling", str(model), str(out), *map(str, clips)]
@@ -109,10 +109,10 @@ def _predict(model: Path, clips: Sequence[Path], out: Path, processes: int = 0) 
 
 
 def _measured(model: str, out: Path, clips: Sequence[str]) -> None:
-    """In a process of ``_predict``: its share of the clips to CSV; seconds and memory to a report."""
+    """The work of a process of ``_predict``: write its share of the clips as CSV, and a report of seconds and memory."""
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     loaded = load_model(model)
-    loaded.predict_audio(bench.clip(2 * CHUNK_SECONDS))  # what is made once is made
+    loaded.predict_audio(bench.clip(2 * CHUNK_SECONDS))  # warm up
     began = time.perf_counter()
     for clip in clips[rank::world]:
         dcase_csv.write_csv(loaded.predict(clip).frames(), out / f"{Path(clip).stem}.csv")
@@ -121,11 +121,11 @@ def _measured(model: str, out: Path, clips: Sequence[str]) -> None:
 
 
 def training(folder: Path) -> dict[str, float]:
-    """Chunks a second that training gets through, and how many times those of a plain loop, for two sizes of network.
+    """The throughput of training in chunks per second, and relative to a plain loop, for two sizes of network.
 
-    The plain loop does the same mathematics with fp32 numbers, in PyTorch's own layout of memory: each chunk is read as audio
-    and made features of, a batch is trained on, one after the other. ``_fp32``: ``train`` with the plain one's numbers.
-    ``_auto``: as it runs by default, with bf16 products where the processor has them.
+    The plain loop computes the same in fp32, in PyTorch's default memory layout, and one step after the other: it reads the audio of
+    each chunk, computes its features, and trains on the batch. ``_fp32``: ``train`` in the same precision. ``_auto``: as it runs by
+    default, with bf16 products where the processor has them.
     """
     compact = ModelConfig.released(channels=(16, 32, 64, 128), feedforward=512, dropout=0.0)
     sizes = {
@@ -150,13 +150,13 @@ def training(folder: Path) -> dict[str, float]:
 
 
 def _n_chunks(n_scenes: int, batch_size: int) -> int:
-    """Chunks of an epoch over scenes of 60 s, which start anywhere in their clip: one less than fit, in whole batches."""
+    """The chunks of an epoch over scenes of 60 s, in whole batches. Chunks start anywhere, so that a scene has one less than fit."""
     chunks = n_scenes * (bench.SECONDS // CHUNK_SECONDS - 1)
     return chunks - chunks % batch_size
 
 
 def _plain_rate(scenes: Path, model: ModelConfig, features: FeatureConfig, batch_size: int) -> float:
-    """Chunks a second of the plain loop, in its second epoch."""
+    """Chunks per second of the plain loop, in its second epoch."""
     clips = discovery.find_clips(scenes)
     chunks = chunking.ChunkSet(clips, features, model.n_tracks, class_lists.DCASE2020_CLASSES, CHUNK_SECONDS)
     mean, std = chunks.statistics()

@@ -1,8 +1,8 @@
-"""The systems that the paper compares, each a change of the same configurations: what ``train --system`` and ``reproduce``
-know by name.
+"""The systems that the paper compares, each a change of the same configurations; their names are those of ``train --system`` and
+``reproduce``.
 
-The paper's figures are those of its tables, on the evaluation set of TAU-NIGENS Spatial Sound Events 2020: F and LR in
-[0, 1], LE in degrees.
+The paper's figures are those of its tables, on the evaluation set of TAU-NIGENS Spatial Sound Events 2020: F and LR in [0, 1], LE
+in degrees.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -38,7 +38,7 @@ SYSTEMS = {
     "seldnet-hard": System("SELDnet format, hard sharing", {"output_format": "seldnet", "sharing": "hard"}),
     "seldnet-none": System("SELDnet format, no sharing", {"output_format": "seldnet", "sharing": "none"}),
     "accdoa": System("ACCDOA", {"output_format": "accdoa"}),
-    # As the baseline's own code: the root of the masked squares, and 1000 times the weight of detection.
+    # As in the baseline's code: the root of the masked squares, with 1000 times the weight of detection
     "crnn": System(
         "SELDnet, the CRNN baseline of DCASE 2020",
         _changes(ModelConfig.crnn()),
@@ -62,8 +62,8 @@ for _task in ("sed", "doa"):
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: its name there, the systems that its figures come from (none: only quoted by the paper), the paper's
-    figures, and what stands behind its sign +-."""
+    """A row of a table: its name there, the systems that its figures come from (none: only quoted by the paper), the paper's figures,
+    and their spread (±)."""
 
     title: str
     systems: tuple[str, ...]
@@ -111,5 +111,5 @@ QUOTED = (
     "networks, with more augmentation. Nothing is trained for these rows."
 )
 
-FIG3 = tuple(Row(row.title, row.systems[1:], {"LE": row.paper["LE"]}) for row in TABLE2)  # where its curves end
+FIG3 = tuple(Row(row.title, row.systems[1:], {"LE": row.paper["LE"]}) for row in TABLE2)  # the ends of its curves
 TABLES = {"table2": TABLE2, "table3": TABLE3, "fig3": FIG3}
