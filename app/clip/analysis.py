@@ -1,4 +1,4 @@
-"""The only calls into einv2 that cost time. Results live in the session that asked for them, a few at most."""
+"""All slow calls into einv2. The last few results are kept in the session."""
 
 import contextlib
 import functools
@@ -73,17 +73,17 @@ def _load(_network: registry.NetworkFile, stamp: tuple) -> Model:
 
 @st.cache_resource(show_spinner=False)
 def line() -> waiting_line.WaitingLine:
-    """In which the sessions of this server wait for one another."""
+    """The queue of this server's sessions for heavy work."""
     return waiting_line.WaitingLine()
 
 
 def turn(progress: Progress) -> contextlib.AbstractContextManager:
-    """A context for heavy work, which begins when it is the session's turn."""
+    """A context for heavy work, entered when it is the session's turn."""
     return line().turn(lambda place: progress(0.0, waiting_line.place_text(place)))
 
 
 def analyse(source: Source, networks: tuple[tuple[str, ...], ...], progress: Progress) -> tuple[Hearing, dict]:
-    """What ``hear`` and ``predict`` give, the predictions by the names joined with " + "; all that is missing is made in one turn."""
+    """What ``hear`` and ``predict`` give, the predictions by the names joined with " + "; what is missing is computed in one turn."""
     keys = {_heard(source), *(_predicted(source, name) for names in networks for name in names)}
     with contextlib.nullcontext() if all(map(ANALYSES.holds, keys)) else turn(progress):
         hearing = hear(source, progress)
@@ -124,13 +124,13 @@ def seconds_of(source: Source) -> float:
 
 
 def _blocks(source: Source, path: Path, sample_rate: int, seconds: int = CHUNK_SECONDS) -> Iterator[np.ndarray]:
-    """The window of the clip in blocks of so many seconds, mended as the user chose."""
+    """The window of the clip in blocks of ``seconds``, with its channels as the user chose."""
     blocks = recordings.stream(path, sample_rate, seconds, source.name, int(source.start), source.fix)
     yield from itertools.islice(blocks, -(-WINDOW_SECONDS // seconds))
 
 
 def block(source: Source, start: float, sample_rate: int, seconds: int = CHUNK_SECONDS) -> np.ndarray:
-    """Seconds (4, S) of a clip, mended as the user chose, from a whole second on; fewer at its end."""
+    """Samples (4, S) of ``seconds`` of a clip from a whole second on, with its channels as the user chose; fewer at its end."""
     with opened(source) as path:
         return next(_blocks(replace(source, start=start), path, sample_rate, seconds))
 
@@ -139,7 +139,7 @@ def _hear(source: Source, progress: Progress) -> Hearing:
     with opened(source) as path:
         info = recordings.probe(path, name=source.name, read_as=source.fix)
         seconds = min(info.seconds - source.start, WINDOW_SECONDS)
-        observer = _Observer(_display_features(SAMPLE_RATE))
+        observer = _HearingBuilder(_display_features(SAMPLE_RATE))
         for block in _blocks(source, path, SAMPLE_RATE):
             observer.take(block)
             progress(observer.seconds / seconds, f"Reading {observer.seconds:.0f} of {seconds:.0f} s")
@@ -167,14 +167,19 @@ def _display_features(sample_rate: int) -> FeatureConfig:
     )
 
 
-class _Observer:
-    """Takes what the page shows from blocks of audio as they come, so that the signal is never held as a whole."""
+class _HearingBuilder:
+    """Computes a ``Hearing`` block by block, so that the signal is never held as a whole."""
 
     def __init__(self, config: FeatureConfig):
         self.config = config
         self.extract = LogMelIntensity(config)
         self.samples = 0
-        self.levels, self.intensity, self.waveform, self.energy, self.sphere, self.start = [], [], [], [], [], []
+        self.levels: list[np.ndarray] = []
+        self.intensity: list[np.ndarray] = []
+        self.waveform: list[np.ndarray] = []
+        self.energy: list[np.ndarray] = []
+        self.sphere: list[np.ndarray] = []
+        self.start: list[np.ndarray] = []
 
     @property
     def seconds(self) -> float:
@@ -235,8 +240,8 @@ LISTENING_MODES = {
     "W": "W: everything",
 }
 LISTENING_HELP = (
-    "Stereo: two cardioids, to the left and to the right. Binaural: for headphones. W: without direction. A beam along a track "
-    "lets you hear what is there."
+    "Stereo: two cardioids, to the left and to the right. Binaural: for headphones. W: without direction. A beam follows a "
+    "track, so that you hear what is there."
 )
 
 
@@ -300,7 +305,7 @@ def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth
         if n_frames >= WINDOW_SECONDS * LABEL_FRAMES_PER_SECOND
         else table["frame"].nunique() - inside["frame"].nunique()
     )
-    return Truth(source.truth_name, inside, decode(sed, doa), classes, beyond, hidden, read.notes)
+    return Truth(source.truth_name or "", inside, decode(sed, doa), classes, beyond, hidden, read.notes)
 
 
 def check_against(source: Source, truth: Truth) -> list[inputcheck.Finding]:

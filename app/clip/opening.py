@@ -40,7 +40,7 @@ def choose() -> Source | None:
         if (why := address.refusal()) is not None:
             widgets.error(why)
         if st.session_state.get(_key("truth_upload")):
-            st.caption("The ground truth is used once its recording is uploaded, too.")
+            st.caption("The ground truth is used once its recording is uploaded.")
         return None
     truth = f", with {widgets.plain(source.truth_name)}" if source.truth_name else ", without ground truth"
     st.caption(f"Open: {widgets.plain(source.name)}{truth}")
@@ -73,13 +73,13 @@ def recordings(root: Path) -> list[str]:
 
 
 def _key(name: str) -> str:
-    """Of a widget that is emptied when the clip is closed: an uploader cannot be, so another takes its place."""
+    """The key of a widget that is emptied when the clip is closed: an uploader cannot be emptied, so a new one replaces it."""
     closed = st.session_state.get(session.CLOSED, 0)
     return f"{name}_{closed}" if closed else name
 
 
 def take_recording() -> None:
-    """What was uploaded is the clip from now on; what was taken away is so no more."""
+    """The upload becomes the open clip; removing it closes the clip."""
     clip = st.session_state[_key("clip_upload")]
     truth = st.session_state.get(_key("truth_upload"))
     forget()
@@ -89,14 +89,16 @@ def take_recording() -> None:
 
 
 def take_truth() -> None:
-    """The clip that is open goes with another ground truth; or with its own again, if it is an example."""
+    """The open clip gets this ground truth; removing it restores that of an example."""
     source, truth = st.session_state.get(session.CLIP), st.session_state[_key("truth_upload")]
     if source is None:
         return
     new = dataclasses.replace(source, truth_name=truth and truth.name, truth=truth and truth.getvalue())
     st.session_state[session.CLIP] = new
     if truth is None and source.link[0] == "example":
-        st.session_state[session.CLIP] = session.example(source.link[1]).open()
+        example = session.example(source.link[1])
+        assert example is not None
+        st.session_state[session.CLIP] = example.open()
 
 
 def take_from_root() -> None:

@@ -1,4 +1,4 @@
-"""The clip that is open (``app.clip.opening``), set right as the user chose, and analysed."""
+"""The open clip with its channels and its window as chosen, analysed; and its ground truth."""
 
 import dataclasses
 import re
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.clip import analysis, caches
 from app.clip.analysis import Hearing, Truth
@@ -16,7 +17,7 @@ from einv2.frames import LABEL_FRAMES_PER_SECOND
 from einv2.inference.model import Model, Prediction
 
 SAME_CLASSES = "as the network"
-ITS_OWN = "as the scene"  # a list of one's own, which came with the clip
+ITS_OWN = "as the scene"  # own names that came with the clip
 
 # session keys
 STOPPED = "clip_stopped"  # digest of the clip whose analysis the user stopped
@@ -50,7 +51,7 @@ def _minute(source: Source) -> int:
     try:
         return minute if minute and minute <= _last_minute(analysis.seconds_of(source)) else 0
     except (ValueError, OSError):
-        return 0  # why the clip cannot be read is said where it is analysed
+        return 0  # the analysis reports why the clip cannot be read
 
 
 def _last_minute(seconds: float) -> int:
@@ -73,7 +74,7 @@ def choose_window(source: Source, seconds: float) -> None:
 
 
 def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hearing, dict[str, Prediction]] | None:
-    """With progress and a way to stop; None, and one sentence on the page, if the clip cannot be used.
+    """With progress and a Stop button; None, and an error on the page, if the clip cannot be used.
 
     networks: each one name, or several that act as an ensemble. The predictions go by the names, joined by " + ".
     """
@@ -97,16 +98,17 @@ def analyse(source: Source, networks: tuple[tuple[str, ...], ...]) -> tuple[Hear
     return hearing, predictions
 
 
-def read_as(source: Source, fix: InputFormat) -> None:
+def read_as(source: Source, fix: InputFormat | None) -> None:
+    """The clip is read in this format from now on; None: as in its header."""
     st.session_state[session.FIX] = (source.name, fix)
 
 
-def load_model(name: str, place) -> Model | None:
-    """The model of a name, or None, and one sentence in ``place``."""
+def load_model(name: str, placeholder: DeltaGenerator) -> Model | None:
+    """The model of a name; or None, and an error in ``placeholder``."""
     try:
         return analysis.load_model(name)
     except (ValueError, OSError) as error:
-        with place:
+        with placeholder:
             widgets.error(error)
         return None
 
@@ -138,7 +140,7 @@ def read_truth(source: Source, classes: tuple[str, ...], n_frames: int) -> Truth
 
 
 def show_notes(name: str, notes: tuple[str, ...]) -> None:
-    """How a table was read, where that is not the usual way."""
+    """How a table was read, if that is not the usual layout."""
     if notes:
         st.caption(widgets.plain(widgets.for_page(f"{name}: {' '.join(notes)}")))
 

@@ -1,4 +1,4 @@
-"""The menu of class lists that pages share: what the class indices of CSV files mean."""
+"""The menu of class lists: what the class indices of CSV files mean."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -29,7 +29,7 @@ Choice = TypeVar("Choice")
 def choose(
     label: str, at_first: Mapping[str, Choice], key: str, first: int = 0, persist: bool = False
 ) -> Choice | tuple[str, ...] | None:
-    """What is chosen of ``at_first`` (what stands above the known lists) or the names of a list; None while own names are wrong."""
+    """The choice: a value of ``at_first``, whose entries come first, or the names of a list; None while own names are wrong."""
     options: dict[str, Choice | tuple[str, ...]] = {**at_first, **KNOWN}
     chosen = st.selectbox(
         label, [*options, OWN], first, key=key, help=HELP, persist_state=widgets.KEEP if persist else None
@@ -38,7 +38,7 @@ def choose(
 
 
 def own_names(key: str) -> tuple[str, ...] | None:
-    """Names that are typed, or come from a file; remembered from page to page. None, and a sentence, while they are no list."""
+    """Names typed or read from a file, remembered from page to page. None, and an error on the page, while they are not a list."""
     file_key = f"{key}_file"
 
     def take() -> None:

@@ -1,4 +1,4 @@
-"""What each figure is, for who hears the page instead of seeing it; and where its figures stand as text."""
+"""Alternative texts of the figures, for screen readers: what each shows, and which table holds the same numbers."""
 
 _TEXTS = {  # by the key of the chart, or what its key begins with
     "timeline": "The clip over time: spectrogram, a lane of coloured segments for each output track, azimuth and elevation, with the "
@@ -6,10 +6,10 @@ _TEXTS = {  # by the key of the chart, or what its key begins with
     "ribbons": "A ribbon over time for each output track of each system, in the colour of the reference event that it follows, with "
     "swaps, fragments and duplicates marked. The tables of the views below hold the same as text.",
     "assignment_": "Matrix of the seconds that each output track follows each reference event.",
-    "agreement_all": "Matrix of the share of detections on which each two systems agree.",
-    "agreement_tracks": "Matrix of the seconds in which two tracks of two systems say the same.",
+    "agreement_all": "Matrix of the share of detections on which each pair of systems agrees.",
+    "agreement_tracks": "Matrix of the seconds in which two tracks of two systems report the same.",
     "probabilities": "The probability of each class on each output track over time.",
-    "attention": "Where each attention head looks: frames of the chunk against frames.",
+    "attention": "What each attention head attends to: frames of the chunk against frames.",
     "stitches": "The cross-stitch weights of each place in the network.",
     "pit_figure": "The clip over time in the PIT lab: the azimuths of the output tracks and of the truth, and in the microscope above "
     "them the cost of each assignment of tracks and the assignment that each rule takes.",
@@ -37,5 +37,5 @@ _TEXTS = {  # by the key of the chart, or what its key begins with
 
 
 def of(key: str) -> str:
-    """The text of the figure that a chart's key names. KeyError if there is none: each figure has one."""
+    """The text for the key of a chart. KeyError if there is none: every figure has one."""
     return _TEXTS[max((k for k in _TEXTS if key.startswith(k)), key=len, default=key)]

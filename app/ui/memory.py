@@ -1,10 +1,10 @@
-"""A closed tab gives back what it held: its uploads, what was computed of them, and the sounds and downloads made for it.
+"""Frees the memory of closed tabs: their uploads, results, sounds and downloads.
 
-Streamlit keeps the session of a closed tab for ``server.disconnectedSessionTTL`` seconds, so that a connection which broke finds
-it again. What is over it drops only when yet another tab closes, so here a thread sees to it.
+Streamlit keeps the session of a closed tab for ``server.disconnectedSessionTTL`` seconds, so that a broken connection can be
+resumed. It drops an expired session only when another tab closes, so a thread drops them here.
 
-After each run of a page Streamlit collects garbage among all objects there are. With PyTorch loaded these are so many that it
-takes longer than a move of a slider, so the thread also puts aside what has been loaded.
+After each run of a page Streamlit runs the garbage collector. With PyTorch loaded there are so many objects that this takes longer
+than handling a slider, so the thread also freezes the objects of loaded modules (``gc.freeze``).
 """
 
 import ctypes
@@ -12,6 +12,7 @@ import gc
 import sys
 import threading
 import time
+from typing import Any
 
 import streamlit as st
 from streamlit import runtime
@@ -21,7 +22,7 @@ EVERY_SECONDS = 5.0
 
 @st.cache_resource(show_spinner=False)
 def watch() -> None:
-    """From now on; called by every page, it begins once. Does nothing where pages run without a server, as in a test."""
+    """Start the thread, once per server; every page calls this. Does nothing where pages run without a server, as in a test."""
     if runtime.exists() and type(runtime.get_instance()) is runtime.Runtime:
         threading.Thread(target=_sweep, args=(runtime.get_instance(),), daemon=True, name="sessions").start()
 
@@ -31,39 +32,44 @@ def _sweep(server: runtime.Runtime) -> None:
     n_loaded = 0
     while server.state != runtime.RuntimeState.STOPPED:
         time.sleep(EVERY_SECONDS)
-        over = _over(server)
-        if over:
-            loop.call_soon_threadsafe(_forget, server)
+        expired = _has_expired(server)
+        if expired:
+            loop.call_soon_threadsafe(_drop_expired, server)
             time.sleep(EVERY_SECONDS)
-        if over or len(sys.modules) != n_loaded:
+        if expired or len(sys.modules) != n_loaded:
             n_loaded = len(sys.modules)
             _collect()
-            _give_back()
+            _trim_heap()
 
 
 def _collect() -> None:
-    """Frees what stands in circles of references, as sessions do; what is left is looked at no more until this is called again."""
+    """Frees reference cycles, which sessions are; the collector then skips the remaining objects until the next call."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
 
 
-def _over(server: runtime.Runtime) -> bool:
-    kept = server._session_mgr._session_storage._cache
-    return kept.currsize < len(kept._data)
+def _manager(server: runtime.Runtime) -> Any:
+    """Its parts that are used here are private."""
+    return server._session_mgr
 
 
-def _forget(server: runtime.Runtime) -> None:
-    """On the thread of the server."""
-    manager = server._session_mgr
+def _has_expired(server: runtime.Runtime) -> bool:
+    cache = _manager(server)._session_storage._cache
+    return cache.currsize < len(cache._data)
+
+
+def _drop_expired(server: runtime.Runtime) -> None:
+    """Runs on the thread of the server."""
+    manager = _manager(server)
     with manager._storage_lock:
-        over = manager._session_storage._cache.expire()
-    for _, kept in over:
-        kept.session.shutdown()
+        expired = manager._session_storage._cache.expire()
+    for _, stored in expired:
+        stored.session.shutdown()
 
 
-def _give_back() -> None:
-    """Memory that was freed goes back to the system, where the C library can be told so."""
+def _trim_heap() -> None:
+    """Return freed memory to the operating system, where the C library can."""
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     except (OSError, AttributeError):

@@ -1,4 +1,4 @@
-"""What the user has chosen, as frozen values, and the keys it is kept under in the session."""
+"""The clip that is open, as a frozen value, and the session keys that several pages share."""
 
 import hashlib
 import json
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 # session keys
 CLIP = "clip"
 FIX = "fix"  # (name of the clip, the InputFormat that the user chose for it)
-SEEK = "seek"  # what the player is asked to play
+SEEK = "seek"  # a request to the player, see ``seek``
 CLOSED = "closed"  # how many clips were closed
 PUT_AWAY = "put_away"  # an upload that the browser's Back closed, for its Forward
-RESULTS = "results"  # what came of it
+RESULTS = "results"  # of the Evaluate page
 MOMENT = "moment"  # (onset, offset) in s, at which the Inspect page is to open its clip
 
 
 @dataclass(frozen=True)
 class SystemTable:
-    """What a system that is no network here says of a clip: its name, its CSV, and the classes that the indices mean."""
+    """The output of a system that is not a network of this server: its name, its CSV, and the classes of its indices."""
 
     name: str
     data: bytes
@@ -36,11 +36,11 @@ class SystemTable:
 
 @dataclass(frozen=True)
 class Source:
-    """A clip the user opened: its bytes, or its file, with the name they know it by, and the ground truth that came with it.
+    """A clip that the user opened: its bytes or its file, its name, and the ground truth that came with it.
 
-    fix: what its channels were said to be, None for what its header tells; start: seconds, a multiple of 60, from which it is
-    looked at. truth_classes: the list that the classes of its ground truth are of, as ``clip.choose_truth_classes`` calls it, or
-    the names of one's own, where that is known. system: to be shown beside the networks.
+    fix: the format of its channels, as the user chose it; None: as in its header. start: seconds, a multiple of 60; the start of
+    the window that is shown. truth_classes: the class list of its ground truth, if known: a label of ``class_menu.KNOWN``, or
+    names. system: shown beside the networks.
     """
 
     name: str
@@ -56,20 +56,20 @@ class Source:
     def digest(self) -> str:
         if isinstance(self.data, Path):
             try:
-                found = self.data.stat()
+                status = self.data.stat()
             except OSError:
                 return f"{self.data} has gone"
-            return f"{self.data} {found.st_mtime_ns} {found.st_size}"
+            return f"{self.data} {status.st_mtime_ns} {status.st_size}"
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def key(self) -> tuple:
-        """Equal where the same is seen and heard, whatever the ground truth."""
+        """Equal if picture and sound are the same, whatever the ground truth."""
         return self.digest, self.name, self.fix, self.start
 
     @cached_property
     def link(self) -> tuple[str, str]:
-        """What the address calls it: ("example", key), ("recording", path below the data root), or ("upload", name)."""
+        """How the address names it: ("example", key), ("recording", path below the data root), or ("upload", name)."""
         known = example(self.stem)
         if known is not None and self.data in (known.file, known.file.read_bytes()):
             return "example", known.key
@@ -109,11 +109,13 @@ def recording(root: Path | None, name: str) -> Source:
     if root is None:
         raise ValueError(f"{name} is a recording of a data root, and this server was started without one.")
     path, truth = server_folder.recording_at(root, name), server_folder.truth_of(root, name)
-    return Source(path.name, path, truth and truth.name, truth and truth.read_bytes())
+    if truth is None:
+        return Source(path.name, path)
+    return Source(path.name, path, truth.name, truth.read_bytes())
 
 
 def seek(start: float, end: float, play: bool = True) -> dict:
-    """An order for the player: go to a stretch of the clip (s), and play it. Each is newer than those before."""
+    """A request to the player: go to a section of the clip (s) and play it. The nonce tells a new request from a repeated one."""
     return {"t": float(start), "end": float(end), "play": play, "nonce": time.time_ns() // 1_000_000}
 
 

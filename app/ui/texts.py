@@ -1,4 +1,4 @@
-"""What the page of measures and the report say: how a value is written, what each measure, kind and figure means."""
+"""Texts of the pages and reports: how values are written, and what measures, kinds of errors and figures mean."""
 
 import itertools
 import math
@@ -61,34 +61,36 @@ def free_name(stem: str, taken: Container[str]) -> str:
 
 
 WHY_THE_YEARS_DIFFER = (
-    "The measures of all years count what is found with the right class within 20° of the reference; they differ in what is counted "
-    "(a class, an instance of a class), in what time (a segment of 1 s, a frame of 0.1 s), and in whether classes weigh by how much "
-    "they sound or all the same, so scores of different years do not compare."
+    "The measures of all years count what is found with the right class within 20° of the reference. They differ in what is counted "
+    "(a class, an instance of a class), over what time (a segment of 1 s, a frame of 0.1 s), and in whether all classes weigh the "
+    "same or by their activity, so scores of different years cannot be compared."
 )
 MEASURES = {
-    "dcase2020": "2020: a class counts once in each second, however many instances of it sound; what is found further than 20° off "
+    "dcase2020": "2020: a class counts once in each second, however many instances of it are active; what is found more than 20° off "
     "is missed; all counts are added up over classes.",
-    "dcase2021": "2021: each instance counts in each second, so two of one class are two; one found further than 20° off is a false "
+    "dcase2021": "2021: each instance counts in each second, so two of one class are two; one found more than 20° off is a false "
     "alarm in the wrong place; counts are added up over classes.",
-    "dcase2022": "2022: counts as in 2021, but being further than 20° off costs F twice as much, and F, LE, LR and SELD are means over "
+    "dcase2022": "2022: counts as in 2021, but being more than 20° off costs F twice as much, and F, LE, LR and SELD are means over "
     "classes, where a class that is never found has an LE of 180°.",
     "dcase2023": "2023: the same as 2022.",
     "dcase2024": "2024: each instance counts in each frame of 0.1 s instead of each second; a class that is never found is left out of "
     "the mean LE; distances, where both sides give them, must be right too.",
-    "dcase2025": "2025 (stereo): counts as in 2024, but of a direction only the azimuth counts, with the back folded onto the front; "
+    "dcase2025": "2025 (stereo): counts as in 2024, but only the azimuth of a direction counts, with the back folded onto the front; "
     "elevations are ignored. Of these scores the official code gives F, LE, DE and RDE.",
 }
-INTERVALS = "95 % intervals say how far a score, or the difference of two systems, would move with other clips of the same sort."
+INTERVALS = "95 % intervals tell how far a score, or the difference of two systems, would vary with other clips of the same kind."
 METHODS = {
-    "bootstrap": "They are by the bootstrap over clips: clips are drawn anew 2000 times, with replacement.",
-    "jackknife": "They are by the jackknife over clips, as in the challenge's official code, cut to what a score can be. It assumes "
-    "that scores are nearly normal, which those of few clips are not.",
+    "bootstrap": "They are by the bootstrap over clips: clips are resampled 2000 times, with replacement.",
+    "jackknife": "They are by the jackknife over clips, as in the challenge's official code, clipped to the range of the score. It "
+    "assumes that scores are nearly normal, which scores of few clips are not.",
 }
-DIFFERENCES = "With 95 % intervals over clips; ✱ where the interval leaves out 0, which tells the systems apart."
+DIFFERENCES = (
+    "With 95 % intervals over clips; ✱ where the interval does not contain 0, so the systems differ significantly."
+)
 ONE_CLIP = "Intervals over clips need at least two clips."
 
 SCORES = {
-    "ER": "Error rate: substitutions, deletions and insertions, divided by what the reference has. 0 is best; it can pass 1.",
+    "ER": "Error rate: substitutions, deletions and insertions, divided by the number of reference events. 0 is best; it can exceed 1.",
     "F": "F-score, in %, of what is found with the right class and within 20°. 100 % is best.",
     "LE": "Localisation error, in degrees: the mean great-circle distance to the reference of what is found with the right class, "
     "however far off. 0° is best.",
@@ -109,10 +111,10 @@ FRAMES = {
 KINDS = {
     "correct": "the right class, at most 20° from the reference.",
     "wrong place": "the right class, but more than 20° from the reference.",
-    "wrong class": "another class than the reference's, at most 20° from it.",
-    "missed": "in the reference, and nothing in the system goes with it.",
-    "false alarm": "in the system, and nothing in the reference goes with it.",
-    "duplicate": "in the system, within 20° of a reference of its class that another output is matched with already.",
+    "wrong class": "a different class than the reference's, at most 20° from it.",
+    "missed": "in the reference, and matched with nothing in the system.",
+    "false alarm": "in the system, and matched with nothing in the reference.",
+    "duplicate": "in the system, within 20° of a reference of its class that is already matched with another output.",
 }
 IDENTITY_NAMES = {
     "coverage": "coverage",
@@ -125,11 +127,11 @@ IDENTITY_NAMES = {
 }
 IDENTITY = {
     "coverage": "the share, in %, of the frames of reference events in which the event is found: right class, at most 20° off.",
-    "purity": "the share, in %, of the found frames on output tracks that hold one and the same event until they fall silent.",
-    "swaps_per_minute": "how often an event goes on on another output track, per minute that reference events sound.",
+    "purity": "the share, in %, of the found frames on output tracks that hold a single event until they fall silent.",
+    "swaps_per_minute": "how often an event continues on a different output track, per minute of active reference events.",
     "swaps_per_event": "the same, per event that is found.",
-    "fragments_per_event": "the pieces, each on one output track and without a gap, in which an event is found. 1 is best.",
-    "duplicates_per_minute": "frames of 0.1 s in which an event is found twice, per minute that reference events sound.",
+    "fragments_per_event": "the number of pieces, each on one output track and without a gap, in which an event is found. 1 is best.",
+    "duplicates_per_minute": "frames of 0.1 s in which an event is found twice, per minute of active reference events.",
     "duplicate_share": "the share, in %, of the found frames in which the event is found twice.",
 }
 DEFINITIONS = {
@@ -141,18 +143,18 @@ DEFINITIONS = {
 
 FIGURES = {
     "timeline": "Filled segments and dots are the network's, outlines and thin lines the ground truth; colours are classes. Behind the "
-    "azimuths: where the sound comes from, without the network.",
+    "azimuths: where the sound comes from, computed without the network.",
     "years": "The scores by the measure of each year; the lines are 95 % intervals over clips.",
-    "outcomes": "To the right, what became of the reference's frames, adding up to 100 %; to the left, what is in the system only, as "
+    "outcomes": "To the right, the outcome of the reference's frames, adding up to 100 %; to the left, what is in the system only, as "
     "a share of the same frames.",
     "clips": "The same for the clips of lowest F, 20 at most.",
-    "conditions": "Each group's frames on their own, with the number of the reference's frames at the right.",
+    "conditions": "The frames of each group separately, with the number of reference frames at the right.",
     "motion": "An event moves if its frames are on average more than 5° from their mean direction; false alarms are in neither group.",
-    "confusion": "What each class of the reference, a row, was heard as within 20°; “nothing” is what was missed, or is in the system "
+    "confusion": "As what each reference class (row) was detected within 20°; “nothing” is what was missed, or is in the system "
     "only.",
     "directions": "By sectors of 45° seen from above, the front up and the left at the left.",
     "distances": "How far the system's direction is from the reference's, where the class is right.",
     "identity": "Whether events are found and stay on their output track; each measure has its own axis.",
-    "reliability": "How often tracks are right by the probability the network gives them: on the diagonal, it can be believed.",
+    "reliability": "How often tracks are right by the probability the network gives them: on the diagonal, the probability is right.",
     "thresholds": "F of single frames by the threshold on the probability; the larger markers are at the best threshold.",
 }

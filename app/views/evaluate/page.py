@@ -16,8 +16,8 @@ from einv2.audio import inputformat
 from einv2.frames import LABEL_FRAMES_PER_SECOND
 from einv2.labels import clip_sets
 
-TOLD = "told by the files"
-INPUTS = {"as their headers tell": None} | {
+AUTOMATIC = "as in the files"
+INPUTS = {"as in their headers": None} | {
     choice.name: choice for choice in (*inputformat.CHOICES, inputformat.FIRST_FOUR)
 }
 EXTENTS = {"up to its last event": None, "for 60 s": 60 * LABEL_FRAMES_PER_SECOND}
@@ -43,31 +43,33 @@ def page() -> None:
 
 
 def choose() -> None:
-    """The sidebar. Its choices become the job of the session when the button is pressed."""
+    """The sidebar. Pressing Score makes its choices the job of the session."""
     root = server_folder.data_root()
-    ways = {"Predictions (CSV)": choose_tables, "Recordings, by a network": choose_recordings}
+    kinds = {"Predictions (CSV)": choose_tables, "Recordings, by a network": choose_recordings}
     if user_folder.names("scenes"):
-        ways["A set of the Scenes page, by a network"] = choose_set
+        kinds["A set of the Scenes page, by a network"] = choose_set
     if root:
-        ways[f"Folders in {root.name}"] = choose_folders
+        kinds[f"Folders in {root.name}"] = choose_folders
     with st.sidebar:
-        way = st.radio("What to score", list(ways), key="evaluate_way", persist_state=widgets.KEEP)
-        job = ways[way]()
-        classes = class_menu.choose("Classes of the ground truth", {TOLD: "auto"}, "evaluate_classes", persist=True)
+        kind = st.radio("What to score", list(kinds), key="evaluate_way", persist_state=widgets.KEEP)
+        job = kinds[kind]()
+        classes = class_menu.choose(
+            "Classes of the ground truth", {AUTOMATIC: "auto"}, "evaluate_classes", persist=True
+        )
         extent = st.selectbox(
             "Each clip is scored",
             list(EXTENTS),
             key="evaluate_extent",
             persist_state=widgets.KEEP,
-            help="The official code from 2022 on looks no further than the last event of the ground truth; that of 2020 and 2021 looks "
-            "at 60 s of every clip, so that false alarms after the last event count.",
+            help="The official code from 2022 on scores up to the last event of the ground truth; that of 2020 and 2021 scores "
+            "60 s of every clip, so that false alarms after the last event count.",
         )
         read_as = st.selectbox(
             "Channels of the recordings",
             list(INPUTS),
             key="evaluate_input",
             persist_state=widgets.KEEP,
-            help="What `--input` is on the command line. The input check of the Inspect page tells which it may be.",
+            help="What `--input` is on the command line. The input check of the Inspect page suggests the layout.",
         )
         if st.button(
             "Score", type="primary", width="stretch", disabled=job is None or classes is None, icon=":material/check:"
@@ -84,7 +86,7 @@ def begin(job: Job) -> None:
 
 
 def uploads(label: str, kinds: list[str], key: str, help: str) -> dict:
-    """Stem to upload, kept in the session while other pages are looked at. Of two with one stem the later counts, and that is said."""
+    """Stem to upload, kept in the session while other pages are shown. Of files with the same stem the last is used, with a warning."""
     kept = st.session_state.setdefault(UPLOADS, {})
 
     def changed() -> None:
@@ -122,7 +124,7 @@ def choose_tables() -> Job | None:
         "evaluate_truths",
         "DCASE metadata CSVs of 2019 to 2025, or others with a header, one a clip.",
     )
-    tables = {}
+    tables: dict[str, dict] = {}
     for n, letter in enumerate("ABCD"):  # the next one is offered when the one before is there
         if len(tables) < n and letter > "B":
             break
@@ -193,7 +195,7 @@ def choose_networks(none_at_first: bool = False) -> tuple[tuple[str, ...], float
 
 
 def choose_set() -> Job | None:
-    """A set of scenes that was made and kept here, whose truth is known."""
+    """A stored set of the Scenes page."""
     name = st.selectbox("Set", user_folder.names("scenes"), key="evaluate_set", persist_state=widgets.KEEP)
     networks, threshold = choose_networks()
     if not name or not networks:

@@ -91,7 +91,7 @@ def show_overlap(source: Source | None, place) -> None:
     own = source is not None and st.toggle(
         f"Walk through {widgets.plain(source.name)}, the open clip", key="pit_own_clip", help="Off: the example."
     )
-    if not own:
+    if source is None or not own:
         title = f"the example “{overlap_example().title}”"
         if source is not None:
             place.caption(f"This part shows {title} instead.")
@@ -129,7 +129,7 @@ def usable(wanted: dict[str, str]) -> dict[str, str]:
     available = registry.names()
     if absent := [name for name in wanted if name not in available]:
         st.info(f"Not in the folder pretrained/, and so left out: {', '.join(absent)}.")
-    found = {}
+    found: dict[str, str] = {}
     for name, title in wanted.items():
         if name in available:
             try:
@@ -140,9 +140,9 @@ def usable(wanted: dict[str, str]) -> dict[str, str]:
             if not found or model.classes == analysis.load_model(next(iter(found))).classes:
                 found[name] = title
             else:
-                widgets.warning(f"Left out, for its class list is not that of {next(iter(found))}: {name}.")
+                widgets.warning(f"Left out, because the class list differs from that of {next(iter(found))}: {name}.")
     if not found:
-        st.info("Without these networks there is nothing to show here; the parts above that need none go on.")
+        st.info("Without these networks there is nothing to show here; the parts that need none still work.")
     return found
 
 
@@ -158,7 +158,7 @@ def analysed(source: Source, titles: dict[str, str], own: bool = True) -> clip_p
     hearing, predictions = found
     if hearing.info.seconds > analysis.WINDOW_SECONDS:
         st.caption(
-            f"Of a long clip, {analysis.WINDOW_SECONDS // 60} minutes from minute {source.start / 60:.0f} are looked at."
+            f"Of a long clip, {analysis.WINDOW_SECONDS // 60} minutes from minute {source.start / 60:.0f} are used."
         )
     predictions = {titles[name]: prediction for name, prediction in predictions.items()}
     first = next(iter(predictions.values()))

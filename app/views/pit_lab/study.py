@@ -58,7 +58,7 @@ def show_curves(networks: list[Shipped]) -> None:
         "detection and directions together, and LE is of what they detect. The paper's Fig. 3 shows the localisation error of networks "
         "for directions alone, SELDnet format among them: there, without PIT the error stays highest to the end. "
         "`python -m einv2 reproduce fig3` trains those. "
-        f"LE: {texts.SCORES['LE']} Swaps: steps of 0.1 s within an event on which it goes on on another track."
+        f"LE: {texts.SCORES['LE']} Swaps: steps of 0.1 s within an event at which it continues on a different track."
     )
 
 
@@ -180,7 +180,7 @@ def show_toy() -> None:
 
 
 def begin() -> None:
-    """The next run has other first weights and examples, so that what comes again is no luck."""
+    """Each run has new initial weights and examples, so that a result that repeats is not chance."""
     old: toy_run.ToyRun | None = st.session_state.pop(TOY, None)
     if old is not None:
         old.stop()
@@ -197,7 +197,7 @@ def stop() -> None:
 
 @st.fragment(run_every=EVERY_SECONDS)
 def watch() -> None:
-    """Runs by itself while the process works, and the whole page once when it has ended."""
+    """Updates while the process runs, then reruns the page once."""
     run: toy_run.ToyRun | None = st.session_state.get(TOY)
     if run is None or not run.running:
         st.rerun()
@@ -220,7 +220,9 @@ def say_state(run: toy_run.ToyRun, lines: list[dict]) -> None:
     elif run.stopped:
         st.info(f"Stopped at step {step} of {steps}.")
     elif run.failed:
-        widgets.error("The training ended before its time; start it again, and look at the server's memory if it does.")
+        widgets.error(
+            "The training stopped unexpectedly. Start it again; if it stops again, check the memory of the server."
+        )
     elif step < steps:
         st.info(f"Ended after {seconds:.0f} s, at step {step} of {steps}: this machine is busy.")
 

@@ -8,15 +8,17 @@ from app.clip import analysis
 from app.plots import network
 from app.ui import widgets
 from app.views.tracks import tracking
+from app.views.tracks.shown import Shown
 from einv2.analysis import attention
 from einv2.config import to_json
 
 ALL = "all"
+BRANCHES = {"sed": "SED", "doa": "DoA"}
 
 
-def show(shown, comparison: tracking.Comparison) -> None:
+def show(shown: Shown, comparison: tracking.Comparison) -> None:
     if not shown.networks:
-        st.info("Choose a network in the sidebar: a CSV file does not say how its system came to it.")
+        st.info("Choose a network in the sidebar: a CSV file does not tell how its system arrived at its output.")
         return
     name = shown.networks[0]
     if len(shown.networks) > 1:
@@ -26,11 +28,11 @@ def show(shown, comparison: tracking.Comparison) -> None:
     parts[part or "Class probabilities"](shown, name)
 
 
-def show_probabilities(shown, name: str) -> None:
+def show_probabilities(shown: Shown, name: str) -> None:
     prediction = shown.predictions[name]
     st.markdown(
-        "What each output track thinks of every class. Where a track is undecided between two classes, or between two tracks, it "
-        "shows here before it shows as a wrong event."
+        "The probability of every class on each output track. Where a track is undecided between two classes, or between two tracks, "
+        "it shows here before it shows as a wrong event."
     )
     sed = prediction.sed
     if prediction.class_wise:
@@ -39,11 +41,11 @@ def show_probabilities(shown, name: str) -> None:
     names = ["all classes"] if prediction.class_wise else prediction.track_names
     widgets.plot(network.probabilities(percent, names, prediction.classes, (0, shown.hearing.seconds)), "probabilities")
     if prediction.class_wise:
-        st.caption("This network has one activity a class and no tracks.")
+        st.caption("This network has one activity for each class and no tracks.")
 
 
-def choose_chunk(shown, seconds: int) -> int:
-    """Which of the chunks of so many seconds that a network takes a clip in."""
+def choose_chunk(shown: Shown, seconds: int) -> int:
+    """The index of a chunk of this length: networks process a clip chunk by chunk."""
     last = max(int(np.ceil(shown.hearing.seconds / seconds)) - 1, 0)
     if last == 0:
         return 0
@@ -53,26 +55,26 @@ def choose_chunk(shown, seconds: int) -> int:
         last * seconds,
         step=seconds,
         key=f"tracks_chunk_{seconds}",
-        help=f"The network works on {seconds} s at a time, so attention does not reach beyond.",
+        help=f"The network processes {seconds} s at a time, so attention does not reach further.",
     ) // seconds  # fmt: skip
 
 
-def look(shown, name: str, chunk: int) -> attention.Look | None:
+def internals(shown: Shown, name: str, chunk: int) -> attention.Look | None:
     try:
         return tracking.look(shown.source, name, chunk)
     except (ValueError, OSError, StopIteration) as error:
-        widgets.error(f"{name} could not look at this chunk: {error}")
+        widgets.error(f"{name} could not analyse this chunk: {error}")
         return None
 
 
-def show_attention(shown, name: str) -> None:
+def show_attention(shown: Shown, name: str) -> None:
     model = analysis.load_model(name)
     chunk = choose_chunk(shown, model.chunk_seconds)
-    found = look(shown, name, chunk)
+    found = internals(shown, name, chunk)
     if found is None:
         return
     if not found.attention:
-        st.info(f"{name} has no self-attention: recurrent layers carry what it heard from frame to frame.")
+        st.info(f"{name} has no self-attention: recurrent layers carry information from frame to frame.")
         return
     place = choose_place(list(found.attention))
     weights = found.attention[place]
@@ -88,8 +90,8 @@ def show_attention(shown, name: str) -> None:
     even = 1000 / weights.shape[-1]
     st.caption(
         "Equation 5 of the paper, as this network has it; the softmax is what is shown. Row by row: at this time, how much the "
-        f"head takes from every other time of the chunk, in per mille (‰). A row adds up to 1000 ‰, and a head that "
-        f"everywhere alike has {even:.0f} ‰ in every cell. A bright diagonal is a head that looks at the frame itself; a bright "
+        f"head takes from every other time of the chunk, in per mille (‰). A row adds up to 1000 ‰; a head that attends "
+        f"to all frames alike has {even:.0f} ‰ in every cell. A bright diagonal is a head that looks at the frame itself; a bright "
         "column a moment that many frames look at, such as an onset. Above each map: the number of the head, and how far away it "
         "looks on average. Frames of 100 ms."
     )
@@ -115,7 +117,7 @@ def choose_place(places: list[attention.Place]) -> attention.Place:
         branch = middle.segmented_control(
             "Branch",
             branches,
-            format_func={"sed": "SED", "doa": "DoA"}.get,
+            format_func=lambda name: BRANCHES[name],
             default=branches[0],
             key="tracks_branch",
             required=True,
@@ -142,14 +144,16 @@ NOT_SHARING = {
 }
 
 
-def show_stitches(shown, name: str) -> None:
+def show_stitches(shown: Shown, name: str) -> None:
     model = analysis.load_model(name)
     found = attention.stitches(model.network)
     if not found:
         config = to_json(model.checkpoint.model)
         one_branch = config["network"] == "crnn" or config["output_format"] == "accdoa"
         why = (
-            "It has no two branches that could take from each other." if one_branch else NOT_SHARING[config["sharing"]]
+            "It does not have two branches that could take from each other."
+            if one_branch
+            else NOT_SHARING[config["sharing"]]
         )
         st.info(f"{name} has no cross-stitch. {why}")
         return
@@ -161,7 +165,7 @@ def show_stitches(shown, name: str) -> None:
     st.latex(EQUATION[found[0].order])
     widgets.plot(network.stitches([s.name for s in found], [s.spread() for s in found]), "stitches")
     chunk = choose_chunk(shown, model.chunk_seconds)
-    seen = look(shown, name, chunk)
+    seen = internals(shown, name, chunk)
     if seen is not None:
         start = chunk * model.chunk_seconds
         show_taken(found, seen, start, start + model.chunk_seconds)
@@ -185,8 +189,8 @@ def show_taken(found: list[attention.Stitch], seen: attention.Look, start: int, 
     more = "SED from DoA" if sed >= doa else "DoA from SED"
     st.markdown(
         f"Between {start} and {stop} s the most is taken at the stitch **{top.name}**: {100 * sed:.0f} % of "
-        f"what SED goes on with comes from DoA, and {100 * doa:.0f} % of what DoA goes on with comes from SED; {more} is the "
-        "stronger way."
+        f"what SED receives comes from DoA, and {100 * doa:.0f} % of what DoA receives comes from SED; {more} is the "
+        "stronger direction."
     )
     config = {
         "sed": number("SED takes from DoA (%)", format="%.0f", help=TAKEN),

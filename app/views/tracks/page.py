@@ -1,15 +1,16 @@
 """Tracks: any number of systems on one clip, and which event each of their output tracks follows."""
 
-import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.clip import analysis, caches, detections, opening, prepared
-from app.clip.analysis import Hearing, Truth
+from app.clip.analysis import Hearing
 from app.clip.detections import System
 from app.networks import registry
 from app.player.component import Recording, TraceArrays, energy_maps, player, scene
@@ -17,6 +18,7 @@ from app.plots import ribbons
 from app.ui import address, csv_menu, figure_texts, session, widgets
 from app.ui.session import Source
 from app.views.tracks import tabs, tracking
+from app.views.tracks.shown import Shown
 from app.views.tracks.tracking import Comparison
 from einv2.frames import LABEL_FRAMES_PER_SECOND
 from einv2.inference.decoding import Decoding
@@ -28,39 +30,13 @@ AT_FIRST = ("einv2-tpit", "einv2-cpit", "einv2-nopit")  # where they are there
 MOST_COMBINED = 6  # networks of which every ensemble is offered; of more, those of two and that of all
 
 
-@dataclasses.dataclass(frozen=True)
-class Shown:
-    """What the page is about. predictions: by the names of the networks joined by " + ", of several an ensemble; tables: CSVs."""
-
-    source: Source
-    hearing: Hearing
-    predictions: dict[str, Prediction]
-    tables: tuple[System, ...]
-    truth: Truth | None
-
-    @property
-    def n_frames(self) -> int:
-        whole = round(self.hearing.seconds * LABEL_FRAMES_PER_SECOND)
-        return max([len(p.sed) for p in self.predictions.values()], default=whole)
-
-    @property
-    def networks(self) -> list[str]:
-        names = registry.names()
-        return [name for name in self.predictions if name in names]
-
-    def comparison(self, decoding: Decoding) -> Comparison:
-        found = [detections.of_network(self.source, name, p, decoding) for name, p in self.predictions.items()]
-        truth_key = () if self.truth is None else (self.source.key, hash(self.source.truth), self.truth.classes)
-        return tracking.compare([*found, *self.tables], self.truth, truth_key)
-
-
 def page() -> None:
-    place = st.empty()
+    placeholder = st.empty()
     with st.sidebar:
         st.subheader("Clip")
         source = opening.choose()
         st.subheader("Systems")
-        networks, files, classes = choose_systems(place, source)
+        networks, files, classes = choose_systems(placeholder, source)
     if source is None:
         welcome()
         return
@@ -69,19 +45,21 @@ def page() -> None:
         return
     prepared.forget_other_window(source)
     source = prepared.as_chosen(source)
-    found = prepared.analyse(source, networks)
-    if found is not None:
-        show(assemble(source, *found, files, classes))
+    analysed = prepared.analyse(source, networks)
+    if analysed is not None:
+        show(assemble(source, *analysed, files, classes))
 
 
 # Choices
 
 
-def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...], ...], list, dict]:
+def choose_systems(
+    placeholder: DeltaGenerator, source: Source | None
+) -> tuple[tuple[tuple[str, ...], ...], list, dict]:
     """(networks as ``clip.analyse`` takes them, uploaded CSVs, what ``choose_classes`` gives)."""
     available = registry.names()
     at_first = [name for name in AT_FIRST if name in available] or available[:1]
-    widgets.say_gone("tracks_networks", available, place)
+    widgets.say_gone("tracks_networks", available, placeholder)
     names = st.multiselect(
         "Networks",
         available,
@@ -91,9 +69,9 @@ def choose_systems(place, source: Source | None) -> tuple[tuple[tuple[str, ...],
         args=("tracks_networks",),
         bind=widgets.LINK,
         placeholder="none",
-        help="Those of the Models page. Each stands on its own.",
+        help="Those of the Models page. Each is shown separately.",
     )
-    usable = tuple(name for name in names if prepared.load_model(name, place))
+    usable = tuple(name for name in names if prepared.load_model(name, placeholder))
     networks = tuple((name,) for name in usable) + choose_ensembles(usable)
     files = st.file_uploader(
         "Predictions of other systems",
@@ -128,7 +106,7 @@ def choose_ensembles(usable: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
 def choose_classes(source: Source | None, networks: tuple[str, ...], files: list) -> dict:
     """The class lists of the "truth" and, by its id, of each file; and the "layout" of the files."""
     classes = analysis.load_model(networks[0]).classes if networks else class_lists.DCASE2020_CLASSES
-    chosen = {"truth": classes}
+    chosen: dict[str, Any] = {"truth": classes}
     if source is not None and source.truth is not None:
         chosen["truth"] = prepared.choose_truth_classes(classes)
     lists = list(prepared.class_lists(classes).values())
@@ -151,7 +129,7 @@ def welcome() -> None:
     )
     widgets.choose_example(session.examples())
     st.caption(
-        "Or open your own clip in the sidebar, and add what other systems said of it as CSV files. With ground truth you see "
+        "Or open your own clip in the sidebar, and add the output of other systems as CSV files. With ground truth you see "
         "swaps, duplicates and fragments; without it, where systems agree. “Two of a kind” shows the most. Nothing you open leaves "
         "this machine."
     )
@@ -160,21 +138,23 @@ def welcome() -> None:
 # Computation
 
 
-def assemble(source: Source, hearing: Hearing, predictions: dict[str, Prediction], files: list, classes: dict) -> Shown:
+def assemble(
+    source: Source, hearing: Hearing, predictions: dict[str, Prediction], files: list, classes: dict[str, Any]
+) -> Shown:
     n_frames = max([len(p.sed) for p in predictions.values()], default=round(hearing.seconds * LABEL_FRAMES_PER_SECOND))
     truth = prepared.read_truth(source, classes["truth"], n_frames)
     tables, taken = [], set(predictions)
     for file in files:
         if system := read_table(
-            source, file, unlike(file.name, taken), classes[file.file_id], n_frames, classes["layout"]
+            source, file, unique_name(file.name, taken), classes[file.file_id], n_frames, classes["layout"]
         ):
             tables.append(system)
             taken.add(system.name)
     return Shown(source, hearing, predictions, tuple(tables), truth)
 
 
-def unlike(name: str, taken: set[str]) -> str:
-    """The name, numbered if it is taken: predictions of several systems are often named as the clip."""
+def unique_name(name: str, taken: set[str]) -> str:
+    """The name, numbered if it is taken: predictions of several systems often have the name of the clip."""
     return next(n for n in (name, *(f"{name} ({k})" for k in range(2, 1000))) if n not in taken)
 
 
@@ -211,7 +191,7 @@ def show(shown: Shown) -> None:
 
 @st.fragment
 def results(shown: Shown) -> None:
-    """All that depends on the threshold and on what is chosen; moving them runs this part only."""
+    """Everything that depends on the threshold and the choices; changing them runs this part only."""
     left, right = st.columns(2)
     threshold = 0.5
     if shown.predictions:
@@ -226,14 +206,14 @@ def results(shown: Shown) -> None:
             help="A track is active in a frame of 100 ms where its largest class probability is above this. CSVs stay as they are.",
         )
     comparison = shown.comparison(Decoding(threshold))
-    way = right.selectbox(
+    mode = right.selectbox(
         "Listen to",
         [*analysis.LISTENING_MODES.values(), *lanes_heard(comparison)],
         key="tracks_way",
         bind=widgets.LINK,
         help=analysis.LISTENING_HELP,
     )
-    draw(shown, comparison, way, threshold)
+    draw(shown, comparison, mode)
     tabs.show(shown, comparison)
 
 
@@ -247,22 +227,24 @@ def lanes_heard(comparison: Comparison) -> dict[str, tuple[str, int]]:
     }
 
 
-def sound(shown: Shown, comparison: Comparison, way: str) -> bytes:
-    """The clip as it is listened to."""
-    if way not in (lanes := lanes_heard(comparison)):
-        return analysis.listen(shown.source, next(key for key, text in analysis.LISTENING_MODES.items() if text == way))
-    name, lane = lanes[way]
+def sound(shown: Shown, comparison: Comparison, mode: str) -> bytes:
+    """FLAC. mode: an entry of “Listen to”."""
+    if mode not in (lanes := lanes_heard(comparison)):
+        return analysis.listen(
+            shown.source, next(key for key, text in analysis.LISTENING_MODES.items() if text == mode)
+        )
+    name, lane = lanes[mode]
     table = comparison.systems[name].table
     rows = table[(table["track"] == lane) & (table["frame"] < shown.n_frames)]
-    return analysis.listen_along(shown.source, way, rows, shown.n_frames)
+    return analysis.listen_along(shown.source, mode, rows, shown.n_frames)
 
 
-def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> None:
-    """The player, the standing figure, and what the player puts into it."""
+def draw(shown: Shown, comparison: Comparison, mode: str) -> None:
+    """The player and the figure, into which it puts the ribbons."""
     tracked = tracking.tracked(comparison)
     blocks = [system.block for system in comparison.systems.values()]
     with st.container(key=AUDIO_KEY):
-        st.audio(sound(shown, comparison, way), format="audio/flac")
+        st.audio(sound(shown, comparison, mode), format="audio/flac")
     arrays = ribbons.ribbon_arrays(comparison.events, comparison.classes, blocks, [t.ribbons for t in tracked.values()])
     token = f"{shown.source.key} {[s.key for s in comparison.systems.values()]} {comparison.key}"
     player(
@@ -281,7 +263,7 @@ def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> No
     else:
         st.html(ribbons.legend())
     st.plotly_chart(
-        standing_figure(shown, comparison, blocks),
+        figure_without_ribbons(shown, comparison, blocks),
         key=tabs.FIGURE_KEY,
         config=widgets.PLOTLY,
         alt=figure_texts.of(tabs.FIGURE_KEY),
@@ -289,8 +271,8 @@ def draw(shown: Shown, comparison: Comparison, way: str, threshold: float) -> No
     st.caption(caption(comparison.reference is not None))
 
 
-def standing_figure(shown: Shown, comparison: Comparison, blocks: list[ribbons.Block]) -> go.Figure:
-    """The figure without ribbons. The last one is kept in the session: a slider needs the same one again."""
+def figure_without_ribbons(shown: Shown, comparison: Comparison, blocks: list[ribbons.Block]) -> go.Figure:
+    """The figure without ribbons. The last one is kept: moving a slider needs the same one again."""
 
     def make() -> go.Figure:
         figure = ribbons.ribbons(shown.hearing.seconds, comparison.events, comparison.classes, blocks)
@@ -309,12 +291,12 @@ def caption(with_truth: bool) -> str:
     )
     if not with_truth:
         return (
-            "There is no ground truth, so ribbons have the colours of their classes; see Agreement for how far the systems say "
-            f"the same. {keys}"
+            "There is no ground truth, so ribbons have the colours of their classes; see Agreement for how far the systems "
+            f"agree. {keys}"
         )
     return (
-        "Events of one class have different shades. A track follows an event while it says its class at most 20° from it; where the "
-        f"colour changes track, that is a swap. **Click a mark to hear it.** {keys}"
+        "Events of one class have different shades. A track follows an event while it reports its class at most 20° from it; where the "
+        f"colour moves to another track, that is a swap. **Click a mark to hear it.** {keys}"
     )
 
 

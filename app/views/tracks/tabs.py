@@ -1,7 +1,6 @@
-"""What stands below the ribbons of the Tracks page: measures, assignment, differences, agreement, the network's inside, exports.
+"""What stands below the ribbons of the Tracks page: measures, assignment, differences, agreement, the network's inside, exports."""
 
-``shown`` is the page's: ``source``, ``hearing``, ``predictions`` by name, ``networks`` whose names they are, ``truth``.
-"""
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,10 @@ from app.player.component import pictures
 from app.plots import ribbons
 from app.ui import session, texts, widgets
 from app.views.tracks import network_inside, tracking
+from app.views.tracks.shown import Shown
 from app.views.tracks.tracking import Comparison
 from einv2.frames import LABEL_FRAMES_PER_SECOND
-from einv2.metrics.agreement import DISAGREEMENTS
+from einv2.metrics.agreement import DISAGREEMENTS, Agreement
 from einv2.metrics.track_assignment import MARKS
 
 FIGURE_KEY = "ribbons"
@@ -21,13 +21,13 @@ SHOWN_ROWS = 2000
 ALL = "all"
 MEASURES = ("coverage", "purity", "swaps_per_minute", "fragments_per_event", "duplicates_per_minute")
 MARK_TEXTS = {
-    "swap": "an event goes on on another output track than before.",
-    "duplicate": "a second output track says an event that another is matched with already.",
-    "fragment": "an event is found again on the same track, after a frame or more in which it was not.",
+    "swap": "an event continues on a different output track.",
+    "duplicate": "a second output track reports an event that is already matched with another track.",
+    "fragment": "an event is found again on the same track after at least one frame without it.",
 }
 
 
-def show(shown, comparison: Comparison) -> None:
+def show(shown: Shown, comparison: Comparison) -> None:
     views = {
         "Measures": show_measures,
         "Assignment": show_assignment,
@@ -50,8 +50,8 @@ def needs_truth(comparison: Comparison) -> bool:
     return False
 
 
-def playable(table: pd.DataFrame, key: str, columns: dict) -> None:
-    """A table with onset and offset (s), of which a selected row is played."""
+def playable(table: pd.DataFrame, key: str, columns: dict[str, Any]) -> None:
+    """A table with onset and offset (s), of which the selected row is played."""
     table = table.head(SHOWN_ROWS)
 
     def play() -> None:
@@ -76,7 +76,7 @@ def playable(table: pd.DataFrame, key: str, columns: dict) -> None:
 # Measures and assignment
 
 
-def show_measures(shown, comparison: Comparison) -> None:
+def show_measures(shown: Shown, comparison: Comparison) -> None:
     if needs_truth(comparison):
         return
     tracked = tracking.tracked(comparison)
@@ -102,7 +102,7 @@ def show_measures(shown, comparison: Comparison) -> None:
     show_marks(comparison, tracked)
 
 
-def show_marks(comparison: Comparison, tracked: dict) -> None:
+def show_marks(comparison: Comparison, tracked: dict[str, tracking.Tracked]) -> None:
     kinds = st.pills(
         "Marks", MARKS, selection_mode="multi", default=MARKS, key="tracks_marks", help=" ".join(
             f"**{kind}**: {text}" for kind, text in MARK_TEXTS.items()
@@ -138,7 +138,7 @@ def mark_rows(tracked: tracking.Tracked, name: str, comparison: Comparison) -> p
     )
 
 
-def show_assignment(shown, comparison: Comparison) -> None:
+def show_assignment(shown: Shown, comparison: Comparison) -> None:
     if needs_truth(comparison):
         return
     st.markdown(
@@ -146,6 +146,7 @@ def show_assignment(shown, comparison: Comparison) -> None:
         "each column; two filled cells are swaps."
     )
     events = comparison.events
+    assert events is not None
     columns = [*ribbons.event_names(events, comparison.classes), "duplicate", "nothing"]
     assignments = {name: (t, t.assignment) for name, t in tracking.tracked(comparison).items()}
     most = max(part.max(initial=0) for _, a in assignments.values() for part in (a.follows, a.missed, a.nothing))
@@ -154,8 +155,8 @@ def show_assignment(shown, comparison: Comparison) -> None:
         seconds = np.block([[a.follows, a.duplicate[:, None], a.nothing[:, None]], [a.missed, np.full(2, np.nan)]])
         widgets.plot(ribbons.matrix(seconds, [*t.system.lanes, "missed"], columns, most=most), f"assignment_{number}")
     st.caption(
-        "“duplicate”: the track says an event that another is matched with; “nothing”: it sounds, but follows no event; “missed”: "
-        "the event is found on no track. Columns of events add up to their lengths, rows of tracks to the time that they sound."
+        "“duplicate”: the track reports an event that is matched with another track; “nothing”: it is active, but follows no event; "
+        "“missed”: no track finds the event. Columns of events add up to their lengths, rows of tracks to the time they are active."
     )
 
 
@@ -173,7 +174,7 @@ def choose_two(comparison: Comparison) -> tuple[str, str] | None:
     return first, right.selectbox("Second", others, 0, key="tracks_second")
 
 
-def show_differences(shown, comparison: Comparison) -> None:
+def show_differences(shown: Shown, comparison: Comparison) -> None:
     if needs_truth(comparison) or (two := choose_two(comparison)) is None:
         return
     found = tracking.compared(comparison, *two)
@@ -182,13 +183,13 @@ def show_differences(shown, comparison: Comparison) -> None:
         column.metric(
             f"Only {two[n]} is right",
             f"{seconds[n]:.1f} s",
-            help="Frames in which it finds an event and the other does not, or in which only the other says what is not there.",
+            help="Frames in which it finds an event that the other misses, or in which only the other has a false alarm.",
         )
     who = st.segmented_control("Right is", [ALL, *two], default=ALL, key="tracks_right", required=True)
     if who in two:
         found = found[found["right"] == two.index(who)]
     if found.empty:
-        st.info("There is no frame in which one is right and the other is not.")
+        st.info("There is no frame in which only one of them is right.")
         return
     table = pd.DataFrame(
         {
@@ -207,8 +208,8 @@ def show_differences(shown, comparison: Comparison) -> None:
     st.caption("Longest first. Select a row to hear it.")
 
 
-def show_agreement(shown, comparison: Comparison) -> None:
-    st.markdown("How far systems say the same, whatever the truth and whatever their tracks are called.")
+def show_agreement(shown: Shown, comparison: Comparison) -> None:
+    st.markdown("How far systems agree with each other, whatever the ground truth and the order of their tracks.")
     names = list(comparison.systems)
     if len(names) > 2:
         share = np.array([[tracking.agreed(comparison, a, b).share or 0 for b in names] for a in names])
@@ -219,17 +220,17 @@ def show_agreement(shown, comparison: Comparison) -> None:
     show_agreement_figures(found)
     first, second = (comparison.systems[name] for name in two)
     order = aligned_columns(found.permutation, len(second.lanes))
-    st.markdown("**Seconds in which two tracks say the same**; on the diagonal, tracks that go together.")
+    st.markdown("**Seconds in which two tracks report the same**; the diagonal holds the tracks that belong together.")
     seconds = found.pairs[:, order] / LABEL_FRAMES_PER_SECOND
     widgets.plot(ribbons.matrix(seconds, first.lanes, [second.lanes[m] for m in order], *two), "agreement_tracks")
     show_disagreements(found.stretches, comparison, two)
 
 
-def show_agreement_figures(found) -> None:
+def show_agreement_figures(found: Agreement) -> None:
     figures = {
         "Agreement": (
             None if found.share is None else f"{100 * found.share:.1f} %",
-            "2 · frames in which both say a class at most 20° apart / (frames of the one + frames of the other).",
+            "2 · frames in which both report a class at most 20° apart / (frames of the one + frames of the other).",
         ),
         "Mean distance": (
             None if found.degrees is None else f"{found.degrees:.1f}°",
@@ -237,7 +238,7 @@ def show_agreement_figures(found) -> None:
         ),
         "Same order of tracks": (
             None if found.in_order is None else f"{100 * found.in_order:.1f} %",
-            "The share of what they agree on that is on tracks that go together over the whole clip. Below 100 %, one of the two "
+            "The share of what they agree on that is on tracks that belong together over the whole clip. Below 100 %, one of the two "
             "swaps tracks where the other does not.",
         ),
     }
@@ -253,7 +254,7 @@ def aligned_columns(permutation: np.ndarray, n_second: int) -> list[int]:
 
 def show_disagreements(stretches: pd.DataFrame, comparison: Comparison, two: tuple[str, str]) -> None:
     if stretches.empty:
-        st.info("They say the same in every frame.")
+        st.info("They agree in every frame.")
         return
     words = dict(zip(DISAGREEMENTS, (f"only {two[0]}", f"only {two[1]}", "another place", "another class")))
     table = pd.DataFrame(
@@ -272,31 +273,22 @@ def show_disagreements(stretches: pd.DataFrame, comparison: Comparison, two: tup
 # Export
 
 
-def show_export(shown, comparison: Comparison) -> None:
-    left, right = st.columns(2)
+def show_export(shown: Shown, comparison: Comparison) -> None:
+    stem, (left, right) = shown.source.stem, st.columns(2)
     if comparison.reference is not None:
-        rows = [mark_rows(t, name, comparison) for name, t in tracking.tracked(comparison).items()]
-        download(left, "Marks (CSV)", lambda: as_csv(pd.concat(rows)), f"{shown.source.stem}_marks.csv")
-        measures = [{"system": name} | counts.rates() for name, counts in tracking.counts(comparison).items()]
-        download(right, "Measures (CSV)", lambda: as_csv(pd.DataFrame(measures)), f"{shown.source.stem}_identity.csv")
+        marks = pd.concat([mark_rows(t, name, comparison) for name, t in tracking.tracked(comparison).items()])
+        measures = pd.DataFrame([{"system": n} | counts.rates() for n, counts in tracking.counts(comparison).items()])
+        with left:
+            file = f"{stem}_marks.csv"
+            widgets.download("Marks (CSV)", lambda: as_csv(marks), file, "text/csv", f"download_{file}")
+        with right:
+            file = f"{stem}_identity.csv"
+            widgets.download("Measures (CSV)", lambda: as_csv(measures), file, "text/csv", f"download_{file}")
     pictures(FIGURE_KEY, f"{shown.source.stem}_tracks", "tracks_pictures")
     st.caption(
-        "Onset and offset in seconds; shares from 0 to 1. The picture is the figure as it stands, without the cursor."
+        "Onset and offset in seconds; shares from 0 to 1. The picture is the figure as shown, without the cursor."
     )
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False).encode()
-
-
-def download(place, label: str, data, file: str) -> None:
-    place.download_button(
-        label,
-        data,
-        file,
-        "text/csv",
-        on_click="ignore",
-        icon=":material/download:",
-        width="stretch",
-        key=f"download_{file}",
-    )

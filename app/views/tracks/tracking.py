@@ -1,6 +1,7 @@
 """What the Tracks page compares: systems on one clip, brought to one list of classes, and what is computed of each."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ def _renumbered(table: pd.DataFrame, old: Sequence[str], new: Sequence[str]) -> 
 def tracked(comparison: Comparison) -> dict[str, Tracked]:
     """Every system against the reference."""
     return {
-        name: SYSTEMS.get(("tracked", system.key, comparison.key), lambda system=system: _track(system, comparison))
+        name: SYSTEMS.get(("tracked", system.key, comparison.key), functools.partial(_track, system, comparison))
         for name, system in comparison.systems.items()
     }
 
@@ -89,10 +90,11 @@ def _track(system: System, comparison: Comparison) -> Tracked:
 
 def counts(comparison: Comparison) -> dict[str, IdentityCounts]:
     """The identity of every system's tracks; there must be a reference."""
+    assert comparison.reference is not None
     return {
         name: SYSTEMS.get(
             ("counts", system.key, comparison.key),
-            lambda system=system: identity_counts(comparison.reference, system.numbered),
+            functools.partial(identity_counts, comparison.reference, system.numbered),
         )
         for name, system in comparison.systems.items()
     }

@@ -351,7 +351,7 @@ def test_a_training_that_broke_off_is_said(tmp_path):
     app.session_state[study.TOY] = toy_run.ToyRun(FakeJob(tmp_path, is_running=False))
     app.session_state["pit_part"] = "Train it in front of me"
     app.run()
-    assert not app.exception and "ended before its time" in app.error[0].value
+    assert not app.exception and "stopped unexpectedly" in app.error[0].value
 
 
 def test_a_training_that_cannot_start_is_said(monkeypatch):
