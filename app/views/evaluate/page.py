@@ -1,5 +1,7 @@
 """Evaluate: one system or several against ground truth, from the scores of all years down to the frame."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from einv2.atomic_files import is_visible
 from einv2.audio import inputformat
 from einv2.frames import LABEL_FRAMES_PER_SECOND
 from einv2.labels import clip_sets
+from einv2.labels.csv_layout import Reading
 
 AUTOMATIC = "as in the files"
 INPUTS = {"as in their headers": None} | {
@@ -45,11 +48,14 @@ def page() -> None:
 def choose() -> None:
     """The sidebar. Pressing Score makes its choices the job of the session."""
     root = server_folder.data_root()
-    kinds = {"Predictions (CSV)": choose_tables, "Recordings, by a network": choose_recordings}
+    kinds: dict[str, Callable[[], Job | None]] = {
+        "Predictions (CSV)": choose_tables,
+        "Recordings, by a network": choose_recordings,
+    }
     if user_folder.names("scenes"):
         kinds["A set of the Scenes page, by a network"] = choose_set
     if root:
-        kinds[f"Folders in {root.name}"] = choose_folders
+        kinds[f"Folders in {root.name}"] = functools.partial(choose_folders, root)
     with st.sidebar:
         kind = st.radio("What to score", list(kinds), key="evaluate_way", persist_state=widgets.KEEP)
         job = kinds[kind]()
@@ -71,9 +77,10 @@ def choose() -> None:
             persist_state=widgets.KEEP,
             help="What `--input` is on the command line. The input check of the Inspect page suggests the layout.",
         )
-        if st.button(
+        pressed = st.button(
             "Score", type="primary", width="stretch", disabled=job is None or classes is None, icon=":material/check:"
-        ):
+        )
+        if pressed and job is not None and classes is not None:
             begin(replace(job, n_frames=EXTENTS[extent], classes=classes, read_as=INPUTS[read_as]))
         if JOB in st.session_state:
             st.button("Close the evaluation", on_click=close, width="stretch", icon=":material/close:")
@@ -141,10 +148,7 @@ def choose_tables() -> Job | None:
             )
             name = name.strip() or f"system {letter}"
             tables[f"{name} ({letter})" if name in tables else name] = files
-    layouts = {
-        "reading": csv_menu.choose("predictions", "evaluate"),
-        "truth_reading": csv_menu.choose("ground truth", "evaluate_truth"),
-    }
+    reading, truth_reading = choose_layouts()
     recordings = uploads(
         "Recordings (optional)",
         AUDIO_TYPES,
@@ -158,8 +162,14 @@ def choose_tables() -> Job | None:
         {name: contents(files) for name, files in tables.items()},
         recordings=contents(recordings),
         suffixes={stem: Path(file.name).suffix for stem, file in recordings.items()},
-        **layouts,
+        reading=reading,
+        truth_reading=truth_reading,
     )
+
+
+def choose_layouts() -> tuple[Reading, Reading]:
+    """Of the predictions and of the ground truth."""
+    return csv_menu.choose("predictions", "evaluate"), csv_menu.choose("ground truth", "evaluate_truth")
 
 
 def choose_recordings() -> Job | None:
@@ -211,9 +221,8 @@ def choose_set() -> Job | None:
     return Job(truths, {}, networks, clips, suffixes, threshold=threshold)
 
 
-def choose_folders() -> Job | None:
+def choose_folders(root: Path) -> Job | None:
     """Folders below the data root."""
-    root = server_folder.data_root()
     tables, audio = (server_folder.folders_with(root, kind) for kind in server_folder.KINDS)
     if not tables:
         st.info("There are no CSV files in the data root.")
@@ -238,10 +247,7 @@ def choose_folders() -> Job | None:
         persist_state=widgets.KEEP,
     )
     networks, threshold = choose_networks(none_at_first=bool(systems)) if recordings else ((), 0.5)
-    layouts = {
-        "reading": csv_menu.choose("predictions", "evaluate"),
-        "truth_reading": csv_menu.choose("ground truth", "evaluate_truth"),
-    }
+    reading, truth_reading = choose_layouts()
     if not truth or not (systems or networks):
         return None
     try:
@@ -253,7 +259,8 @@ def choose_folders() -> Job | None:
             clips,
             {stem: path.suffix for stem, path in clips.items()},
             threshold=threshold,
-            **layouts,
+            reading=reading,
+            truth_reading=truth_reading,
         )
     except (ValueError, OSError) as error:
         widgets.error(error)
@@ -285,7 +292,7 @@ def example_job(names: list[str]) -> Job:
     """The examples through the default network, and through the one trained without PIT if it is there."""
     sources = {example.key: example.open() for example in session.examples()}
     return Job(
-        {key: source.truth for key, source in sources.items()},
+        {key: source.truth or b"" for key, source in sources.items()},
         networks=tuple(n for n in names if n in (names[0], "einv2-nopit")),
         recordings={key: source.data for key, source in sources.items()},
         suffixes={key: source.suffix for key, source in sources.items()},

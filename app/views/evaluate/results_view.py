@@ -1,7 +1,8 @@
-"""What the Evaluate page shows of its results: scores of all years, breakdowns, and the errors behind each figure."""
+"""The results on the Evaluate page: scores of all years, breakdowns, and the errors behind each figure."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ def choose_method(results: Results) -> str:
         key="evaluate_intervals",
         required=True,
         help=said,
-        persist_state="session",
+        persist_state=widgets.KEEP,
     )
 
 
@@ -77,7 +78,7 @@ def show_scores(results: Results, method: str) -> None:
     n_clips = len(next(iter(results.systems.values())).clips.stems)
     if len(results.systems) > 1:
         measure = st.selectbox(
-            "Measure", list(YEARS), format_func=YEARS.get, key="evaluate_year", persist_state="session"
+            "Measure", list(YEARS), format_func=YEARS.__getitem__, key="evaluate_year", persist_state=widgets.KEEP
         )
         rows = system_rows(results, measure, method)
     else:
@@ -136,7 +137,7 @@ def details(results: Results, method: str) -> None:
         name = st.selectbox(
             "System in detail", list(results.systems), key="evaluate_system", persist_state=widgets.KEEP
         )
-    views = {
+    views: dict[str, Callable[[Results, str], None]] = {
         "Errors": show_errors,
         "Classes": show_classes,
         "Conditions": show_conditions,
@@ -156,7 +157,7 @@ def details(results: Results, method: str) -> None:
 
 def show_errors(results: Results, name: str) -> None:
     st.markdown(
-        "What becomes of every frame of the reference, and what the system adds. Click a bar to see what is behind it."
+        "The outcome of every frame of the reference, and what the system adds. Click a bar to list the errors behind it."
     )
     tables = {system: e.breakdowns["all"] for system, e in results.systems.items()}
     joined = pd.concat([t.rename(index={"all": system}) for system, t in tables.items()])
@@ -176,7 +177,7 @@ def show_classes(results: Results, name: str) -> None:
     clickable(measures.outcomes(results.systems[name].breakdowns["class"], "class"), "class", "errors_class")
     grouped(results, name, "class")
     st.markdown("**By the measures of each year**")
-    measure = st.selectbox("Measure", list(YEARS), format_func=YEARS.get, key="evaluate_measure")
+    measure = st.selectbox("Measure", list(YEARS), format_func=YEARS.__getitem__, key="evaluate_measure")
     per_class = pd.DataFrame(results.systems[name].scores[measure]["per_class"])
     counted = "reference (s)" if measure == "dcase2020" else "reference (s, instances)"
     counted = "reference (frames)" if MEASURES[measure].segment_frames == 1 else counted
@@ -285,7 +286,7 @@ def show_clips(results: Results, name: str) -> None:
 
 
 def grouped(results: Results, name: str, grouping: str) -> None:
-    """A breakdown as a table; a click on a cell shows what is behind it."""
+    """A breakdown as a table; a click on a cell lists the errors behind it."""
     table = results.systems[name].breakdowns[grouping]
     shown = table[table["reference"] + table["system"] > 0].reset_index()
     written = in_units(shown).rename(columns={"group": GROUPINGS[grouping].lower()})
@@ -302,8 +303,15 @@ def clickable_table(table: pd.DataFrame, groups: pd.Series, grouping: str, key: 
             kind = column if column in KINDS else NOT_A_KIND
             st.session_state[BEHIND] = (grouping, groups.iloc[row], kind)
 
-    cells = dict(on_select=clicked, selection_mode="single-cell")
-    st.dataframe(table, hide_index=True, placeholder="–", key=key, column_config=config, **cells)
+    st.dataframe(
+        table,
+        hide_index=True,
+        placeholder="–",
+        key=key,
+        column_config=config,
+        on_select=clicked,
+        selection_mode="single-cell",
+    )
 
 
 def in_units(table: pd.DataFrame) -> pd.DataFrame:
@@ -427,7 +435,7 @@ def event_table(results: Results, name: str, shown: pd.DataFrame, key: str) -> N
         "elevation": "elevation (°)",
         "error": "off by (°)",
     }
-    config = {
+    config: dict[str, Any] = {
         c: number(title, format="%.1f" if c in ("onset", "offset") else "%.0f")
         for c, title in formats.items()
         if c in shown
@@ -465,7 +473,7 @@ def event_table(results: Results, name: str, shown: pd.DataFrame, key: str) -> N
 def show_export(results: Results, name: str, method: str) -> None:
     evaluation = results.systems[name]
     stem = "evaluation" if len(results.systems) == 1 else f"evaluation_{name}"
-    downloads = {
+    downloads: dict[str, tuple[Callable[[], bytes | str], str, str]] = {
         "Report (HTML, one file)": (
             lambda: report.html(results.systems, results.differences[method], method),
             "evaluation.html",

@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -41,9 +41,9 @@ class Job:
 
     tables: predictions by the name of their system; networks: names of checkpoints, which need recordings; for tables those add
     the levels, and something to hear. suffixes: of the recordings' files. classes: class names, a value of --classes, or "auto".
-    n_frames: how many label frames of every clip are scored; None is up to the last event of the ground truth. reading and
-    truth_reading: what is known of how the tables of either side are written.
-    read_as: what the channels of the recordings are; None is what their headers tell.
+    n_frames: how many label frames of every clip are scored; None: up to the last event of the ground truth. reading and
+    truth_reading: the layout of the tables of either side.
+    read_as: what the channels of the recordings are; None: as in their headers.
     """
 
     truths: Files
@@ -179,12 +179,16 @@ def _predict(job: Job, progress: Progress) -> dict[str, dict[str, Prediction]]:
         report = part(progress, n / (len(stems) * len(found)), (n + 1) / (len(stems) * len(found)))
         with analysis.turn(report), _opened(job, stem) as path:
             seconds = recordings.probe(path, job.recording_name(stem), read_as=job.read_as).seconds
-            said = f"{name} runs on {stem}"
             model = analysis.load_model(name)
             found[name][stem] = model.predict(
-                path, job.recording_name(stem), lambda done, p=report, t=said, s=seconds: p(done / s, t), job.read_as
+                path, job.recording_name(stem), _in_seconds(report, seconds, f"{name} runs on {stem}"), job.read_as
             )
     return found
+
+
+def _in_seconds(progress: Progress, seconds: float, text: str) -> Callable[[float], None]:
+    """The progress of a clip of this length, by the seconds that are done."""
+    return lambda done: progress(done / seconds, text)
 
 
 def _as_csv(predictions: Iterable[Prediction], stems: Iterable[str], threshold: float) -> dict[str, bytes]:

@@ -62,7 +62,7 @@ class Lab:
 
 
 def lab(source: Source, hearing: Hearing, predictions: dict[str, Prediction], truth: Truth) -> Lab:
-    """The truth in the networks' classes and on their tracks. Says what of it has no place there."""
+    """The truth in the networks' classes and on their tracks. A caption tells how much does not fit on them."""
     first = next(iter(predictions.values()))
     mapped = in_classes(truth, first.classes)
     n_tracks = next((p.sed.shape[1] for p in predictions.values() if not p.class_wise), 2)
@@ -73,18 +73,21 @@ def lab(source: Source, hearing: Hearing, predictions: dict[str, Prediction], tr
 
 
 def in_classes(truth: Truth, classes: tuple[str, ...]) -> Truth:
-    """The truth with its classes as indices into ``classes``; rows of other classes are left out, which is said."""
+    """The truth with its classes as indices into ``classes``; rows of other classes are left out, with a warning on the page."""
     if truth.classes == classes:
         return truth
     index = [classes.index(name) if name in classes else -1 for name in truth.classes]
-    tables = []
-    for table in (truth.table, truth.lanes):
+
+    def renumbered(table: pd.DataFrame) -> pd.DataFrame:
         table = table.assign(**{"class": [index[c] for c in table["class"]]})
-        tables.append(table[table["class"] >= 0].reset_index(drop=True))
+        return table[table["class"] >= 0].reset_index(drop=True)
+
     unknown = sorted({truth.classes[c] for c in truth.table["class"] if index[c] < 0})
     if unknown:
         widgets.warning(f"The networks do not know these classes, which are left out: {', '.join(unknown)}.")
-    return Truth(truth.name, *tables, classes, truth.frames_beyond, truth.rows_hidden)
+    return Truth(
+        truth.name, renumbered(truth.table), renumbered(truth.lanes), classes, truth.frames_beyond, truth.rows_hidden
+    )
 
 
 # The microscope
@@ -248,8 +251,8 @@ def show_networks(lab: Lab) -> None:
     st.caption(
         "Thin lines are the truth, dots the output tracks (circle: track 1, diamond: track 2), hollow below the threshold of 0.5. "
         "Dotted red: the midpoint of two simultaneous sources. Below, each output track in the colour of the event that it follows, "
-        "events of one class in shades of it: a change of colour is a swap or the next event, faded what another track says already, "
-        "grey what is nowhere. Click to play from there."
+        "events of one class in shades of it: a change of colour is a swap or the next event; faded: reported by another track already; "
+        "grey: not in the truth. Click to play from there."
     )
     say_midpoints(lab)
     show_comparison(lab)
@@ -263,21 +266,22 @@ def track_ribbons(lab: Lab, prediction: Prediction) -> pd.DataFrame:
     segments = track_assignment.segments(found, table)
     names, colours = (f(found.events, lab.classes) for f in (ribbons.event_names, ribbons.event_colours))
     colour, text = [], []
-    for row, heard in zip(segments.itertuples(), segments["class"]):
-        nothing = row.event == track_assignment.NOTHING
-        own = ribbons.GREY if nothing else colours[row.event]
-        colour.append(ribbons.faded(own) if row.duplicate else own)
-        what = f"{lab.classes[heard]}, where there is none" if nothing else names[row.event]
-        text.append(f"track {row.track + 1}: {what}{', a second time' if row.duplicate else ''}")
+    columns = (segments[name].tolist() for name in ("event", "track", "class", "duplicate"))
+    for event, track, heard, duplicate in zip(*columns):
+        follows_nothing = event == track_assignment.NOTHING
+        own = ribbons.GREY if follows_nothing else colours[event]
+        colour.append(ribbons.faded(own) if duplicate else own)
+        what = f"{lab.classes[heard]}, where there is none" if follows_nothing else names[event]
+        text.append(f"track {track + 1}: {what}{', a second time' if duplicate else ''}")
     return segments.assign(colour=colour, text=text)
 
 
 def say_midpoints(lab: Lab) -> None:
-    """In one sentence what there is to be seen."""
+    """One sentence: how many directions each network pulls to the midpoint."""
     counts = {title: midpoints(lab, prediction).counts for title, prediction in lab.predictions.items()}
-    if told := [f"{title} {100 * c.share:.0f} %" for title, c in counts.items() if c.share is not None]:
+    if shares := [f"{title} {100 * c.share:.0f} %" for title, c in counts.items() if c.share is not None]:
         st.markdown(
-            f"Directions that point nearer to the midpoint of two sources than to either: **{', '.join(told)}**."
+            f"Directions that point nearer to the midpoint of two sources than to either: **{', '.join(shares)}**."
         )
 
 
@@ -452,7 +456,8 @@ def play(lab: Lab, tables: Mapping[str, pd.DataFrame]) -> None:
 
 def player_scene(lab: Lab, tables: Mapping[str, pd.DataFrame]) -> dict:
     """The tables' tracks one after the other, named after their table where there are several."""
-    parts, names, systems = [], [], []
+    parts, systems = [], []
+    names: list[str] = []
     for title, table in tables.items():
         class_wise = title == SELDNET_LABEL or (title in lab.predictions and lab.predictions[title].class_wise)
         tracks = [""] if class_wise else [f"track {m + 1}" for m in range(lab.reference_sed.shape[1])]

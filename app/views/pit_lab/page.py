@@ -65,7 +65,7 @@ def show_microscope(source: Source | None) -> None:
         list(titles),
         default=next(iter(titles)),
         required=True,
-        format_func=titles.get,
+        format_func=titles.__getitem__,
         key="pit_network",
         bind=widgets.LINK,
         help="Whose outputs are compared with the reference; each was trained with the rule of its name.",

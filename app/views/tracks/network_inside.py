@@ -151,9 +151,7 @@ def show_stitches(shown: Shown, name: str) -> None:
         config = to_json(model.checkpoint.model)
         one_branch = config["network"] == "crnn" or config["output_format"] == "accdoa"
         why = (
-            "It does not have two branches that could take from each other."
-            if one_branch
-            else NOT_SHARING[config["sharing"]]
+            "It has no two branches that could take from each other." if one_branch else NOT_SHARING[config["sharing"]]
         )
         st.info(f"{name} has no cross-stitch. {why}")
         return

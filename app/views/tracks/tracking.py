@@ -101,10 +101,11 @@ def counts(comparison: Comparison) -> dict[str, IdentityCounts]:
 
 
 def compared(comparison: Comparison, first: str, second: str) -> pd.DataFrame:
-    """Where one of two systems is right and the other not; see ``agreement.differences``."""
+    """Where one of two systems is right and the other is not, see ``agreement.differences``; there must be a reference."""
     a, b = comparison.systems[first], comparison.systems[second]
     key = ("differences", a.key, b.key, comparison.key)
-    return SYSTEMS.get(key, lambda: differences(comparison.reference, a.table, b.table))
+    assert comparison.reference is not None
+    return SYSTEMS.get(key, functools.partial(differences, comparison.reference, a.table, b.table))
 
 
 def agreed(comparison: Comparison, first: str, second: str) -> Agreement:
