@@ -251,8 +251,8 @@ def show_networks(lab: Lab) -> None:
     st.caption(
         "Thin lines are the truth, dots the output tracks (circle: track 1, diamond: track 2), hollow below the threshold of 0.5. "
         "Dotted red: the midpoint of two simultaneous sources. Below, each output track in the colour of the event that it follows, "
-        "events of one class in shades of it: a change of colour is a swap or the next event; faded: reported by another track already; "
-        "grey: not in the truth. Click to play from there."
+        "events of one class in shades of it: a change of colour is a swap or the next event; faded: already reported by "
+        "another track; grey: not in the truth. Click to play from there."
     )
     say_midpoints(lab)
     show_comparison(lab)
