@@ -1,12 +1,11 @@
-"""What the address of a page holds, so that a link, a reload, and Back and Forward of the browser show the same: the clip that is open,
-and the choices of every page.
+"""The address of a page: it holds the open clip and the choices of every page, so that a link, a reload, Back and Forward restore them.
 
     example     a clip that comes with the app
     recording   a file of the data root, relative to it
     upload      the name of an upload or of a composed scene; only its own session can open it
 
-A widget puts its choice into the address itself (``widgets.LINK``). Streamlit drops from the address what belongs to another page, so
-the choices of all pages are kept in the session, and written again on every page. Needs no PyTorch.
+A widget writes its own choice into the address (``widgets.LINK``). Streamlit removes the parameters of other pages from the address,
+so the choices of all pages are kept in the session and written again on every page. Needs no PyTorch.
 """
 
 from urllib.parse import parse_qs
@@ -51,7 +50,7 @@ _REFUSED = "address_refused"  # (kind, name, why): a clip that the address names
 
 
 def follow(page: str) -> None:
-    """Called once in a run of any page, before the page: opens what the address names, and makes it name what is open.
+    """Open the clip that the address names, and write the open clip into the address. Called once in each run, before the page.
 
     page: the path of the page that is about to run.
     """
@@ -67,29 +66,29 @@ def follow(page: str) -> None:
 
 
 def asked(name: str) -> list[str]:
-    """The values of a parameter of the address with which this page was come to."""
+    """The values of a parameter in the address through which this page was reached."""
     return st.session_state.get(_LINK, {}).get(name, [])
 
 
 def answered(name: str) -> None:
-    """Another choice was made than the address asked for."""
+    """The user chose something else, so the parameter of the address no longer applies."""
     st.session_state.get(_LINK, {}).pop(name, None)
 
 
 def has_opened(source: Source) -> bool:
-    """Whether this clip is open because the address named it, so that the choices there are about it."""
+    """Whether this clip was opened by the address, so that the choices in it refer to this clip."""
     return st.session_state.get(_OPENED) is source
 
 
 def keep_history_short() -> None:
-    """One entry of the browser's history for a page and a clip, not for every choice. See address.js."""
+    """One entry in the browser's history for each page and clip, not for each choice. See address.js."""
     _HISTORY(data={"clip": _clip()}, key="einv2_history")
 
 
 def refusal() -> str | None:
     """Why the clip that the address names is not open, one sentence."""
-    found = st.session_state.get(_REFUSED)
-    return None if found is None or session.CLIP in st.session_state else found[2]
+    refused = st.session_state.get(_REFUSED)
+    return None if refused is None or session.CLIP in st.session_state else refused[2]
 
 
 def _is_of(name: str, page: str | None) -> bool:
@@ -100,7 +99,7 @@ def _is_of(name: str, page: str | None) -> bool:
 
 
 def _open(asked: dict[str, list[str]]) -> None:
-    """The clip that the address names is open now; the one that is open stays if that is it."""
+    """Open the clip that the address names, unless it is open already."""
     kind, name = next(((kind, asked[kind][0]) for kind in CLIP if kind in asked), (None, ""))
     st.session_state.pop(_REFUSED, None)
     source = st.session_state.get(session.CLIP)
@@ -112,7 +111,7 @@ def _open(asked: dict[str, list[str]]) -> None:
 
 
 def open_clip(kind: str, name: str) -> None:
-    """Opens what the address would call so; where that cannot be, ``refusal`` says why."""
+    """Open the clip of a kind and name, as the address has them; if that fails, ``refusal`` says why."""
     try:
         st.session_state[session.CLIP] = _named(kind, name)
     except (ValueError, OSError) as error:
@@ -121,7 +120,7 @@ def open_clip(kind: str, name: str) -> None:
 
 
 def put_away(source: Source) -> None:
-    """Closes a clip. An upload is kept for the browser's way back to it; only one is."""
+    """Close a clip. The last upload is kept, so that the browser can go back to it."""
     for key in (session.CLIP, session.MOMENT, session.FIX, session.SEEK):
         st.session_state.pop(key, None)
     if source.link[0] == "upload":
@@ -133,21 +132,21 @@ def _named(kind: str, name: str) -> Source:
     """The clip of a name. ValueError, one sentence, if it is not there."""
     if kind == "example":
         if (example := session.example(name)) is None:
-            raise ValueError(f"There is no example “{name}”: choose one of those that there are.")
+            raise ValueError(f"There is no example “{name}”: choose one of the existing ones.")
         return example.open()
     if kind == "recording":
         return session.recording(server_folder.data_root(), name)
-    kept = st.session_state.get(session.PUT_AWAY)
-    if kept is None or kept.name != name:
+    upload = st.session_state.get(session.PUT_AWAY)
+    if upload is None or upload.name != name:
         raise ValueError(
             f"{name} was open here and is no more: reloading the page, or opening its link elsewhere, loses what was uploaded or "
             "composed. Upload it again; the choices on the page are kept."
         )
-    return kept
+    return upload
 
 
 def _clip() -> tuple[str, str] | None:
-    """What the address calls the clip that is open, or asked for one that could not be opened."""
+    """How the address names the open clip, or the one that could not be opened."""
     source, refused = st.session_state.get(session.CLIP), st.session_state.get(_REFUSED)
     return source.link if source is not None else refused and refused[:2]
 
@@ -164,7 +163,7 @@ def _name_clip() -> None:
 
 
 def _seed(asked: dict[str, list[str]], page: str, before: str | None) -> None:
-    """Those of this page begin as the address or the session has them, and those of other pages stay in the address."""
+    """The choices of this page start as in the address or the session; those of other pages stay in the address."""
     kept = {name: values for name, values in st.session_state.get(_LINK, {}).items() if not _is_of(name, before)}
     link = kept | {name: values for name, values in asked.items() if name not in CLIP}
     st.session_state[_LINK] = link
@@ -174,9 +173,9 @@ def _seed(asked: dict[str, list[str]], page: str, before: str | None) -> None:
 
 
 def _write(changed: dict[str, list[str] | None], seeds: bool = False) -> None:
-    """In one message: ``st.query_params`` sends one for every parameter, and none that belongs to a widget. None takes a parameter out.
+    """Write parameters in one message; None removes one. (``st.query_params`` sends a message for each, and none of a widget.)
 
-    seeds: widgets that are drawn for the first time on this page begin with what the address says now.
+    seeds: widgets that are drawn for the first time on this page start with the values in the address.
     """
     context = get_script_run_ctx()
     if context is None:

@@ -150,7 +150,7 @@ FIGURES = {
     "clips": "The same for the clips of lowest F, 20 at most.",
     "conditions": "The frames of each group separately, with the number of reference frames at the right.",
     "motion": "An event moves if its frames are on average more than 5° from their mean direction; false alarms are in neither group.",
-    "confusion": "As what each reference class (row) was detected within 20°; “nothing” is what was missed, or is in the system "
+    "confusion": "What each reference class (row) was detected as, within 20°; “nothing” is what was missed, or is in the system "
     "only.",
     "directions": "By sectors of 45° seen from above, the front up and the left at the left.",
     "distances": "How far the system's direction is from the reference's, where the class is right.",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.storage import user_folder
 from app.ui import address, figure_texts, session, theme
@@ -46,10 +47,10 @@ _MENUS = (  # how a message of the library speaks of a flag, and how a page spea
 
 def for_page(text: object) -> str:
     """A message of the library with the menus of the pages in place of the flags of the command line."""
-    said = str(text)
+    message = str(text)
     for flag, menu in _MENUS:
-        said = flag.sub(menu, said)
-    return said
+        message = flag.sub(menu, message)
+    return message
 
 
 def _sentence(text: object) -> str:
@@ -72,7 +73,7 @@ MOST_MB = 200  # of a recording; a checkpoint of the authors, with the state of 
 
 
 def upload_limit() -> int:
-    """The size in MB up to which recordings and tables are taken: none is read that is much larger than what a page shows at once."""
+    """The largest upload of a recording or a table, in MB: much more cannot be shown at once."""
     return min(MOST_MB, st.get_option("server.maxUploadSize"))
 
 
@@ -84,14 +85,14 @@ MODELS_MISSING = (
 )
 
 
-def say_gone(key: str, available: list[str], place) -> None:
-    """Says which networks the address asks for that are not there, until others are chosen in the widget of a key."""
-    gone = [name for name in address.asked(key) if name and name not in available]
-    if gone:
-        with place:
+def warn_of_missing(key: str, available: list[str], placeholder: DeltaGenerator) -> None:
+    """Warn of networks in the address that do not exist here, until others are chosen in the widget of this key."""
+    missing = [name for name in address.asked(key) if name and name not in available]
+    if missing:
+        with placeholder:
             warning(
-                f"The link asks for {' and '.join(gone)}, which this server does not have (any more). The other networks of the link "
-                "are shown, or else those that are chosen at first."
+                f"The link asks for {' and '.join(missing)}, which this server does not have (any more). The other networks of the "
+                "link are shown, or else the default ones."
             )
 
 
@@ -120,12 +121,12 @@ def _open(example: session.Example) -> None:
 
 
 def scroll_to(key: str) -> None:
-    """Bring the container of a key to the top of the window, once, as soon as it stands there."""
+    """Scroll the container of this key to the top of the window, once, as soon as it exists."""
     st.html(
         "<script>setTimeout(() => {"
-        f"const place = document.querySelector('.st-key-{key}');"
-        "if (place) { place.style.scrollMarginTop = '4.5rem';"
-        " place.scrollIntoView({behavior: 'smooth', block: 'start'}); }"
+        f"const container = document.querySelector('.st-key-{key}');"
+        "if (container) { container.style.scrollMarginTop = '4.5rem';"
+        " container.scrollIntoView({behavior: 'smooth', block: 'start'}); }"
         f"}}, 150);  // {time.time_ns()}\n</script>",
         unsafe_allow_javascript=True,
     )
@@ -153,7 +154,7 @@ TOOLS_PIXELS = 32  # beside a figure, for its tools
 
 
 def plot(figure, key: str, **options) -> None:
-    """A figure. Its tools stand in a column at its right, beyond all that it says there, so that they cover neither data nor text.
+    """A figure with its tools in a column to its right, where they cover neither data nor text.
 
     One with a scale of colours at its right has none. options: of ``st.plotly_chart``.
     """
@@ -188,7 +189,7 @@ def download(
 
 
 def ask_to_delete(question: str, delete: Callable[[], object], key: str, width="content", disabled=False) -> None:
-    """A button that deletes nothing before it has asked: Cancel, and a red button whose key is ``key``.
+    """A delete button that asks for confirmation: Cancel, or a red button whose key is ``key``.
 
     delete: a callback, which says itself what went wrong.
     """

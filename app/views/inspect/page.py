@@ -8,6 +8,7 @@ import contextlib
 import threading
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.clip import opening
 from app.networks import registry
@@ -17,32 +18,32 @@ MAX_NETWORKS = 3
 
 
 def page() -> None:
-    place = st.empty()
+    placeholder = st.empty()
     with st.sidebar:
         st.subheader("Clip")
         source = opening.choose()
         st.subheader("Network")
-        names, together = choose_networks(place)
+        names, together = choose_networks(placeholder)
     if not names:
         return
     if source is None:
-        say_broken(names, place)
+        report_broken(names, placeholder)
         welcome(names)
         prepare_ahead(names[0])
         return
     from app.views.inspect import clip_view
 
-    clip_view.show_clip(source, names, together, place)
+    clip_view.show_clip(source, names, together, placeholder)
 
 
-def choose_networks(place) -> tuple[list[str], bool]:
+def choose_networks(placeholder: DeltaGenerator) -> tuple[list[str], bool]:
     """Their names, and whether they act as one ensemble."""
     available = registry.names()
     if not available:
-        with place:
+        with placeholder:
             st.error(widgets.MODELS_MISSING)
         return [], False
-    widgets.say_gone("networks", available, place)
+    widgets.warn_of_missing("networks", available, placeholder)
     above = st.container()  # here the switch does not move when the list below it changes its height
     names = st.multiselect(
         "Networks",
@@ -56,7 +57,7 @@ def choose_networks(place) -> tuple[list[str], bool]:
         bind=widgets.LINK,
     )
     if not names:
-        with place:
+        with placeholder:
             st.info("Choose a network in the sidebar.")
     together = above.toggle(
         "As one ensemble",
@@ -68,13 +69,13 @@ def choose_networks(place) -> tuple[list[str], bool]:
     return names, together and len(names) > 1
 
 
-def say_broken(names: list[str], place) -> None:
-    """What the headers of networks tell; all of it is known once a clip goes through them."""
+def report_broken(names: list[str], placeholder: DeltaGenerator) -> None:
+    """Report networks whose headers cannot be read; other faults show once a clip goes through them."""
     for name in names:
         try:
             registry.header(registry.find(name))
         except ValueError as error:
-            with place:
+            with placeholder:
                 widgets.error(error)
 
 
@@ -95,7 +96,7 @@ def welcome(names: list[str]) -> None:
 
 @st.cache_resource(show_spinner=False)
 def prepare_ahead(name: str) -> None:
-    """Once for each network, beside the page: what the first clip would wait for."""
+    """Load what the first clip needs, in a thread, once for each network."""
     threading.Thread(target=_prepare, args=(name,), daemon=True, name="prepare").start()
 
 
@@ -103,7 +104,7 @@ def _prepare(name: str) -> None:
     from app.clip import analysis
     from app.views.inspect import clip_view  # noqa: F401 (imported ahead of its use)
 
-    with contextlib.suppress(ValueError, OSError):  # said where a clip meets the network
+    with contextlib.suppress(ValueError, OSError):  # reported when a clip goes through the network
         analysis.load_model(name)
 
 

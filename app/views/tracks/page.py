@@ -59,7 +59,7 @@ def choose_systems(
     """(networks as ``clip.analyse`` takes them, uploaded CSVs, what ``choose_classes`` gives)."""
     available = registry.names()
     at_first = [name for name in AT_FIRST if name in available] or available[:1]
-    widgets.say_gone("tracks_networks", available, placeholder)
+    widgets.warn_of_missing("tracks_networks", available, placeholder)
     names = st.multiselect(
         "Networks",
         available,
