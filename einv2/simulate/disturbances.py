@@ -1,25 +1,18 @@
-"""What a recording has beside its events: other sounds, walls, a microphone, a codec. One drawn set of them, and their sounds.
+"""Unlabelled sounds of a recording (directional noise, ambience) and its channel: a low-pass filter and a codec.
 
-None of it is labelled, and none moves the directions of the events.
+None of it moves the directions of the events.
 """
-
-from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 from scipy import signal
 
 from ..audio import foa
-from .microphone import Microphone
-from .rooms import Room, Walls, coloured
+from .rooms import Room, coloured
 from .unclassified import UnclassifiedBank
-
-if TYPE_CHECKING:
-    from .scene import SceneEvent
 
 NO_CLASS = -1
 CODECS = {"mp3": ("MP3", "MPEG_LAYER_III", 2), "vorbis": ("OGG", "VORBIS", 4)}  # container, coding, channels at a time
@@ -62,18 +55,6 @@ class Channel:
             raise ValueError(f"codec {self.codec!r} must be one of {', '.join(CODECS)}")
         if not 0 <= self.compression <= 1:
             raise ValueError(f"compression {self.compression} must lie in [0, 1]")
-
-
-@dataclass(frozen=True)
-class Disturbances:
-    """All of one scene. ``interferers`` are sounds of no class, each on its way as an event is."""
-
-    interferers: tuple[SceneEvent, ...] = ()
-    noise: DirectionalNoise | None = None
-    ambience: Ambience | None = None
-    walls: Walls | None = None
-    microphone: Microphone | None = None
-    channel: Channel | None = None
 
 
 def steady_noise(n_samples: int, rng: np.random.Generator) -> np.ndarray:

@@ -17,10 +17,10 @@ from ..audio import recordings
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..labels import class_lists, dcase_csv, frame_tables
 from ..messages import one_line
-from .disturbances import Disturbances, ambient_sound, steady_noise, through_channel
+from .disturbances import ambient_sound, steady_noise, through_channel
 from .microphone import Encoder, record
 from .rooms import Room, diffuse_noise
-from .scene import Scene, SceneConfig, SceneEvent, sample_scene, scene_from_json, scene_to_json, waypoints
+from .scene import Disturbances, Scene, SceneConfig, SceneEvent, sample_scene, scene_from_json, scene_to_json, waypoints
 from .sources import SourceBank
 from .unclassified import PROCEDURAL_ONLY, UnclassifiedBank
 

@@ -16,7 +16,7 @@ import numpy as np
 from .. import geometry
 from ..config import from_json
 from ..frames import LABEL_FRAME_SECONDS, LABEL_FRAMES_PER_SECOND
-from .disturbances import NO_CLASS, Ambience, Channel, DirectionalNoise, Disturbances
+from .disturbances import NO_CLASS, Ambience, Channel, DirectionalNoise
 from .microphone import Microphone
 from .rooms import Walls
 
@@ -190,6 +190,18 @@ class SceneEvent:
         seconds = np.asarray(seconds, float)
         azimuth = geometry.wrap_azimuth(self.azimuth + self.azimuth_rate * seconds)
         return azimuth, self.elevation + self.elevation_rate * seconds
+
+
+@dataclass(frozen=True)
+class Disturbances:
+    """Everything in one recording besides its events. ``interferers`` are sounds of no class that move as events do."""
+
+    interferers: tuple[SceneEvent, ...] = ()
+    noise: DirectionalNoise | None = None
+    ambience: Ambience | None = None
+    walls: Walls | None = None
+    microphone: Microphone | None = None
+    channel: Channel | None = None
 
 
 @dataclass(frozen=True)

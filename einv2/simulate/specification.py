@@ -28,10 +28,10 @@ from ..audio import recordings
 from ..config import from_json
 from ..labels import class_lists, dcase_csv
 from ..messages import one_line
-from .disturbances import Disturbances
 from .render import SAMPLE_RATE, render_sounds
 from .rooms import Room
 from .scene import (
+    Disturbances,
     Scene,
     SceneConfig,
     SceneEvent,

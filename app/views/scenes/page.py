@@ -462,7 +462,7 @@ def order(specification: Specification, possible: bool) -> None:
         type="primary",
         icon=":material/spatial_audio:",
         width="stretch",
-        help=None if possible else "Mend first what is said above.",
+        help=None if possible else "Fix the problems listed above first.",
     )
     right.download_button(
         "Specification (JSON)",

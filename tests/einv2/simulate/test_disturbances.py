@@ -15,13 +15,14 @@ from einv2.commands import config_flags
 from einv2.commands import main as cli
 from einv2.config import to_json
 from einv2.simulate import specification
-from einv2.simulate.disturbances import CODECS, Ambience, Channel, DirectionalNoise, Disturbances, through_channel
+from einv2.simulate.disturbances import CODECS, Ambience, Channel, DirectionalNoise, through_channel
 from einv2.simulate.microphone import CAPSULES, CENTRE, TAPS, Encoder, Microphone, capsule_matrix, record
 from einv2.simulate.render import render, render_event, write_scenes
 from einv2.simulate.rooms import Room, Walls
 from einv2.simulate.scene import (
     DISTURBED,
     NO_CLASS,
+    Disturbances,
     Scene,
     SceneConfig,
     SceneEvent,
