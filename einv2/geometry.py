@@ -50,3 +50,19 @@ def rotate_z(vector, degrees: float) -> np.ndarray:
     """Vectors (..., 3) turned counter-clockwise about the vertical axis: azimuth grows by ``degrees``."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray(vector) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+
+
+def great_circle(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Unit vectors (N, 3) at a share (N,), 0 to 1, of the shorter way from directions a (N, 3) to b (N, 3).
+
+    Between opposite directions, where every way is as short, the one through the left of a, seen from above.
+    """
+    a, b = (to_vector(*to_angles(v)) for v in (a, b))
+    angle = np.radians(distance(a, b)) * share
+    across = b - (a * b).sum(-1, keepdims=True) * a
+    opposite = (np.linalg.norm(across, axis=-1) < 1e-6) & ((a * b).sum(-1) < 0)
+    left = np.stack([-a[:, 1], a[:, 0], np.zeros(len(a))], axis=-1)
+    left[np.hypot(a[:, 0], a[:, 1]) < 1e-6] = 0, 1, 0
+    across[opposite] = left[opposite]
+    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
+    return np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * across

@@ -7,7 +7,6 @@ After each run of a page Streamlit runs the garbage collector. With PyTorch load
 than handling a slider, so the thread also freezes the objects of loaded modules (``gc.freeze``).
 """
 
-import ctypes
 import gc
 import sys
 import threading
@@ -16,6 +15,8 @@ from typing import Any
 
 import streamlit as st
 from streamlit import runtime
+
+from einv2.memory import release_memory
 
 EVERY_SECONDS = 5.0
 
@@ -39,7 +40,7 @@ def _sweep(server: runtime.Runtime) -> None:
         if expired or len(sys.modules) != n_loaded:
             n_loaded = len(sys.modules)
             _collect()
-            _trim_heap()
+            release_memory()
 
 
 def _collect() -> None:
@@ -66,11 +67,3 @@ def _drop_expired(server: runtime.Runtime) -> None:
         expired = manager._session_storage._cache.expire()
     for _, stored in expired:
         stored.session.shutdown()
-
-
-def _trim_heap() -> None:
-    """Return freed memory to the operating system, where the C library can."""
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except (OSError, AttributeError):
-        return

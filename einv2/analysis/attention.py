@@ -1,7 +1,7 @@
-"""What a network does inside: where its attention goes, and how much its branches take from one another.
+"""What happens inside a network: where its attention goes, and how much its branches take from one another.
 
-Nothing is kept in the network: it runs once as a copy that shares its weights, with hooks that note what passes. So others may
-use the network at the same time. M tracks (class-wise networks: one ``Track`` for all classes), H heads, T label frames, C channels.
+Nothing is kept in the network: a copy that shares its weights runs once, with hooks that record. So others may use the network at
+the same time. M tracks (class-wise networks: one ``Track`` for all classes), H heads, T label frames, C channels.
 """
 
 import copy
@@ -20,7 +20,7 @@ WEIGHTS = ("SED from SED", "SED from DoA", "DoA from SED", "DoA from DoA")  # of
 
 @dataclass(frozen=True)
 class Place:
-    """Where a self-attention stands: track and layer from 0, the branch "sed" or "doa"."""
+    """The place of a self-attention: track and layer from 0, the branch "sed" or "doa"."""
 
     track: int
     branch: str
@@ -52,10 +52,10 @@ class Stitch:
 
 
 @dataclass(frozen=True)
-class Look:
-    """Inside a network while it hears a chunk.
+class Internals:
+    """What happens inside a network on one chunk.
 
-    attention: by place, (H, T, T) float32: row t says where frame t looks, and sums to 1. Empty without self-attention (crnn).
+    attention: by place, (H, T, T) float32: row t holds where frame t looks, and sums to 1. Empty without self-attention (crnn).
     taken: by name of the cross-stitch, (share of SED that comes from DoA, share of DoA that comes from SED), in [0, 1]: by mean
     magnitude, over channels and time, of the two summands of equation 7.
     """
@@ -94,28 +94,28 @@ def _attention_modules(network: nn.Module) -> list[tuple[Place, MultiHeadSelfAtt
 
 
 def is_scaled(network: nn.Module) -> bool:
-    """Does its attention divide scores by the root of a head's width, which equation 5 does not?"""
+    """Whether its attention divides scores by the root of a head's width, which equation 5 does not."""
     return any(module.scaled for _, module in _attention_modules(network))
 
 
-def look(model: Model, signal: np.ndarray) -> Look:
-    """What happens inside while a chunk (4, S) float32 at the model's sample rate, at most ``chunk_seconds`` of it, passes.
+def record_internals(model: Model, signal: np.ndarray) -> Internals:
+    """Run one chunk (4, S) float32 at the model's sample rate, at most ``chunk_seconds`` long, and record what happens inside.
 
     A shorter one is filled with silence, as at the end of a clip. ValueError on another shape or length.
     """
     size = model.chunk_seconds * model.sample_rate
     if signal.ndim != 2 or signal.shape[0] != 4 or not 0 < signal.shape[1] <= size:
         raise ValueError(f"signal must be (4, 1 to {size}), not {signal.shape}")
-    watched = copy.copy(model)
+    watched = copy.copy(model.core)
     watched.network = _sharing_weights(model.network)
     attention: dict[Place, np.ndarray] = {}
     taken: dict[str, tuple[float, float]] = {}
     for place, module in _attention_modules(watched.network):
-        module.register_forward_pre_hook(_notes_attention(attention, place))
+        module.register_forward_pre_hook(_record_attention(attention, place))
     for name, module in _stitch_modules(watched.network):
-        module.register_forward_hook(_notes_taken(taken, name))
+        module.register_forward_hook(_record_taken(taken, name))
     watched.run(np.pad(signal, ((0, 0), (0, size - signal.shape[1])))[None].astype(np.float32, copy=False))
-    return Look(attention, taken)
+    return Internals(attention, taken)
 
 
 def _sharing_weights(network: nn.Module) -> nn.Module:
@@ -124,14 +124,14 @@ def _sharing_weights(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, memo)
 
 
-def _notes_attention(notes: dict, place: Place):
+def _record_attention(notes: dict, place: Place):
     def hook(module: MultiHeadSelfAttention, inputs: tuple) -> None:
         notes[place] = module.weights(inputs[0])[0].float().cpu().numpy()
 
     return hook
 
 
-def _notes_taken(notes: dict, name: str):
+def _record_taken(notes: dict, name: str):
     def hook(module: CrossStitch, inputs: tuple, outputs: tuple) -> None:
         sed, doa = inputs
         source = outputs[0] if module.order == "sequential" else sed
@@ -151,7 +151,7 @@ def _share(weight: torch.Tensor, taken: torch.Tensor, own_weight: torch.Tensor, 
 
 
 def reach(attention: np.ndarray) -> np.ndarray:
-    """How far each head looks on average, seconds: weights (H, T, T) -> (H,)."""
+    """How far each head looks on average, in seconds: weights (H, T, T) -> (H,)."""
     frames = np.arange(attention.shape[-1])
     away = np.abs(frames[:, None] - frames) * LABEL_FRAME_SECONDS
     return (attention * away).sum(-1).mean(-1)

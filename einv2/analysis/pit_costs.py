@@ -80,19 +80,19 @@ def logits(probabilities: np.ndarray) -> np.ndarray:
     return np.log(p) - np.log1p(-p)
 
 
-def look(
+def examine(
     sed: np.ndarray,
     doa: np.ndarray,
     reference_sed: np.ndarray,
     reference_doa: np.ndarray,
     chunk_frames: int = CHUNK_FRAMES,
 ) -> Microscope:
-    """Put one clip under the microscope.
+    """The costs of all permutations of one clip, and what each rule chooses.
 
     sed (T, M, K) probabilities, doa (T, M, 3); reference_sed (T, M, K) of 0 and 1 and reference_doa (T, M, 3), zero where
-    silent, as ``labels.to_tracks`` puts events on tracks. chunk_frames: training looks at chunks of this length, so a run of
+    silent, as ``frame_tables.to_tracks`` puts events on tracks. chunk_frames: training looks at chunks of this length, so a run of
     events, which cPIT gives one permutation, ends where a chunk does. ValueError on shapes that do not fit, and above
-    ``losses.MAX_TRACKS`` tracks.
+    ``permutations.MAX_TRACKS`` tracks.
     """
     n_frames, n_tracks, n_classes = reference_sed.shape
     for name, array, size in (("sed", sed, n_classes), ("doa", doa, 3), ("reference_doa", reference_doa, 3)):

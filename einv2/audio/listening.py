@@ -118,7 +118,7 @@ class Along:
         after = np.minimum(before + 1, last)
         share = np.clip(frame - before, 0, 1)
         present = (1 - share) * self._present[before] + share * self._present[after]
-        return _between(self._vectors[before], self._vectors[after], share[:, None]), present
+        return geometry.great_circle(self._vectors[before], self._vectors[after], share), present
 
 
 def _trajectory(azimuth: np.ndarray, elevation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,13 +130,3 @@ def _trajectory(azimuth: np.ndarray, elevation: np.ndarray) -> tuple[np.ndarray,
     middles = (known[1:] + known[:-1]) / 2
     nearest = known[np.searchsorted(middles, np.arange(len(present)))]
     return geometry.to_vector(azimuth[nearest], elevation[nearest]), present.astype(float)
-
-
-def _between(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Unit vectors (S, 3) at a share (S, 1) of the great circle from a to b; between opposite ones, straight through W."""
-    angle = np.radians(geometry.distance(a, b))[:, None]
-    sine = np.sin(angle)
-    straight = sine < 1e-3
-    sine = np.where(straight, 1, sine)
-    first = np.where(straight, 1 - share, np.sin((1 - share) * angle) / sine)
-    return first * a + np.where(straight, share, np.sin(share * angle) / sine) * b

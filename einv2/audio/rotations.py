@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from . import features
+from .foa import XYZ_CHANNELS
 
 N_PATTERNS = 16
 
@@ -15,8 +16,19 @@ def pattern_matrix(pattern: int) -> np.ndarray:
     return matrix * (1 - 2 * np.array([negate_x, negate_y, negate_z]))[:, None]
 
 
+def rotate_audio(audio: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """FOA audio (..., 4, S) of the scene rotated by a signed permutation (3, 3) of (x, y, z)."""
+    rotated = audio.copy()
+    channels = np.array(XYZ_CHANNELS)
+    sources = np.abs(matrix).argmax(1)
+    rotated[..., channels, :] = audio[..., channels[sources], :] * matrix[range(3), sources][:, None].astype(
+        audio.dtype
+    )
+    return rotated
+
+
 def rotate_features(features_: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
-    """Features (B, 7, T, F) of the scenes turned by their matrices (B, 3, 3)."""
+    """Features (B, 7, T, F) of the scenes rotated by their matrices (B, 3, 3)."""
     order = torch.tensor([1, 2, 0])  # the features' channels are y, z, x
     channel_matrices = matrices[:, order][:, :, order].to(features_)
     x = features_.clone()

@@ -30,7 +30,7 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
-    Without ``argv`` the command line of this process, which then keeps freed memory (``acceleration.keep_memory``).
+    Without ``argv`` the command line of this process, which then keeps freed memory (``memory.keep_memory``).
     """
     words = sys.argv[1:] if argv is None else [*argv]
     if words[:1] == ["evaluate"]:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = with_default_method(words)
     options = parser(words[:1]).parse_args(words)
     if argv is None:
-        from ..models.acceleration import keep_memory
+        from ..memory import keep_memory
 
         keep_memory()
     try:

@@ -14,8 +14,9 @@ from ..atomic_files import replacing, write_text
 from ..audio import inputcheck, recordings
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..inference.ensemble import Ensemble, in_rotations
-from ..inference.model import ESTIMATES, OVERLAP_SECONDS, BranchModel, Prediction, load_model
-from ..inference.prediction import BranchPrediction, on_classes
+from ..inference.model import ESTIMATES, BranchModel, load_model
+from ..inference.prediction import BranchPrediction, Prediction, on_classes
+from ..inference.runner import OVERLAP_SECONDS
 from ..labels import class_lists, dcase_csv
 from ..models.acceleration import PRECISIONS
 from .check import summary_with_fixes

@@ -23,9 +23,10 @@ from ..audio.features import LogMelIntensity
 from ..audio.foa import encode
 from ..checkpoints import checkpoint
 from ..config import FeatureConfig, ModelConfig
-from ..frames import LABEL_FRAMES_PER_SECOND
+from ..frames import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND
 from ..inference.decoding import decode
-from ..inference.model import CHUNK_SECONDS, Model, batch_chunks, load_model, resolve
+from ..inference.model import Model, load_model, resolve
+from ..inference.runner import batch_chunks
 from ..labels import class_lists, dcase_csv
 from ..labels.clip_sets import Clips
 from ..models import acceleration

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..frames import LABEL_FRAMES_PER_SECOND
-from ..inference.model import OVERLAP_SECONDS
+from ..inference.runner import OVERLAP_SECONDS
 from ..messages import counted
 from ..metrics.single_task import OVERLAPS
 from ..training.scoring import THRESHOLD

@@ -27,7 +27,7 @@ from ..datasets.discovery import DataSelection
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..inference.model import CHUNK_SECONDS, load_model, resolve
 from ..labels import class_lists, dcase_csv
-from ..models import acceleration
+from ..memory import keep_memory
 from ..models.build import build
 from ..paths import ROOT
 from ..simulate.render import write_scenes
@@ -192,5 +192,5 @@ def _read(chunks: chunking.ChunkSet, clips: Sequence[discovery.Clip], index: int
 
 
 if __name__ == "__main__":
-    acceleration.keep_memory()
+    keep_memory()
     _measured(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

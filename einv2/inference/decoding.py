@@ -184,21 +184,5 @@ def _interpolate(doa: np.ndarray, start: np.ndarray, length: np.ndarray) -> np.n
     gap = np.repeat(np.arange(len(start)), length)
     step = np.arange(len(gap)) - np.repeat(np.cumsum(length) - length, length) + 1
     before, after = flat[start - 1][gap], flat[start + length][gap]
-    flat[start[gap] + step - 1] = great_circle(before, after, step / (length[gap] + 1))
+    flat[start[gap] + step - 1] = geometry.great_circle(before, after, step / (length[gap] + 1))
     return flat.reshape(n_tracks, n_frames, 3).transpose(1, 0, 2)
-
-
-def great_circle(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Unit vectors (N, 3) at a share (N,), 0 to 1, of the shorter way from directions a (N, 3) to b (N, 3).
-
-    Between opposite directions, where every way is as short, the one through the left of a, seen from above.
-    """
-    a, b = (geometry.to_vector(*geometry.to_angles(v)) for v in (a, b))
-    angle = np.radians(geometry.distance(a, b)) * share
-    across = b - (a * b).sum(-1, keepdims=True) * a
-    opposite = (np.linalg.norm(across, axis=-1) < 1e-6) & ((a * b).sum(-1) < 0)
-    left = np.stack([-a[:, 1], a[:, 0], np.zeros(len(a))], axis=-1)
-    left[np.hypot(a[:, 0], a[:, 1]) < 1e-6] = 0, 1, 0
-    across[opposite] = left[opposite]
-    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-12)
-    return np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * across

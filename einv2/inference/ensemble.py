@@ -10,21 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..audio import recordings
 from ..audio.inputformat import InputFormat
-from ..audio.rotations import N_PATTERNS, pattern_matrix, rotate_features
-from .model import ESTIMATES, BranchModel, Model, Pair, Prediction, Runner
+from ..audio.rotations import N_PATTERNS
+from .model import ESTIMATES, BranchModel, Model, Pair
+from .prediction import Prediction
+from .runner import SideBySide, only_sample_rate, run_over_blocks
 from .stitching import EPSILON, agreement, best_order
 
-_PATTERNS = (0, 6, 3, 5, 8, 14, 11, 13, 1, 7, 2, 4, 9, 15, 10, 12)  # as ``augment.pattern_matrix`` numbers them
+_PATTERNS = (0, 6, 3, 5, 8, 14, 11, 13, 1, 7, 2, 4, 9, 15, 10, 12)  # as ``rotations.pattern_matrix`` numbers them
 
 
 class Ensemble:
-    """Models that answer together, pairs of one-task networks among them; stands in for an ``inference.Model``.
+    """Several models, or pairs of one-task networks, as one: it has the interface of a ``Model``.
 
-    ValueError unless their classes are the same, and each tells activities and directions.
+    ValueError unless their classes are the same, and each estimates activities and directions.
     """
 
     def __init__(self, models: Sequence[Model | Pair | BranchModel]):
@@ -44,13 +45,8 @@ class Ensemble:
 
     @property
     def sample_rate(self) -> int:
-        """Of the audio that all models hear, Hz. ValueError if they hear different rates; ``predict`` serves those, too."""
-        rates = sorted({model.sample_rate for model in self._single})
-        if len(rates) > 1:
-            raise ValueError(
-                f"the models of this ensemble hear {' and '.join(map(str, rates))} Hz: give a file instead"
-            )
-        return rates[0]
+        """Of the audio that all models use, Hz. ValueError if it differs; ``predict`` takes such models, too."""
+        return only_sample_rate([model.runner for model in self._single])
 
     def predict(
         self,
@@ -60,7 +56,7 @@ class Ensemble:
         read_as: InputFormat | None = None,
         observe: Callable[[np.ndarray, int], None] | None = None,
     ) -> Prediction:
-        """Run every model over a file, one after the other, and combine them; see ``inference.Model.predict``.
+        """Run every model over a file, one after the other, and combine them; see ``Model.predict``.
 
         ``observe`` is called with the blocks of the first model.
         """
@@ -76,97 +72,54 @@ class Ensemble:
     def predict_blocks(
         self, blocks: Iterator[np.ndarray], progress: Callable[[float], None] | None = None
     ) -> Prediction:
-        """Run every model over blocks as they come, and combine them; see ``inference.Model.predict_blocks``.
+        """Run every model over blocks as they come, and combine them; see ``Model.predict_blocks``.
 
-        The result is that of ``predict``. ValueError if the models hear different rates, or run on chunks of different lengths.
+        The result is that of ``predict``. ValueError if the models use different sample rates, or chunks of different lengths.
         """
-        self.sample_rate  # noqa: B018 - raises before the first block is taken
-        if len(lengths := sorted({model.chunk_seconds for model in self._single})) > 1:
-            raise ValueError(
-                f"the models of this ensemble run on chunks of {' and '.join(map(str, lengths))} s: give a file instead"
-            )
-        together = _SideBySide(self._single)
-        return combine(together.split(together.predict_blocks(blocks, progress)))
+        models = self._single
+        together = SideBySide([model.runner for model in models])
+        sed, doa = run_over_blocks(together, blocks, progress)
+        last_tracks = np.cumsum([n_tracks for n_tracks, _ in together.groups])[:-1]
+        parts = zip(models, *(np.split(array, last_tracks, axis=1) for array in (sed, doa)))
+        return combine(
+            [
+                Prediction(s, d, self.classes, class_wise=m.class_wise, chunk_seconds=m.chunk_seconds)
+                for m, s, d in parts
+            ]
+        )
 
 
 def _of_both_tasks(model: Model | Pair | BranchModel) -> Model | Pair:
     if isinstance(model, BranchModel):
         raise ValueError(
-            f"{model.name} estimates {ESTIMATES[model.task]} only, and what is averaged must tell both: pair it with another "
+            f"{model.name} estimates {ESTIMATES[model.task]} only, and an average needs both: pair it with another "
             "network, as in `predict --model DETECTION+DIRECTIONS`."
         )
     return model
 
 
 def _part(progress: Callable[[float], None] | None, before: float, n_models: int) -> Callable[[float], None] | None:
-    """For one of the models: it tells ``progress`` the seconds done of all, of which ``before`` were done before it."""
+    """The progress of one of the models, as seconds done of all, of which ``before`` were done before it."""
     return None if progress is None else lambda done: progress((before + done) / n_models)
 
 
-class _SideBySide(Model):
-    """Models that run over the same chunks, the tracks of each beside those of the one before it."""
-
-    def __init__(self, models: Sequence[Model]):
-        self.models, self.checkpoint = models, models[0].checkpoint
-        self.chunk_seconds = models[0].chunk_seconds
-        self.overlap_frames = max(model.overlap_frames for model in models)
-
-    @property
-    def groups(self) -> tuple[tuple[int, bool], ...]:
-        return tuple(group for model in self.models for group in model.groups)
-
-    @property
-    def batch_chunks(self) -> int:
-        return min(model.batch_chunks for model in self.models)
-
-    def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        sed, doa = zip(*(model.run(chunks) for model in self.models))
-        return np.concatenate(sed, axis=2), np.concatenate(doa, axis=2)
-
-    def split(self, prediction: Prediction) -> list[Prediction]:
-        """The prediction of each model, from that of all."""
-        counts, trackwise = zip(*self.groups)
-        parts = (np.split(array, np.cumsum(counts)[:-1], axis=1) for array in (prediction.sed, prediction.doa))
-        return [replace(prediction, sed=s, doa=d, class_wise=not free) for s, d, free in zip(*parts, trackwise)]
-
-
-class _Turning(Runner):
-    """A model that hears the scene turned or mirrored by one of the 16 patterns of FOA and tells directions turned back."""
-
-    def __init__(self, model: Runner, pattern: int):
-        vars(self).update(vars(model))  # the same network, not a copy of it
-        self.matrix = torch.from_numpy(pattern_matrix(pattern)).float().to(model.device)
-
-    def turn(self, x: torch.Tensor) -> torch.Tensor:
-        return rotate_features(x, self.matrix.expand(len(x), 3, 3))
-
-    def turn_back(self, doa: torch.Tensor) -> torch.Tensor:
-        return doa @ self.matrix  # the inverse of an orthogonal matrix is its transpose
-
-
-class Turned(_Turning, Model):
-    """Of a network of both tasks."""
-
-
-class TurnedBranch(_Turning, BranchModel):
-    """Of a network of one task."""
-
-
-def turned(model: Model | Pair | BranchModel, pattern: int) -> Model | Pair | BranchModel:
-    """A model, or both of a pair, in a scene that is turned; the model itself for the pattern that changes nothing."""
+def rotated(model: Model | Pair | BranchModel, pattern: int) -> Model | Pair | BranchModel:
+    """A model, or both of a pair, in a scene that is rotated; the model itself for the pattern that changes nothing."""
+    if not pattern:
+        return model
     if isinstance(model, Pair):
-        return Pair(*(TurnedBranch(one, pattern) if pattern else one for one in (model.detection, model.directions)))
-    return (Turned if isinstance(model, Model) else TurnedBranch)(model, pattern) if pattern else model
+        return Pair(model.detection.rotated(pattern), model.directions.rotated(pattern))
+    return model.rotated(pattern)
 
 
 def in_rotations(models: Sequence[Model | Pair | BranchModel], n: int) -> list[Model | Pair | BranchModel]:
-    """Each model as it is, and turned in n - 1 ways: what one network makes of n views of a scene averages out its errors.
+    """Each model as it is, and in n - 1 rotations of the scene: averaging over n views reduces a network's errors.
 
     n: 1 to 16; half turns come before quarter turns and mirrors. ValueError otherwise.
     """
     if not 1 <= n <= N_PATTERNS:
         raise ValueError(f"a scene can be turned in 1 to {N_PATTERNS} ways, not {n}.")
-    return [turned(model, pattern) for model in models for pattern in _PATTERNS[:n]]
+    return [rotated(model, pattern) for model in models for pattern in _PATTERNS[:n]]
 
 
 def combine(predictions: Sequence[Prediction]) -> Prediction:

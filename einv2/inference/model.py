@@ -1,45 +1,31 @@
-"""A clip in, a Prediction out: the network over chunks as long as those that it was trained on (4 s by default), in memory that
-does not grow with the clip's samples."""
+"""A clip in, a Prediction out. The network runs over chunks of the length that it was trained on (4 s by default), in memory that does
+not grow with the clip's samples."""
 
-import math
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 import torch
 
 from ..audio import recordings
-from ..audio.features import LogMelIntensity
 from ..audio.inputformat import InputFormat
 from ..checkpoints import checkpoint
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.headers import available_models
-from ..frames import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND
-from ..models import acceleration
-from ..models.einv2 import Output
-from ..prefetch import ahead
-from .decoding import as_tracks
-from .prediction import BranchPrediction, Prediction, activities, paired
-from .stitching import Joined
-
-BATCH_CHUNKS = 8  # of 4 s at a time, of a network so wide that
-BATCH_BYTES = 2**19  # its first maps, of this many bytes a frame, stay near the processor; a wider one takes fewer
-OVERLAP_SECONDS = (
-    1.0  # of two chunks, or half of one where that is less: F rises by 2 points and more, see pretrained/README.md
-)
-
+from ..frames import CHUNK_SECONDS
+from .prediction import BranchPrediction, Prediction, paired
+from .runner import NetworkRunner, Rotated, Runner, run_over_blocks
 
 Said = TypeVar("Said", Prediction, BranchPrediction)
 ESTIMATES = {"seld": "activities and directions", "sed": "activities", "doa": "directions"}  # by task
 
 
-class Runner(Generic[Said]):
-    """A checkpoint ready to run on the CPU or a GPU, by the network that ``fast.for_inference`` makes of its own.
+class _NetworkModel(Generic[Said]):
+    """A checkpoint ready to run: a file or a signal in, a prediction out. device, precision, overlap_seconds: see ``NetworkRunner``.
 
-    Chunks are as long as in training (``Checkpoint.chunk_seconds``). They overlap by ``overlap_seconds``, at most half of one, by
-    default ``OVERLAP_SECONDS``, where their outputs are joined (``alignment.Joined``). ValueError if the task of the network is not
-    one of ``tasks``, on a precision that ``fast.PRECISIONS`` lacks, or on an impossible overlap.
+    ValueError if the task of the network is not one of ``tasks``.
     """
 
     tasks: tuple[str, ...]
@@ -54,60 +40,40 @@ class Runner(Generic[Said]):
     ):
         if loaded.model.task not in self.tasks:
             raise ValueError(_other_task(name, loaded.model.task))
-        self.checkpoint = loaded
-        self.name = name
-        self.device = torch.device(device)
-        self.precision = precision
-        self.chunk_seconds = loaded.chunk_seconds
-        self.overlap_frames = _overlap_frames(overlap_seconds, self.chunk_seconds)
-        self.network = acceleration.for_inference(loaded.network.to(self.device), precision)
-        self.extract = LogMelIntensity(loaded.features).to(self.device)
-        self.mean, self.std = loaded.feature_mean.to(self.device), loaded.feature_std.to(self.device)
+        self.name, self.checkpoint = name, loaded
+        self.core = NetworkRunner(loaded, device, precision, overlap_seconds)
+        self.runner: Runner = self.core
+
+    def rotated(self, pattern: int) -> Self:
+        """The same network, not a copy of it, in a scene that is rotated by one of the 16 patterns."""
+        other = copy.copy(self)
+        other.runner = Rotated(self.core, pattern)
+        return other
+
+    @property
+    def network(self) -> torch.nn.Module:
+        return self.core.network
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.checkpoint.classes
+        return self.core.classes
 
     @property
     def sample_rate(self) -> int:
-        return self.checkpoint.features.sample_rate
+        return self.core.sample_rate
 
     @property
     def class_wise(self) -> bool:
-        """Is there a track for each class?"""
-        return self.checkpoint.model.output_format != "trackwise"
+        """Whether there is a track for each class."""
+        return self.core.class_wise
 
     @property
-    def groups(self) -> tuple[tuple[int, bool], ...]:
-        """((number of tracks, is their order arbitrary),), as ``alignment.Joined`` takes it."""
-        return ((len(self.classes) if self.class_wise else self.checkpoint.model.n_tracks, not self.class_wise),)
+    def chunk_seconds(self) -> int:
+        return self.core.chunk_seconds
 
     @property
-    def batch_chunks(self) -> int:
-        """How many chunks go through the network at a time."""
-        model, features = self.checkpoint.model, self.checkpoint.features
-        return batch_chunks(model.channels[0], features.n_mels, self.precision, self.chunk_seconds)
-
-    @torch.inference_mode()
-    def run(self, chunks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Audio chunks (B, 4, S) float32 -> probabilities (B, T, M, K) and directions (B, T, M, 3).
-
-        Where one of both is not known: directions of 0, or the one activity (B, T, M, 1) that vectors tell.
-        """
-        x = self.extract(torch.from_numpy(chunks).to(self.device))
-        x = ((self.turn(x) - self.mean) / self.std).to(getattr(torch, self.precision))
-        output = Output(*(None if y is None else y.float() for y in self.network(x)))
-        sed, doa = as_tracks(output, self.checkpoint.model)
-        vectors = self.turn_back(doa).cpu().numpy()
-        return activities(vectors, self.class_wise) if sed is None else sed.cpu().numpy(), vectors
-
-    def turn(self, x: torch.Tensor) -> torch.Tensor:
-        """What the network hears of the features: they themselves. ``ensemble.Turned`` turns the scene."""
-        return x
-
-    def turn_back(self, doa: torch.Tensor) -> torch.Tensor:
-        """Directions (B, T, M, 3) as they are in the scene that was not turned."""
-        return doa
+    def overlap_frames(self) -> int:
+        return self.core.overlap_frames
 
     def predict(
         self,
@@ -119,9 +85,8 @@ class Runner(Generic[Said]):
     ) -> Said:
         """Run over a file of any length and rate. ``progress`` is called with the seconds done; it may raise to stop.
 
-        read_as: what the channels are, see ``audio.probe``. ``observe`` is called with each block (4, S) that is
-        read, and its rate in Hz.
-        audio.AudioError, in one sentence with ``name`` (default the file's), if the file cannot be used.
+        read_as: what the channels are, see ``recordings.probe``. ``observe`` is called with each block (4, S) that is
+        read, and its rate in Hz. AudioError, in one sentence with ``name`` (default the file's), if the file cannot be used.
         """
         blocks = recordings.stream(clip, self.sample_rate, CHUNK_SECONDS, name=name, read_as=read_as)
         return self.predict_blocks(
@@ -133,37 +98,24 @@ class Runner(Generic[Said]):
         size = self.chunk_seconds * self.sample_rate
         return self.predict_blocks(signal[:, i : i + size] for i in range(0, signal.shape[1], size))
 
-    def predict_blocks(self, blocks: Iterator[np.ndarray], progress: Callable[[float], None] | None = None) -> Said:
-        """Run over blocks (4, S), of any lengths, at the model's sample rate."""
-        joined, n_samples = Joined(self.overlap_frames, self.groups), 0
-        size = self.chunk_seconds * self.sample_rate
-        step = size - self.overlap_frames * self.sample_rate // LABEL_FRAMES_PER_SECOND
-        for batch, samples in ahead(_batches(blocks, size, step, self.batch_chunks)):
-            n_samples += samples
-            for sed, doa in zip(*self.run(batch)):
-                joined.add(sed, doa)
-            if progress:
-                progress(n_samples / self.sample_rate)
-        n_frames = recordings.label_frames(n_samples, self.sample_rate)
-        if not n_samples:
-            raise ValueError("there is no audio to run over: the signal has 0 samples")
-        return self._said(joined.sed[:n_frames], joined.doa[:n_frames])
+    def predict_blocks(self, blocks: Iterable[np.ndarray], progress: Callable[[float], None] | None = None) -> Said:
+        """Run over blocks (4, S), of any lengths, at the model's sample rate; see ``run_over_blocks``."""
+        return self._prediction(*run_over_blocks(self.runner, blocks, progress))
 
-    def _said(self, sed: np.ndarray, doa: np.ndarray) -> Said:
-        """The prediction for a clip, of what ``run`` gave for its chunks."""
+    def _prediction(self, sed: np.ndarray, doa: np.ndarray) -> Said:
         raise NotImplementedError
 
 
-class Model(Runner[Prediction]):
+class Model(_NetworkModel[Prediction]):
     """A network of both tasks: clips -> ``Prediction``."""
 
     tasks = ("seld",)
 
-    def _said(self, sed: np.ndarray, doa: np.ndarray) -> Prediction:
+    def _prediction(self, sed: np.ndarray, doa: np.ndarray) -> Prediction:
         return Prediction(sed, doa, self.classes, class_wise=self.class_wise, chunk_seconds=self.chunk_seconds)
 
 
-class BranchModel(Runner[BranchPrediction]):
+class BranchModel(_NetworkModel[BranchPrediction]):
     """A network of one task, as in Table 2 of the paper: clips -> ``BranchPrediction``."""
 
     tasks = ("sed", "doa")
@@ -172,7 +124,7 @@ class BranchModel(Runner[BranchPrediction]):
     def task(self) -> str:
         return self.checkpoint.model.task
 
-    def _said(self, sed: np.ndarray, doa: np.ndarray) -> BranchPrediction:
+    def _prediction(self, sed: np.ndarray, doa: np.ndarray) -> BranchPrediction:
         return BranchPrediction(
             sed if self.task == "sed" else None,
             doa if self.task == "doa" else None,
@@ -213,8 +165,8 @@ class Pair:
         read_as: InputFormat | None = None,
         observe: Callable[[np.ndarray, int], None] | None = None,
     ) -> Prediction:
-        """Run both over a file, one after the other; see ``Runner.predict``. ``progress`` is told the seconds done of both,
-        ``observe`` what the first reads."""
+        """Run both over a file, one after the other; see ``Model.predict``. ``progress`` is called with the seconds done of both,
+        ``observe`` with what the first reads."""
         seconds = recordings.probe(clip, name, read_as=read_as).seconds
         first = self.detection.predict(clip, name, progress and (lambda done: progress(done / 2)), read_as, observe)
         second = self.directions.predict(
@@ -223,10 +175,10 @@ class Pair:
         return paired(first, second)
 
     def predict_audio(self, signal: np.ndarray) -> Prediction:
-        """Run both over a signal (4, S) float32. ValueError if they hear different rates."""
+        """Run both over a signal (4, S) float32. ValueError if they use different sample rates."""
         rates = self.detection.sample_rate, self.directions.sample_rate
         if rates[0] != rates[1]:
-            raise ValueError(f"the networks of this pair hear {rates[0]} and {rates[1]} Hz: give a file instead")
+            raise ValueError(f"the networks of this pair use {rates[0]} and {rates[1]} Hz: give a file instead")
         return paired(self.detection.predict_audio(signal), self.directions.predict_audio(signal))
 
 
@@ -248,51 +200,6 @@ def _observed(
         yield block
 
 
-def batch_chunks(n_channels: int, n_mels: int, precision: str = "float32", chunk_seconds: int = CHUNK_SECONDS) -> int:
-    """How many chunks at a time, of a network whose first maps have so many channels of ``fast.PRECISIONS``."""
-    frame_bytes = n_channels * n_mels * getattr(torch, precision).itemsize
-    return max(1, min(BATCH_CHUNKS, BATCH_BYTES // (8 * frame_bytes)) * CHUNK_SECONDS // chunk_seconds)
-
-
-def _overlap_frames(overlap_seconds: float | None, chunk_seconds: int) -> int:
-    """Label frames of an overlap, or of the default one. ValueError if chunks cannot overlap by it."""
-    if overlap_seconds is None:
-        overlap_seconds = min(OVERLAP_SECONDS, chunk_seconds / 2)
-    frames = round(overlap_seconds * LABEL_FRAMES_PER_SECOND) if math.isfinite(overlap_seconds) else -1
-    if (
-        not 0 <= 2 * frames <= chunk_seconds * LABEL_FRAMES_PER_SECOND
-        or abs(frames - overlap_seconds * LABEL_FRAMES_PER_SECOND) > 1e-6
-    ):
-        raise ValueError(
-            f"chunks of {chunk_seconds} s overlap by 0 to {chunk_seconds / 2:g} s in steps of 0.1, not {overlap_seconds}"
-        )
-    return frames
-
-
-def _batches(blocks: Iterator[np.ndarray], size: int, step: int, n: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Windows of ``size`` samples, one every ``step``, the last filled with silence, in batches (up to n, 4, size) float32; and how
-    many samples of a batch are new."""
-    batch, row, known, filled, new = np.empty((n, 4, size), np.float32), 0, 0, 0, 0
-    for block in blocks:
-        while block.shape[1]:
-            part, block = np.split(block, [size - filled], axis=1)
-            batch[row, :, filled : filled + part.shape[1]] = part
-            filled, new = filled + part.shape[1], new + part.shape[1]
-            if filled < size:
-                continue
-            shared, row = batch[row, :, step:], row + 1
-            if row == n:
-                yield batch, new
-                batch, row, new = np.empty_like(batch), 0, 0
-            known = filled = size - step
-            batch[row, :, :known] = shared
-    if filled > known:
-        batch[row, :, filled:] = 0
-        row += 1
-    if row:
-        yield batch[:row], new
-
-
 def resolve(name_or_file: str | Path) -> Path:
     """The file of a name in pretrained/, or of a path. ValueError that lists the names if it is neither."""
     models = available_models()
@@ -310,7 +217,7 @@ def load_model(
     precision: str = "float32",
     overlap_seconds: float | None = None,
 ) -> Model | BranchModel | Pair:
-    """The model of a name in pretrained/ or of a checkpoint file; the rest as in ``Runner``.
+    """The model of a name in pretrained/ or of a checkpoint file; the rest as in ``NetworkRunner``.
 
     A network of one task is a ``BranchModel``; "A+B", of two of these, a ``Pair``.
     """

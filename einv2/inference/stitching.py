@@ -1,8 +1,8 @@
-"""Which track of one output is which track of another, of the same frames.
+"""Matching the tracks of two outputs for the same frames, and joining overlapping chunks.
 
-Which event stands on which track is arbitrary for a network trained with permutation-invariant training. So track k of one
-output is never averaged with track k of another, but with the one that agrees with it: in an ensemble frame by frame, where
-two chunks overlap once for all of a chunk.
+The order of tracks is arbitrary for a network trained with permutation-invariant training. So track k of one output is never
+averaged with track k of another, but with the one that agrees with it: frame by frame in an ensemble, once per chunk where two
+chunks overlap.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 
 from ..permutations import best_permutation
 
-EPSILON = 1e-6  # gives directions that no output believes in a plain mean
+EPSILON = 1e-6  # directions that no output is confident of get a plain mean
 
 
 def agreement(sed_a: np.ndarray, doa_a: np.ndarray, sed_b: np.ndarray, doa_b: np.ndarray) -> np.ndarray:
@@ -18,7 +18,7 @@ def agreement(sed_a: np.ndarray, doa_a: np.ndarray, sed_b: np.ndarray, doa_b: np
 
     Let each track be the vector of its class probabilities p_k and of p_k times its direction. The permutation of least
     squared distance between these is that of greatest inner products, the sum over k of p_k q_k (1 + cos angle), returned
-    here. A silent track lies near the origin, as far from all others, so where it goes does not weigh.
+    here. A silent track lies near the origin, equally far from all others, so its place has no weight.
     """
     cosine = np.einsum("tix,tjx->tij", _unit(doa_a), _unit(doa_b))
     return np.einsum("tik,tjk->tij", sed_a, sed_b) * (1 + cosine)
@@ -33,12 +33,12 @@ def _unit(doa: np.ndarray) -> np.ndarray:
     return doa / np.maximum(np.linalg.norm(doa, axis=-1, keepdims=True), EPSILON)
 
 
-class Joined:
-    """The output of chunks that overlap by ``n_overlap`` frames, as one: arrays ``sed`` and ``doa`` that grow at the end.
+class TrackStitcher:
+    """Joins the output of chunks that overlap by ``n_overlap`` frames: arrays ``sed`` and ``doa`` that grow at the end.
 
-    A chunk's tracks are put in the order that agrees best with the chunk before, over all frames that they share; there
-    probabilities fade from one to the other, and so do directions, weighted by how sure each chunk is of its track. groups:
-    (number of tracks, are they to be ordered) for each network whose tracks stand side by side; class-wise ones have an order.
+    A chunk's tracks are put in the order that agrees best with the chunk before, over all frames that they share. There
+    probabilities are cross-faded, and so are directions, weighted by each chunk's confidence in its track. groups: (number of
+    tracks, are they to be ordered) for each network whose tracks are side by side; class-wise ones have a fixed order.
     """
 
     def __init__(self, n_overlap: int, groups: tuple[tuple[int, bool], ...]):
@@ -77,7 +77,7 @@ class Joined:
         return np.concatenate(order)
 
     def _fade(self, sed: np.ndarray, doa: np.ndarray) -> None:
-        """Mix the first frames of a chunk into the last of what is there."""
+        """Cross-fade a chunk's first frames with the last frames already joined."""
         old_sed, old_doa = self.sed[-len(sed) :], self.doa[-len(sed) :]
         old = ((1 - self._later) * (old_sed.max(-1) + EPSILON))[..., None]
         new = (self._later * (sed.max(-1) + EPSILON))[..., None]
@@ -86,7 +86,7 @@ class Joined:
 
 
 class _Rows:
-    """An array that grows at the end. Pieces kept in a list instead would hold on to the heap around them."""
+    """An array that grows at the end. A list of pieces would fragment the heap."""
 
     def __init__(self):
         self.array, self.length = None, 0

@@ -1,16 +1,14 @@
-"""The same network with less to do.
+"""Faster CPU kernels: Winograd convolution, batch-norm folding, and bfloat16 where the user chooses it.
 
-Exact but for rounding: on the CPU wide 3x3 convolutions take the minimal filtering of Lavin and Gray, "Fast algorithms for
-convolutional neural networks", CVPR 2016; for inference, where weights no longer change, batch norm is folded into the
-convolution before it, and weights lie channels-last. Below that precision, where the user chooses it: bfloat16. And the
-memory of one map is kept for the next.
+Wide 3x3 convolutions run as Winograd convolutions F(4x4, 3x3) of Lavin and Gray, "Fast algorithms for convolutional neural
+networks", CVPR 2016, which give the same outputs but for rounding. For inference, where weights no longer change, batch norm is
+folded into the convolution before it, and weights lie channels-last.
 """
 
-import contextlib
 import copy
-import ctypes
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +17,9 @@ from torch.nn.grad import conv2d_weight
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 PRECISIONS = ("float32", "bfloat16")
-LEAST_CHANNELS = 128  # from which on the products saved outweigh the sums added
+LEAST_CHANNELS = 128  # with fewer input channels, the sums added outweigh the products saved
 TILE = 4
-TILES = 320  # that go through together: enough to read the filters seldom, few enough to stay in the processor's cache
+TILES = 320  # tiles per matrix product: enough to read the filters seldom, few enough to stay in the processor's cache
 
 # F(4x4, 3x3): for a tile of 4x4 outputs, inputs of 6x6 are transformed by B, filters by G, products by A (section 4.3).
 _B = [
@@ -43,27 +41,12 @@ _G: list[list[float]] = [
 _A = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 
 
-def keep_memory() -> None:
-    """From now on this process keeps the memory that it frees, where the C library (of Linux) can be told so.
-
-    The maps of a network are asked for and freed again many times a second; that the system hands out each anew, and clears it,
-    is a tenth of the time of a clip.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL("libc.so.6")
-        for option, most in ((_MMAP_THRESHOLD, 2**30), (_TRIM_THRESHOLD, 2**29)):
-            library.mallopt(option, most)
-
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-
-
 def for_inference(network: nn.Module, precision: str = "float32") -> nn.Module:
-    """A copy of a network, in evaluation, that gives the same outputs faster.
+    """A copy of a network, in evaluation mode, that gives the same outputs faster.
 
-    float32: within 1e-3 of the network's outputs. bfloat16: numbers of 8 bits' precision, 4 times faster and more where the
-    processor multiplies them (AMX, AVX-512 BF16; GPUs), slower where not. The copy takes inputs of the precision's type; its
-    modules go by the names they had. ValueError on any other precision.
+    float32: within 1e-3 of the network's outputs. bfloat16: 8 bits of precision, at least 4 times faster where the processor
+    multiplies such numbers (AMX, AVX-512 BF16; GPUs), slower elsewhere. The copy takes inputs of the precision's type; its modules
+    keep their names. ValueError on any other precision.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
@@ -71,26 +54,26 @@ def for_inference(network: nn.Module, precision: str = "float32") -> nn.Module:
     for module in [m for m in network.modules() if isinstance(m, nn.Sequential)]:
         _fold(module)
         if precision == "float32" and next(network.parameters()).device.type == "cpu":
-            _filter_minimally(module)
+            _use_winograd(module)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     return network.bfloat16() if precision == "bfloat16" else network
 
 
 def _fold(block: nn.Sequential) -> None:
-    """Batch norm into the convolution right before it; nothing stands in its place."""
+    """Fold batch norm into the convolution right before it; an identity takes its place."""
     for i, (layer, following) in enumerate(itertools.pairwise(block)):
         if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
             block[i], block[i + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()
 
 
-def _filter_minimally(block: nn.Sequential) -> None:
+def _use_winograd(block: nn.Sequential) -> None:
     for i, layer in enumerate(block):
         if isinstance(layer, nn.Conv2d) and layer.in_channels >= LEAST_CHANNELS:
-            block[i] = MinimalFiltering(layer)
+            block[i] = WinogradConv2d(layer)
 
 
-class MinimalFiltering(nn.Module):
-    """A 3x3 convolution with padding 1 whose weights stay: (B, C_in, T, F) -> (B, C_out, T, F), channels-last."""
+class WinogradConv2d(nn.Module):
+    """A 3x3 convolution with padding 1 and fixed weights: (B, C_in, T, F) -> (B, C_out, T, F), channels-last."""
 
     filters: torch.Tensor
     bias: torch.Tensor | None
@@ -98,45 +81,65 @@ class MinimalFiltering(nn.Module):
     def __init__(self, convolution: nn.Conv2d):
         super().__init__()
         if convolution.kernel_size != (3, 3) or convolution.padding != (1, 1) or convolution.stride != (1, 1):
-            raise ValueError("minimal filtering is for 3x3 convolutions with padding and stride 1")
+            raise ValueError("Winograd convolution needs kernels of 3x3, padding 1 and stride 1")
         weight = convolution.weight.detach()
         self.register_buffer("filters", _transformed(weight.double()).to(weight.dtype))
         self.register_buffer("bias", None if convolution.bias is None else convolution.bias.detach())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = _filtered(x, self.filters)
+        y = _winograd(x, self.filters)
         return y if self.bias is None else y + self.bias[:, None, None]
 
 
 def for_training(network: nn.Module) -> nn.Module:
-    """The network itself, whose wide convolutions and their gradients take the minimal filtering from now on; float32, CPU.
+    """The network itself, whose wide convolutions and their gradients are now Winograd convolutions; float32, on the CPU.
 
-    Weights and their names stay, outputs and gradients but for rounding, too.
+    Weights and their names stay; outputs and gradients stay but for rounding.
     """
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.in_channels >= LEAST_CHANNELS:
-            module.__class__ = _LearningFilters
+    is_wide = lambda module: isinstance(module, nn.Conv2d) and module.in_channels >= LEAST_CHANNELS  # noqa: E731
+    return replace_modules(network, is_wide, TrainableWinogradConv2d.sharing)
+
+
+def replace_modules(
+    network: nn.Module, is_wanted: Callable[[nn.Module], bool], make: Callable[[Any], nn.Module]
+) -> nn.Module:
+    """The network itself, in which every wanted module is replaced by ``make(module)`` under the same name."""
+    for parent in [*network.modules()]:
+        for name, child in parent.named_children():
+            if is_wanted(child):
+                setattr(parent, name, make(child))
     return network
 
 
-class _LearningFilters(nn.Conv2d):
+class TrainableWinogradConv2d(nn.Conv2d):
+    """A 3x3 convolution with padding 1 that can be trained: (B, C_in, T, F) -> (B, C_out, T, F)."""
+
+    @classmethod
+    def sharing(cls, convolution: nn.Conv2d) -> Self:
+        """With the parameters of a convolution: the same objects, so an optimiser keeps its state for them."""
+        has_bias = convolution.bias is not None
+        sizes = convolution.in_channels, convolution.out_channels
+        layer = cls(*sizes, kernel_size=3, padding=1, bias=has_bias, device="meta")
+        layer.weight, layer.bias = convolution.weight, convolution.bias
+        return layer.train(convolution.training)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = _Filtering.apply(x, self.weight)
+        y = _Winograd.apply(x, self.weight)
         return y if self.bias is None else y + self.bias[:, None, None]
 
 
-class _Filtering(torch.autograd.Function):
+class _Winograd(torch.autograd.Function):
     """A 3x3 convolution with padding 1 of x (B, C_in, T, F) by weight (C_out, C_in, 3, 3)."""
 
     @staticmethod
     def forward(ctx, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
-        return _filtered(x, _transformed(weight))
+        return _winograd(x, _transformed(weight))
 
     @staticmethod
     def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x, weight = ctx.saved_tensors
-        of_x = _filtered(gradient, _transformed(weight.transpose(0, 1).flip(2, 3)))
+        of_x = _winograd(gradient, _transformed(weight.transpose(0, 1).flip(2, 3)))
         return of_x, conv2d_weight(x, weight.shape, gradient, padding=1)
 
 
@@ -147,24 +150,24 @@ def _transformed(weight: torch.Tensor) -> torch.Tensor:
 
 
 def _both(matrix: Sequence[Sequence[float]], like: torch.Tensor) -> torch.Tensor:
-    """What transforms rows and columns at once, in the type of another tensor."""
+    """The matrix that transforms rows and columns at once, in the type of another tensor."""
     rows = torch.tensor(matrix, dtype=like.dtype)
     return torch.kron(rows, rows)
 
 
-def _filtered(x: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+def _winograd(x: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
     """(B, C_in, T, F) by filters (36, C_in, C_out) -> (B, C_out, T, F), channels-last.
 
-    36 products where the direct way takes 144, for sums before and after that do not grow with the other side's channels. As
-    many of the batch at a time as have ``TILES`` tiles.
+    A tile takes 36 products where a direct convolution takes 144; the sums before and after do not grow with the other side's
+    channels. The batch is split so that about ``TILES`` tiles are multiplied at once.
     """
     rows, columns = (-(-size // TILE) for size in x.shape[2:])
     parts = x.permute(0, 2, 3, 1).split(max(1, TILES // (rows * columns)))
-    return torch.cat([_filtered_at_once(part, filters, rows, columns) for part in parts]).permute(0, 3, 1, 2)
+    return torch.cat([_winograd_batch(part, filters, rows, columns) for part in parts]).permute(0, 3, 1, 2)
 
 
-def _filtered_at_once(x: torch.Tensor, filters: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """(B, T, F, C_in), covered by so many tiles -> (B, T, F, C_out)."""
+def _winograd_batch(x: torch.Tensor, filters: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """(B, T, F, C_in), covered by rows x columns of tiles -> (B, T, F, C_out)."""
     n, n_frames, n_bands, n_channels = x.shape
     x = F.pad(x, (0, 0, 1, 1 + columns * TILE - n_bands, 1, 1 + rows * TILE - n_frames))
     tiles = x.unfold(1, TILE + 2, TILE).unfold(2, TILE + 2, TILE)  # (B, rows, columns, C_in, 6, 6)

@@ -8,12 +8,14 @@ batch.
 import logging
 import os
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import nn
+
+from ..models.acceleration import replace_modules
 
 # As Fabric names them.
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -116,19 +118,24 @@ def synchronise_batch_norm(network: nn.Module) -> nn.Module:
     """The network, its batch norms changed to take their statistics over the batches of all processes."""
     if torch.cuda.is_available():
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.__class__ = _SharedBatchNorm
-    return network
+    return replace_modules(network, lambda module: isinstance(module, nn.BatchNorm2d), _SyncBatchNorm.sharing)
 
 
-class _SharedBatchNorm(nn.BatchNorm2d):
-    """What nn.SyncBatchNorm does, which knows no CPU: (B, C, T, F) -> (B, C, T, F)."""
+class _SyncBatchNorm(nn.BatchNorm2d):
+    """nn.SyncBatchNorm for the CPU, which it does not support: (B, C, T, F) -> (B, C, T, F)."""
 
     momentum: float  # none of these is None in our networks
     running_mean: torch.Tensor
     running_var: torch.Tensor
     num_batches_tracked: torch.Tensor
+
+    @classmethod
+    def sharing(cls, norm: nn.BatchNorm2d) -> Self:
+        """With the parameters and buffers of a batch norm."""
+        layer = cls(norm.num_features, norm.eps, norm.momentum, device="meta")
+        for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+            setattr(layer, name, getattr(norm, name))
+        return layer.train(norm.training)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -147,7 +154,7 @@ class _SharedBatchNorm(nn.BatchNorm2d):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum of a tensor over processes. Each hands back what all of them want of it: the sum of the gradients."""
+    """The sum of a tensor over processes. Backward, each gets the sum of all gradients."""
 
     @staticmethod
     def forward(ctx, x: torch.Tensor) -> torch.Tensor:

@@ -111,7 +111,7 @@ def show_microscope(lab: Lab) -> None:
     if is_reversed:
         lab = reversed_tracks(lab)
     chunk_frames = prediction.chunk_seconds * LABEL_FRAMES_PER_SECOND
-    found = pit_costs.look(prediction.sed, prediction.doa, lab.reference_sed, lab.reference_doa, chunk_frames)
+    found = pit_costs.examine(prediction.sed, prediction.doa, lab.reference_sed, lab.reference_doa, chunk_frames)
     st.markdown(in_one_sentence(found, is_reversed))
     play(lab, detections(lab))
     chart(microscope_figure(lab, prediction, found, part, rule, chunks))

@@ -59,9 +59,9 @@ def choose_chunk(shown: Shown, seconds: int) -> int:
     ) // seconds  # fmt: skip
 
 
-def internals(shown: Shown, name: str, chunk: int) -> attention.Look | None:
+def internals(shown: Shown, name: str, chunk: int) -> attention.Internals | None:
     try:
-        return tracking.look(shown.source, name, chunk)
+        return tracking.internals(shown.source, name, chunk)
     except (ValueError, OSError, StopIteration) as error:
         widgets.error(f"{name} could not analyse this chunk: {error}")
         return None
@@ -169,7 +169,7 @@ def show_stitches(shown: Shown, name: str) -> None:
         show_taken(found, seen, start, start + model.chunk_seconds)
 
 
-def show_taken(found: list[attention.Stitch], seen: attention.Look, start: int, stop: int) -> None:
+def show_taken(found: list[attention.Stitch], seen: attention.Internals, start: int, stop: int) -> None:
     """How much each branch takes from the other in a chunk (s), in a sentence and a table."""
     number = st.column_config.NumberColumn
     rows = [

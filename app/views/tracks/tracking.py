@@ -114,12 +114,12 @@ def agreed(comparison: Comparison, first: str, second: str) -> Agreement:
     return SYSTEMS.get(key, lambda: agreement(a.table, b.table, len(a.lanes), len(b.lanes)))
 
 
-def look(source: Source, name: str, chunk: int) -> attention.Look:
+def internals(source: Source, name: str, chunk: int) -> attention.Internals:
     """What happens inside a network in the chunk-th chunk of the clip as it is shown, as long as those of its training."""
-    return SYSTEMS.get(("look", source.key, name, registry.stamp(name), chunk), lambda: _look(source, name, chunk))
+    return SYSTEMS.get(("look", source.key, name, registry.stamp(name), chunk), lambda: _record(source, name, chunk))
 
 
-def _look(source: Source, name: str, chunk: int) -> attention.Look:
+def _record(source: Source, name: str, chunk: int) -> attention.Internals:
     model = analysis.load_model(name)
     start = source.start + chunk * model.chunk_seconds
-    return attention.look(model, analysis.block(source, start, model.sample_rate, model.chunk_seconds))
+    return attention.record_internals(model, analysis.block(source, start, model.sample_rate, model.chunk_seconds))

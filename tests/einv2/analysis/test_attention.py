@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from einv2.analysis import attention
-from einv2.analysis.attention import Place, Stitch, look, reach, stitches
+from einv2.analysis.attention import Place, Stitch, reach, record_internals, stitches
 from einv2.checkpoints import checkpoint
 from einv2.config import ModelConfig
 from einv2.inference.model import Model
@@ -44,7 +44,7 @@ def signal(rng):
 )  # fmt: skip
 def test_every_kind_of_network(config, tracks, branches, names, tiny_features, signal):
     model = model_of(config, tiny_features)
-    found = look(model, signal)
+    found = record_internals(model, signal)
     assert set(found.attention) == {Place(m, b, n) for m in range(tracks) for b in branches for n in range(2)}
     for weights in found.attention.values():
         assert weights.shape == (2, 40, 40)
@@ -55,16 +55,16 @@ def test_every_kind_of_network(config, tracks, branches, names, tiny_features, s
 
 def test_a_recurrent_network_has_neither(tiny_features, signal):
     model = model_of(ModelConfig.crnn(channels=(4, 4, 4), frequency_pooling=(2, 2, 2)), tiny_features)
-    assert look(model, signal) == attention.Look({}, {}) and stitches(model.network) == []
+    assert record_internals(model, signal) == attention.Internals({}, {}) and stitches(model.network) == []
 
 
 def test_looking_leaves_the_network_as_it_was(tiny_features, signal):
     model = model_of(ModelConfig(**TINY), tiny_features)
-    before = model.run(signal[None])
+    before = model.runner.run(signal[None])
     modules = list(model.network.modules())
-    look(model, signal)
+    record_internals(model, signal)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in modules)
-    for a, b in zip(before, model.run(signal[None])):
+    for a, b in zip(before, model.runner.run(signal[None])):
         np.testing.assert_array_equal(a, b)
 
 
@@ -72,9 +72,11 @@ def test_attention_is_what_the_layer_says_of_its_input(tiny_features, signal):
     """Of the first layer of track 1, whose input is computed here."""
     model = model_of(ModelConfig(**TINY), tiny_features)
     with torch.inference_mode():
-        x = model.network.encoder((model.extract(torch.from_numpy(signal[None])) - model.mean) / model.std)[1]
+        x = model.network.encoder(
+            (model.core.extract(torch.from_numpy(signal[None])) - model.core.mean) / model.core.std
+        )[1]
         expected = model.network.tracks[0].layers["doa"][0].attention.weights(x)[0].numpy()
-    np.testing.assert_allclose(look(model, signal).attention[Place(0, "doa", 0)], expected, atol=1e-6)
+    np.testing.assert_allclose(record_internals(model, signal).attention[Place(0, "doa", 0)], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("order", ["simultaneous", "sequential"])
@@ -84,7 +86,7 @@ def test_shares_of_a_stitch_counted_by_hand(order, tiny_features, signal, monkey
     weight = model.network.encoder.stitches["1"].weight
     for values, expected in (((1, 0, 0, 1), (0, 0)), ((0, 1, 1, 0), (1, 1))):
         weight.data[:] = torch.tensor(values, dtype=torch.float32).reshape(2, 2)
-        assert look(model, signal).taken["after block 1"] == expected
+        assert record_internals(model, signal).taken["after block 1"] == expected
 
 
 def test_share_by_mean_magnitude():
@@ -113,7 +115,7 @@ def test_how_far_heads_look():
 
 def test_a_short_chunk_is_filled_and_a_wrong_one_named(tiny_features, signal):
     model = model_of(ModelConfig(**TINY), tiny_features)
-    assert look(model, signal[:, :5000]).attention[Place(0, "sed", 0)].shape == (2, 40, 40)
+    assert record_internals(model, signal[:, :5000]).attention[Place(0, "sed", 0)].shape == (2, 40, 40)
     for wrong in (signal[:3], np.concatenate([signal, signal], 1), signal[:, :0], signal[0]):
         with pytest.raises(ValueError, match=r"signal must be \(4, 1 to 96000\)"):
-            look(model, wrong)
+            record_internals(model, wrong)

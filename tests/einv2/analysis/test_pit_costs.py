@@ -24,7 +24,7 @@ def clip(orders, silent=()):
 
 
 def test_choices_margins_and_pulls_of_a_known_clip():
-    found = pit_costs.look(*clip([0, 1, 1, 0], silent=[3]))
+    found = pit_costs.examine(*clip([0, 1, 1, 0], silent=[3]))
     assert found.permutations.tolist() == [[0, 1], [1, 0]]
     assert found.chosen["tpit"].tolist() == [0, 1, 1, 0]
     assert found.chosen["cpit"].tolist() == [1, 1, 1, 0]  # two of the three frames of the run are swapped
@@ -42,12 +42,12 @@ def test_choices_margins_and_pulls_of_a_known_clip():
 
 def test_cpit_ends_its_runs_where_training_cuts_chunks():
     arrays = clip([0, 0, 0, 1, 1])
-    assert pit_costs.look(*arrays, chunk_frames=5).chosen["cpit"].tolist() == [0] * 5
-    assert pit_costs.look(*arrays, chunk_frames=3).chosen["cpit"].tolist() == [0, 0, 0, 1, 1]
+    assert pit_costs.examine(*arrays, chunk_frames=5).chosen["cpit"].tolist() == [0] * 5
+    assert pit_costs.examine(*arrays, chunk_frames=3).chosen["cpit"].tolist() == [0, 0, 0, 1, 1]
 
 
 def test_cpit_may_choose_anew_after_silence():
-    found = pit_costs.look(*clip([0, 0, 0, 1, 1], silent=[2]))
+    found = pit_costs.examine(*clip([0, 0, 0, 1, 1], silent=[2]))
     assert found.chosen["cpit"].tolist() == [0, 0, 0, 1, 1]
     assert found.changes("cpit") == 0  # it changes in silence
 
@@ -60,7 +60,7 @@ def test_the_losses_are_those_of_training(rule, n_tracks, rng):
     sed = torch.from_numpy((rng.random((1, 30, n_tracks, 5)) < 0.1).astype(np.float32))
     reference = torch.nn.functional.normalize(torch.randn(1, 30, n_tracks, 3), dim=-1) * sed.amax(-1, keepdim=True)
     trained = losses.pit_losses(logits, doa, sed, reference, rule)
-    found = pit_costs.look(*(a[0].numpy() for a in (logits.sigmoid(), doa, sed, reference)), chunk_frames=30)
+    found = pit_costs.examine(*(a[0].numpy() for a in (logits.sigmoid(), doa, sed, reference)), chunk_frames=30)
     loss = found.loss(rule)
     for name in ("total", "sed", "doa"):
         assert loss[name] == pytest.approx(getattr(trained, name).item(), rel=1e-5)
@@ -69,14 +69,14 @@ def test_the_losses_are_those_of_training(rule, n_tracks, rng):
 
 def test_no_rule_beats_tpit_and_no_pit_is_never_best(rng):
     arrays = clip(rng.integers(0, 2, 90))
-    loss = {rule: pit_costs.look(*arrays).loss(rule)["total"] for rule in pit_costs.RULES}
+    loss = {rule: pit_costs.examine(*arrays).loss(rule)["total"] for rule in pit_costs.RULES}
     assert loss["tpit"] <= loss["cpit"] <= loss["none"]
 
 
 def test_the_order_of_the_reference_matters_without_pit_only():
     sed, doa, reference_sed, reference_doa = clip([0, 0, 1, 0])
-    found = pit_costs.look(sed, doa, reference_sed, reference_doa)
-    turned = pit_costs.look(sed, doa, reference_sed[:, ::-1], reference_doa[:, ::-1])
+    found = pit_costs.examine(sed, doa, reference_sed, reference_doa)
+    turned = pit_costs.examine(sed, doa, reference_sed[:, ::-1], reference_doa[:, ::-1])
     for rule in ("tpit", "cpit"):
         assert found.loss(rule)["total"] == pytest.approx(turned.loss(rule)["total"])
         assert (found.chosen[rule] != turned.chosen[rule]).all()
@@ -88,7 +88,7 @@ def test_of_three_tracks_the_right_one_of_six_is_found():
     directions = geometry.to_vector([0, 120, -120], 0)
     order = [2, 0, 1]
     sed = np.eye(3)[order][None] * 0.98 + 0.01
-    found = pit_costs.look(sed, directions[order][None], np.eye(3)[None], directions[None])
+    found = pit_costs.examine(sed, directions[order][None], np.eye(3)[None], directions[None])
     assert len(found.permutations) == 6
     assert found.permutations[found.chosen["tpit"][0]].tolist() == order
     best, second = np.sort(found.total[0])[:2]
@@ -96,7 +96,7 @@ def test_of_three_tracks_the_right_one_of_six_is_found():
 
 
 def test_one_track_leaves_no_choice():
-    found = pit_costs.look(np.full((4, 1, 2), 0.5), np.zeros((4, 1, 3)), np.ones((4, 1, 2)), np.ones((4, 1, 3)))
+    found = pit_costs.examine(np.full((4, 1, 2), 0.5), np.zeros((4, 1, 3)), np.ones((4, 1, 2)), np.ones((4, 1, 3)))
     assert found.margin.tolist() == [0] * 4 and not found.pulled("none").any()
 
 
@@ -111,6 +111,6 @@ def test_logits_come_back_from_probabilities():
 def test_shapes_that_do_not_fit_are_refused():
     sed, doa, reference_sed, reference_doa = clip([0, 1])
     with pytest.raises(ValueError, match="sed must be"):
-        pit_costs.look(sed[:1], doa, reference_sed, reference_doa)
+        pit_costs.examine(sed[:1], doa, reference_sed, reference_doa)
     with pytest.raises(ValueError, match="doa must be"):
-        pit_costs.look(sed, doa[:, :1], reference_sed, reference_doa)
+        pit_costs.examine(sed, doa[:, :1], reference_sed, reference_doa)

@@ -161,7 +161,7 @@ def test_what_is_no_pair_is_said(branches, tiny_checkpoint, clip, tmp_path):
     ):
         with pytest.raises(ValueError, match=says):
             einv2.load("+".join(map(str, names)))
-    with pytest.raises(ValueError, match="estimates activities only, and what is averaged must tell both"):
+    with pytest.raises(ValueError, match="estimates activities only, and an average needs both"):
         ensemble.Ensemble([load_model(branches["sed"])] * 2)
 
 

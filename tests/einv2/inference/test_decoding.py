@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from einv2 import geometry
-from einv2.inference.decoding import Decoding, decode, great_circle, smooth
+from einv2.inference.decoding import Decoding, decode, smooth
 from einv2.inference.model import Prediction
 from einv2.labels import dcase_csv, frame_tables
 
@@ -175,7 +175,9 @@ def test_a_bridged_gap_turns_evenly_along_the_great_circle():
 
 def test_opposite_directions_have_a_way_between_them():
     ends = np.array([[1.0, 0, 0], [0, 0, 1], [0, 0, 0], [0.3, -0.5, 0.2]])
-    way = great_circle(ends, np.array([[-2.0, 0, 0], [0, 0, -1], [1, 0, 0], [0.3, -0.5, 0.2]]), np.full(4, 0.5))
+    way = geometry.great_circle(
+        ends, np.array([[-2.0, 0, 0], [0, 0, -1], [1, 0, 0], [0.3, -0.5, 0.2]]), np.full(4, 0.5)
+    )
     np.testing.assert_allclose(way[:2], [[0, 1, 0], [0, 1, 0]], atol=1e-9)
     np.testing.assert_allclose(way[2:], [[1, 0, 0], ends[3] / np.linalg.norm(ends[3])], atol=1e-9)
 

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from einv2 import geometry
 from einv2.audio import recordings
+from einv2.frames import CHUNK_SECONDS
 from einv2.inference import ensemble
 from einv2.inference.decoding import decode
-from einv2.inference.model import BATCH_CHUNKS, CHUNK_SECONDS, Model, Prediction
+from einv2.inference.model import Model
+from einv2.inference.prediction import Prediction
+from einv2.inference.runner import BATCH_CHUNKS
 from einv2.labels import frame_tables
 from einv2.metrics import dcase
 from einv2.metrics.single_task import overlap_recall
@@ -226,7 +229,7 @@ def test_blocks_give_what_the_file_gives(tiny_checkpoint, tmp_path, scene_audio)
     """Also where the networks have different numbers of tracks; the blocks are taken once and never all at a time."""
     members = [Model(tiny_checkpoint)]
     members += [with_format(tiny_checkpoint, n_tracks=3), with_format(tiny_checkpoint, output_format="accdoa")]
-    members += [ensemble.Turned(members[0], 3)]
+    members += [members[0].rotated(3)]
     for chosen in (members, members[:1], members[2:3], members[::-1]):
         path, blocks = clip_and_blocks(tmp_path, scene_audio)
         seconds = []
@@ -274,7 +277,7 @@ def test_models_of_other_chunk_lengths_answer_together(tiny_checkpoint, tmp_path
 def test_blocks_of_one_rate_do_not_serve_networks_of_two(tiny_checkpoint):
     other = replace(tiny_checkpoint, features=replace(tiny_checkpoint.features, sample_rate=48000))
     mixed = ensemble.Ensemble([Model(tiny_checkpoint), Model(other)])
-    with pytest.raises(ValueError, match="hear 24000 and 48000 Hz"):
+    with pytest.raises(ValueError, match="use 24000 and 48000 Hz"):
         mixed.predict_blocks(iter(()))
 
 

@@ -12,8 +12,11 @@ import torch
 from einv2.audio import recordings
 from einv2.audio.features import LogMelIntensity
 from einv2.checkpoints import checkpoint, headers
-from einv2.inference import model as inference_model
-from einv2.inference.model import CHUNK_SECONDS, Model, Prediction, _batches, batch_chunks, load_model
+from einv2.frames import CHUNK_SECONDS
+from einv2.inference import runner
+from einv2.inference.model import Model, load_model
+from einv2.inference.prediction import Prediction
+from einv2.inference.runner import _batches, _windows, batch_chunks
 from einv2.labels import class_lists
 
 RATE = 24000
@@ -101,7 +104,7 @@ def test_every_sample_is_in_a_window_and_counts_once(seconds, overlap, n):
     clip = rng.standard_normal((4, round(seconds * 100))).astype(np.float32)
     cuts = np.sort(rng.integers(0, clip.shape[1], 5))
     size, step = 400, 400 - round(overlap * 100)
-    batches = list(_batches(iter(np.split(clip, cuts, axis=1)), size, step, n))
+    batches = list(_batches(_windows(np.split(clip, cuts, axis=1), size, step), n))
     assert sum(new for _, new in batches) == clip.shape[1] and {len(batch) for batch, _ in batches[:-1]} <= {n}
     windows = [window for batch, _ in batches for window in batch]
     padded = np.pad(clip, ((0, 0), (0, size)))
@@ -134,7 +137,7 @@ def test_an_impossible_overlap_is_refused(tiny_checkpoint, overlap):
 def test_batches_of_chunks_do_not_matter(model, monkeypatch):
     clip = signal(17.0)
     together = model.predict_audio(clip)
-    monkeypatch.setattr(inference_model, "BATCH_CHUNKS", 2)
+    monkeypatch.setattr(runner, "BATCH_CHUNKS", 2)
     np.testing.assert_allclose(model.predict_audio(clip).sed, together.sed, atol=1e-5)
 
 

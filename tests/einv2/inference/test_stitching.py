@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from einv2.inference.stitching import Joined, agreement, best_order
+from einv2.inference.stitching import TrackStitcher, agreement, best_order
 
 
 def chunk(*tracks):
@@ -17,7 +17,7 @@ FRONT, LEFT, BACK = (1, 0, 0), (0, 1, 0), (-1, 0, 0)
 
 
 def test_tracks_that_swapped_are_put_back():
-    joined = Joined(2, ((2, True),))
+    joined = TrackStitcher(2, ((2, True),))
     joined.add(*chunk((0, 0.8, FRONT), (1, 0.6, LEFT)))
     joined.add(*chunk((1, 0.6, LEFT), (0, 0.8, FRONT)))
     np.testing.assert_allclose(joined.sed, np.tile([[[0.8, 0], [0, 0.6]]], (6, 1, 1)), atol=1e-6)
@@ -31,7 +31,7 @@ def test_direction_tells_two_of_one_class_apart():
 
 def test_the_overlap_fades():
     """Of two frames the first is three quarters of the chunk before, the second a quarter; directions go with probabilities."""
-    joined = Joined(2, ((1, True),))
+    joined = TrackStitcher(2, ((1, True),))
     joined.add(*chunk((0, 0.8, FRONT)))
     joined.add(*chunk((0, 0.4, LEFT)))
     np.testing.assert_allclose(joined.sed[:, 0, 0], [0.8, 0.8, 0.7, 0.5, 0.4, 0.4], atol=1e-6)
@@ -40,7 +40,7 @@ def test_the_overlap_fades():
 
 
 def test_class_wise_tracks_stay_and_each_network_is_ordered_alone():
-    joined = Joined(2, ((2, False), (2, True)))
+    joined = TrackStitcher(2, ((2, False), (2, True)))
     first, second = (0, 0.9, FRONT), (1, 0.9, LEFT)
     joined.add(*chunk(first, second, first, second))
     joined.add(*chunk(second, first, second, first))
@@ -48,7 +48,7 @@ def test_class_wise_tracks_stay_and_each_network_is_ordered_alone():
 
 
 def test_without_overlap_nothing_changes():
-    joined = Joined(0, ((2, True),))
+    joined = TrackStitcher(0, ((2, True),))
     parts = [chunk((0, 0.8, FRONT), (1, 0.6, LEFT)), chunk((1, 0.6, LEFT), (0, 0.8, FRONT))]
     for part in parts:
         joined.add(*part)

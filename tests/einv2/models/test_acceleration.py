@@ -52,24 +52,24 @@ def test_outputs_are_the_networks(name):
 @pytest.mark.parametrize("n_frames, n_bands", [(4, 4), (1, 1), (5, 7), (40, 3), (17, 64), (64, 40), (160, 33)])
 @pytest.mark.parametrize("bias", [True, False])
 @torch.inference_mode()
-def test_minimal_filtering_is_the_convolution(n_frames, n_bands, bias):
+def test_winograd_is_the_convolution(n_frames, n_bands, bias):
     torch.manual_seed(2)
     convolution = nn.Conv2d(6, 5, 3, padding=1, bias=bias)
     x = torch.randn(3, 6, n_frames, n_bands)  # of the larger two and one go through, or one at a time
-    y = acceleration.MinimalFiltering(convolution)(x)
+    y = acceleration.WinogradConv2d(convolution)(x)
     torch.testing.assert_close(y, convolution(x), atol=1e-5, rtol=1e-4)
 
 
-def test_only_convolutions_that_it_fits_are_filtered_minimally():
+def test_only_convolutions_that_it_fits_become_winograd():
     with pytest.raises(ValueError, match="3x3"):
-        acceleration.MinimalFiltering(nn.Conv2d(4, 4, 5, padding=2))
+        acceleration.WinogradConv2d(nn.Conv2d(4, 4, 5, padding=2))
 
 
 def test_wide_convolutions_take_fewer_products_and_no_batch_norm_is_left():
     found = acceleration.for_inference(built(NETWORKS["wide"]))
     kinds = [type(m) for m in found.modules()]
     assert (
-        nn.BatchNorm2d not in kinds and kinds.count(acceleration.MinimalFiltering) == 2 * 4
+        nn.BatchNorm2d not in kinds and kinds.count(acceleration.WinogradConv2d) == 2 * 4
     )  # from 128 and 136 channels, two branches
     assert not any(p.requires_grad for p in found.parameters())
 
@@ -87,7 +87,7 @@ def test_another_precision_is_refused(tiny_checkpoint):
 
 
 @pytest.mark.parametrize("n_frames, n_bands", [(5, 7), (40, 3), (64, 40)])
-def test_gradients_of_minimal_filtering_are_the_convolutions(n_frames, n_bands):
+def test_gradients_of_winograd_are_the_convolutions(n_frames, n_bands):
     torch.manual_seed(3)
     plain = nn.Sequential(nn.Conv2d(128, 6, 3, padding=1))
     x = torch.randn(3, 128, n_frames, n_bands, requires_grad=True)
