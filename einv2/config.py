@@ -86,7 +86,7 @@ class ModelConfig:
         tuple[int, ...], "blocks, from 1, after which the SED and DoA maps are cross-stitched (equation 7)"
     ] = (1, 2, 3)
     stitch_order: Annotated[str, "simultaneous (the paper) or sequential (the released code)"] = "simultaneous"
-    stitch_tracks: Annotated[bool, "cross-stitch at the end of each track, too"] = True
+    stitch_tracks: Annotated[bool, "also cross-stitch at the end of each track"] = True
     track_layer: Annotated[
         str,
         "mhsa (equations 5 and 6) or transformer (the standard encoder layer of the released code, with feed-forward)",
@@ -96,7 +96,7 @@ class ModelConfig:
     positions_in: Annotated[
         str,
         "query-key (equation 5: in queries and keys of every layer, not in values) or sequence (the released code: added once "
-        "before the first layer, so in values and residual, too)",
+        "before the first layer, and so also in values and residual)",
     ] = "query-key"
     scaled_attention: Annotated[
         bool,

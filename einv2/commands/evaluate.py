@@ -208,8 +208,8 @@ def _read_arrays(clips: Clips, folder: Path) -> list[Prediction] | None:
         with np.load(files[stem]) as arrays:
             if missing := {"sed", "doa", "classes"} - set(arrays):
                 raise ValueError(
-                    f"{files[stem]} has no array {' or '.join(sorted(missing))}, as of a network of one task: too little to break "
-                    "down; leave --breakdown, --errors and --against out, or predict again with a pair of networks."
+                    f"{files[stem]} has no array {' or '.join(sorted(missing))}, as for a network of one task, and cannot be broken "
+                    "down: leave --breakdown, --errors and --against out, or predict again with a pair of networks."
                 )
             classes = tuple(arrays["classes"].tolist())
             if classes != clips.classes:

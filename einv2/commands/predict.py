@@ -154,7 +154,7 @@ def _note_columns(model: BranchModel, layout: str) -> None:
     """Print the columns of a network of one task. ValueError if a CSV format is asked for that needs both."""
     what = ESTIMATES[model.task]
     if layout != "dcase2020":
-        raise ValueError(f"{model.name} estimates {what} only, too little for --format {layout}: leave it out.")
+        raise ValueError(f"{model.name} estimates {what} only, not enough for --format {layout}: leave it out.")
     columns = ",".join(BRANCH_COLUMNS[model.task, model.class_wise])
     note(f"{model.name} estimates {what} only; the CSVs have a header and the columns {columns}.")
 
@@ -219,7 +219,7 @@ class _BlockSampler:
 
 
 def _warn(info: recordings.ClipInfo, findings: list[inputcheck.Finding]) -> None:
-    """Print what the header declares otherwise, and in one line what the check found wrong with the channels."""
+    """Print the notes on the header, and in one line what the check found wrong with the channels."""
     for text in info.notes:
         note(f"{info.name}: {text}")
     against = [f for f in findings if f.level in ("error", "warning")]

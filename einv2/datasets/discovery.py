@@ -64,11 +64,11 @@ def find_clips(*roots: str | Path, parts: Sequence[str] = (), cache: str | Path 
     cache: folder to cache features in, if not in each data set. ValueError if a folder holds no data set, a clip has no
     annotation, or a part has no clips.
     """
-    found = {root: _recordings(root) for root in map(Path, roots)}
-    _require_parts(parts, found)
+    by_root = {root: _recordings(root) for root in map(Path, roots)}
+    _require_parts(parts, by_root)
     return [
         clip
-        for root, recordings in found.items()
+        for root, recordings in by_root.items()
         for clip in _annotated(root, [p for p in recordings if not parts or _in_parts(p, root, parts)], cache)
     ]
 
@@ -126,8 +126,8 @@ def _drawn(clips: list[Clip], share: float, seed: int) -> tuple[list[Clip], list
 
 def folders_named(root: Path, kind: str) -> list[Path]:
     """The folders foa* or metadata* of a data set."""
-    found = [*root.glob(f"{kind}*"), *root.glob(f"{DEEP_FOLDER}/{kind}*")]
-    return sorted(folder for folder in found if folder.is_dir())
+    matches = [*root.glob(f"{kind}*"), *root.glob(f"{DEEP_FOLDER}/{kind}*")]
+    return sorted(folder for folder in matches if folder.is_dir())
 
 
 def _recordings(root: Path) -> list[Path]:
@@ -152,10 +152,10 @@ def _refuse_other_microphones(root: Path) -> None:
         "(foa_dev)",
     }
     for kind, what in kinds.items():
-        if found := [
+        if folders := [
             f for f in sorted(root.glob(f"{kind}*")) if re.fullmatch(rf"{kind}(_\w+)?", f.name) and f.is_dir()
         ]:
-            raise ValueError(f"{root} holds {what}: {found[0].name} cannot be used.")
+            raise ValueError(f"{root} holds {what}: {folders[0].name} cannot be used.")
     if sets := sorted({folder.parent for folder in root.glob("*/foa*") if folder.is_dir()}):
         raise ValueError(f"{root} is not a data set itself, but {sets[0]} is one: give each set with a separate flag.")
 
@@ -206,13 +206,13 @@ def _tables(root: Path) -> dict[str, dict[Path | str, list[Path]]]:
 def _table_of(audio: Path, root: Path, tables: dict[str, dict[Path | str, list[Path]]]) -> Path | None:
     """The CSV of a recording: with the same path, or else the same stem. ValueError if there are several."""
     ending, place = _below_foa(audio, root)
-    there = tables[ending if ending in tables else _ANY]
-    found = there.get(place) or there.get(audio.stem) or there.get(audio.stem.removesuffix("_A")) or []
-    if len(found) > 1:
+    near = tables[ending if ending in tables else _ANY]
+    matches = near.get(place) or near.get(audio.stem) or near.get(audio.stem.removesuffix("_A")) or []
+    if len(matches) > 1:
         raise ValueError(
-            f"{audio} may be annotated by {found[0]} or {found[1]}: move the right CSV to the same path as the clip."
+            f"{audio} may be annotated by {matches[0]} or {matches[1]}: move the right CSV to the same path as the clip."
         )
-    return found[0] if found else None
+    return matches[0] if matches else None
 
 
 def _below_foa(audio: Path, root: Path) -> tuple[str, Path]:
@@ -242,13 +242,13 @@ def _in_parts(audio: Path, root: Path, parts: Sequence[str]) -> bool:
     return any(re.match(rf"{re.escape(part)}(?![0-9A-Za-z])", name) for part in parts for name in names)
 
 
-def _require_parts(parts: Sequence[str], found: dict[Path, list[Path]]) -> None:
+def _require_parts(parts: Sequence[str], by_root: dict[Path, list[Path]]) -> None:
     """ValueError that lists the existing parts, if one of ``parts`` has no clips."""
     for part in parts:
-        if not any(_in_parts(path, root, [part]) for root, recordings in found.items() for path in recordings):
-            there = {n for root, recordings in found.items() for p in recordings for n in _part_names(p, root)}
+        if not any(_in_parts(path, root, [part]) for root, recordings in by_root.items() for path in recordings):
+            names = {n for root, recordings in by_root.items() for p in recordings for n in _part_names(p, root)}
             raise ValueError(
-                f"no clip of {', '.join(map(str, found))} belongs to the part {part!r}; there are {', '.join(sorted(there))}."
+                f"no clip of {', '.join(map(str, by_root))} belongs to the part {part!r}; there are {', '.join(sorted(names))}."
             )
 
 

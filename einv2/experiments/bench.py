@@ -85,14 +85,14 @@ def forwards(network: torch.nn.Module, model: ModelConfig, features: FeatureConf
     frames = CHUNK_SECONDS * LABEL_FRAMES_PER_SECOND * features.frames_per_label_frame
     x = torch.randn(SECONDS // CHUNK_SECONDS, 7, frames, features.n_mels, generator=torch.Generator().manual_seed(0))
     network = network.eval()
-    found = {}
+    figures = {}
     with torch.inference_mode():
-        found[f"{name}_eager_s"] = measure(lambda: [network(chunk[None]) for chunk in x])
+        figures[f"{name}_eager_s"] = measure(lambda: [network(chunk[None]) for chunk in x])
         for precision in acceleration.PRECISIONS:
             size = batch_chunks(model.channels[0], features.n_mels, precision)
-            found[f"{name}_{precision}_s"] = _fitted_seconds(network, x.split(size), precision)
-            found[f"{name}_{precision}_times_faster"] = found[f"{name}_eager_s"] / found[f"{name}_{precision}_s"]
-    return found
+            figures[f"{name}_{precision}_s"] = _fitted_seconds(network, x.split(size), precision)
+            figures[f"{name}_{precision}_times_faster"] = figures[f"{name}_eager_s"] / figures[f"{name}_{precision}_s"]
+    return figures
 
 
 def _fitted_seconds(network: torch.nn.Module, batches: Sequence[torch.Tensor], precision: str) -> float:
@@ -145,7 +145,7 @@ def run(model: str | Path = "einv2", paper_size: bool = True) -> dict[str, float
     estimate, reference = tables()
     n_frames = np.full(N_CLIPS, SECONDS * LABEL_FRAMES_PER_SECOND)
     clips = Clips(tuple(map(str, range(N_CLIPS))), estimate, reference, class_lists.DCASE2020_CLASSES, n_frames, ())
-    found = {
+    figures = {
         "load_model_s": measure(lambda: load_model(path)),
         "input_check_60_s_s": measure(lambda: inputcheck.check(signal, loaded.sample_rate)),
         "features_60_s_s": measure(lambda: extract(torch.from_numpy(signal[None]))),
@@ -153,10 +153,10 @@ def run(model: str | Path = "einv2", paper_size: bool = True) -> dict[str, float
         "decode_60_s_s": measure(lambda: decode(prediction.sed, prediction.doa)),
         f"evaluate_{N_CLIPS}_clips_s": measure(lambda: evaluation.evaluate_clips(clips)),
     }
-    found["times_faster_than_sound"] = SECONDS / found["predict_60_s_s"]
-    found |= transforms(loaded, signal) | file_to_csv(loaded, signal) | simulation()
-    found |= forwards(loaded.checkpoint.network, loaded.checkpoint.model, loaded.checkpoint.features, "this")
+    figures["times_faster_than_sound"] = SECONDS / figures["predict_60_s_s"]
+    figures |= transforms(loaded, signal) | file_to_csv(loaded, signal) | simulation()
+    figures |= forwards(loaded.checkpoint.network, loaded.checkpoint.model, loaded.checkpoint.features, "this")
     model, features = ModelConfig(), FeatureConfig(n_mels=256)
-    found |= forwards(build(model), model, features, "paper_size") if paper_size else {}
-    found["peak_memory_mb"] = peak_memory_mb()
-    return found
+    figures |= forwards(build(model), model, features, "paper_size") if paper_size else {}
+    figures["peak_memory_mb"] = peak_memory_mb()
+    return figures

@@ -58,17 +58,17 @@ def run(
     """
     file = resolve(model)
     with tempfile.TemporaryDirectory() as folder:
-        found: dict = {"length": [], "clips": []}
+        results: dict = {"length": [], "clips": []}
         for length in minutes:
             progress(f"a clip of {length} min")
-            found["length"].append(by_length(file, length, Path(folder)))
+            results["length"].append(by_length(file, length, Path(folder)))
         for number in numbers:
             progress(f"{number} clips, {' and '.join(map(str, PROCESSES))} process(es) in turn")
             turns = [[by_number(file, number, n, Path(folder)) for n in PROCESSES] for _ in range(TURNS)]
-            found["clips"] += [sorted(rows, key=lambda row: row["seconds"])[TURNS // 2] for rows in zip(*turns)]
+            results["clips"] += [sorted(rows, key=lambda row: row["seconds"])[TURNS // 2] for rows in zip(*turns)]
         progress("training")
-        found["training"] = training(Path(folder))
-    return found
+        results["training"] = training(Path(folder))
+    return results
 
 
 def by_length(model: Path, minutes: int, folder: Path) -> dict:
@@ -132,21 +132,21 @@ def training(folder: Path) -> dict[str, float]:
         "compact": (compact, FeatureConfig(), 16, 8),
         "paper_size": (ModelConfig(), FeatureConfig(n_mels=256), 5, 1),
     }
-    found = {}
+    results = {}
     for name, (model, features, batch_size, n_scenes) in sizes.items():
         scenes, validation = folder / f"train_{name}", folder / "validation"
         bank = SourceBank(class_lists.DCASE2020_CLASSES, None, 1.0)
         list(write_scenes(scenes, n_scenes, SceneConfig(), bank, seed=1))
         list(write_scenes(validation, 1, SceneConfig(seconds=CHUNK_SECONDS), bank, seed=2))
         plain = _plain_rate(scenes, model, features, batch_size)
-        found[f"{name}_plain_chunks_per_s"] = plain
+        results[f"{name}_plain_chunks_per_s"] = plain
         for precision in ("fp32", "auto"):
             config = TrainConfig(epochs=2, batch_size=batch_size, precision=precision)
             settings = RunSettings(model, features, config, RunData(class_lists.DCASE2020_CLASSES))
             run = loop.train(folder / f"{name}_{precision}", settings, DataSelection((scenes,), (validation,)))
             rate = _n_chunks(n_scenes, batch_size) / run.curve[-1]["seconds"]  # the first epoch warms up
-            found |= {f"{name}_{precision}_chunks_per_s": rate, f"{name}_{precision}_times_faster": rate / plain}
-    return found
+            results |= {f"{name}_{precision}_chunks_per_s": rate, f"{name}_{precision}_times_faster": rate / plain}
+    return results
 
 
 def _n_chunks(n_scenes: int, batch_size: int) -> int:

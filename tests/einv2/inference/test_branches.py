@@ -202,7 +202,7 @@ def test_predict_writes_what_a_network_of_one_task_knows(name, header, branches,
     assert cli(["evaluate", str(out), str(tmp_path / "truth"), "--breakdown"]) == 1  # never scored as if it told all
     assert "lacks" in capsys.readouterr().err
     assert cli([*map(str, arguments), "--format", "dcase2024"]) == 1
-    assert "too little for --format dcase2024" in capsys.readouterr().err
+    assert "not enough for --format dcase2024" in capsys.readouterr().err
 
 
 def test_predict_writes_a_pair_as_any_system(branches, clip, tmp_path):
