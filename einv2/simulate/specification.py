@@ -17,15 +17,16 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..atomic_files import write_text
 from ..audio import recordings
-from ..config import from_json
+from ..config import from_json, to_json
 from ..labels import class_lists, dcase_csv
 from ..messages import one_line
 from .render import SAMPLE_RATE, render_sounds
@@ -105,9 +106,9 @@ class Noise:
 
 @dataclass(frozen=True)
 class Source:
-    """A sound, from when to when, and its way from a direction to a direction, (azimuth, elevation) in degrees."""
+    """A sound, its onset and length, and its path from one direction to another, (azimuth, elevation) in degrees."""
 
-    class_name: str
+    class_name: str = field(metadata={"key": "class"})
     sound: Sound
     onset_s: float
     length_s: float
@@ -189,10 +190,9 @@ class Problem:
 
 def to_text(specification: Specification) -> str:
     """The JSON; ``from_text`` gives an equal specification."""
-    values = asdict(specification)
+    values = to_json(specification)
     for source, entry in zip(specification.sources, values["sources"]):
         entry["sound"] = source.sound.plain()
-        entry["class"] = entry.pop("class_name")
     if specification.disturbances is None:
         del values["disturbances"]
     return json.dumps(values, indent=1, sort_keys=True)
@@ -210,71 +210,23 @@ def from_text(text: str | bytes, name: str = "the specification") -> Specificati
         raise ValueError(one_line(f"{name} is not the specification of a scene: {what}")) from error
 
 
-def _specification(values) -> Specification:
+def _specification(values: Any) -> Specification:
     if isinstance(values, dict) and values.get("version", VERSION) != VERSION:
         raise ValueError(f"it is of version {values['version']!r}, but version {VERSION} is read")
-    if not isinstance(values, dict) or values.get("disturbances") is None:
-        _require_keys(values, {f.name for f in fields(Specification)} - {"disturbances"}, "the scene")
-    else:
-        _require_keys(values, {f.name for f in fields(Specification)}, "the scene")
-    nested = {
-        "room": _of(SpecifiedRoom, values["room"], "room"),
-        "noise": None if values["noise"] is None else _of(Noise, values["noise"], "noise"),
-        "sources": _sources(values["sources"]),
-        "disturbances": _disturbances(values.get("disturbances")),
-    }
-    flat = from_json(_Flat, {key: value for key, value in values.items() if key not in nested})
-    return Specification(**asdict(flat), **nested)
+    optional = {"disturbances"} if not isinstance(values, dict) or "disturbances" not in values else set()
+    _require_keys(values, {f.name for f in fields(Specification)} - optional, "the scene")
+    found = from_json(Specification, values | {"disturbances": None}, "the scene")
+    for n, source in enumerate(values["sources"], 1):
+        unique = "sha256" if found.sources[n - 1].sound.is_file else "seed"
+        _require_keys(source["sound"], {"name", unique}, f"the sound of source {n}")
+    return replace(found, disturbances=_disturbances(values.get("disturbances")))
 
 
-@dataclass(frozen=True)
-class _Flat:
-    seed: int
-    seconds: int
-    peak_db: float
-    class_list: str
-    sample_rate: int
-    version: int
-
-
-def _disturbances(values) -> Disturbances | None:
+def _disturbances(values: Any) -> Disturbances | None:
     try:
         return None if values is None else disturbances_from_json(values)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"disturbances cannot be read: {error}") from error
-
-
-def _sources(values) -> tuple[Source, ...]:
-    if not isinstance(values, list):
-        raise ValueError("sources must be a list")
-    return tuple(_source(value, f"source {n}") for n, value in enumerate(values, 1))
-
-
-def _source(value, name: str) -> Source:
-    expected = {f.name for f in fields(Source)} - {"class_name"} | {"class"}
-    _require_keys(value, expected, name)
-    sound = value["sound"]
-    is_procedural = isinstance(sound, dict) and sound.get("name") == PROCEDURAL
-    _require_keys(sound, {"name", "seed" if is_procedural else "sha256"}, f"the sound of {name}")
-    flat = {("class_name" if key == "class" else key): v for key, v in value.items() if key != "sound"}
-    found = from_json(_FlatSource, flat)
-    return Source(sound=from_json(Sound, sound), **{f.name: getattr(found, f.name) for f in fields(found)})
-
-
-@dataclass(frozen=True)
-class _FlatSource:
-    class_name: str
-    onset_s: float
-    length_s: float
-    start_deg: Pair
-    end_deg: Pair
-    distance_m: float
-    level_db: float
-
-
-def _of(cls, value, name: str):
-    _require_keys(value, {f.name for f in fields(cls)}, name)
-    return from_json(cls, value)
 
 
 def _require_keys(value, expected: set[str], name: str) -> None:
