@@ -28,6 +28,7 @@ torch.set_num_threads(1)  # the networks here are too small for more
 RERUNS = 2  # of a test that drives a browser
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """Tests marked ``full`` are left out unless they are asked for (-m full); what drives a browser runs first, in one process.
 
