@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and those below a folder."""
+"""Atomic file writes, and the visible files below a folder."""
 
 import contextlib
 import json
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place once the block has ended well, and is removed otherwise.
+    """A temporary path beside ``path`` that replaces it if the block ends without an error, and is removed otherwise.
 
-    OSError names ``path`` where it names no other. Libraries that write files by themselves say a full disk in errors of their
-    own: let them write into memory, and ``write_bytes``.
+    OSError names ``path`` unless it names another file. Libraries that write files themselves report a full disk by other kinds of
+    errors: let them write into memory, then use ``write_bytes``.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -33,7 +33,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def below(folder: str | Path, *suffixes: str) -> list[Path]:
     """The files with these suffixes, in any case, in a folder and below it, sorted.
 
-    Hidden ones are left out, as are those that archives of macOS hold beside the real ones (._NAME, __MACOSX).
+    Hidden files are left out, and so are the extra files in macOS archives (._NAME, __MACOSX).
     """
     folder = Path(folder)
     found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes)

@@ -25,7 +25,7 @@ Progress = Callable[[float, str], None]
 class Evaluation:
     """What is measured of a system. C clips, K classes.
 
-    clips: tidied (see ``metadata.tidied``). tallies: the counts of each DCASE measure, (C, K), of the rows as written. outcomes and
+    clips: tidied (see ``clip_sets.tidied``). tallies: the counts of each DCASE measure, (C, K), of the rows as written. outcomes and
     error_events: see ``metrics.errors``. groupings: those of ``metrics.breakdown``. confusion: (K + 1, K + 1) frames. distances:
     of the right class. identity: counts of each clip; events: the reference's, with the output tracks they are found on.
     overlap: what is found of simultaneous events. reliability and thresholds: only where the network's probabilities are known.

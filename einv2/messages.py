@@ -1,6 +1,6 @@
 """Sentences for messages: numbers with their nouns, and texts of bounded length."""
 
-LONGEST_SENTENCE = 300  # characters, of what is said about a file
+LONGEST_SENTENCE = 300  # characters, of a message about a file
 
 
 def counted(n: int, what: str, plural: str = "") -> str:

@@ -48,7 +48,7 @@ class Checkpoint:
 
     @property
     def chunk_seconds(self) -> int:
-        """Length of the chunks that the network was trained on, s; 4 where its training is not known."""
+        """Length of the chunks that the network was trained on, s; 4 if its training is not known."""
         return chunk_seconds(self.provenance)
 
     @property
@@ -57,7 +57,7 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
-    """Write a checkpoint: beside, then renamed, so that the file is whole or not there.
+    """Write a checkpoint atomically.
 
     half: weights of two and more dimensions in half precision, at half the size; ``load`` gives single precision again.
     CheckpointError if its numbers are not finite or its standard deviations not above 0.
@@ -80,10 +80,10 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:
 
 
 def average(first: Checkpoint, others: Mapping[str, Checkpoint]) -> None:
-    """Replace the weights of ``first`` by the mean of its own and those of ``others``, which are named for what is said of them.
+    """Replace the weights of ``first`` by the mean over all checkpoints. ``others`` maps names, which appear in errors, to checkpoints.
 
-    Of runs that went on from one another the mean is often better than each (stochastic weight averaging, Izmailov et al., UAI
-    2018). ValueError, one sentence, if one is of another configuration, other classes or other feature statistics.
+    The mean of runs that continue one another is often better than each of them (stochastic weight averaging, Izmailov et al., UAI
+    2018). ValueError, one sentence, if a checkpoint has another configuration, other classes or other feature statistics.
     """
     for name, other in others.items():
         same = (other.model, other.features, other.classes) == (first.model, first.features, first.classes)
@@ -101,7 +101,7 @@ def average(first: Checkpoint, others: Mapping[str, Checkpoint]) -> None:
 def load(path: str | Path, name: str | None = None) -> Checkpoint:
     """Read a checkpoint onto the CPU, the network in evaluation mode.
 
-    CheckpointError, in one sentence that names the file, if it is no checkpoint, of a newer format, or does not fit its own
+    CheckpointError, in one sentence that names the file, if it is not a checkpoint, has a newer format, or does not fit its own
     configuration.
     """
     name = name or Path(path).name

@@ -1,4 +1,4 @@
-"""What checkpoints say of themselves, without their weights, and without PyTorch, whose import takes seconds."""
+"""The headers of checkpoints, read without their weights and without PyTorch, whose import takes seconds."""
 
 import json
 import math
@@ -21,7 +21,7 @@ _HEADER_KINDS = {"model": dict, "features": dict, "classes": list, "provenance":
 
 
 class CheckpointError(ValueError):
-    """A file that is not a checkpoint of ours, said in one sentence, whatever the names in the file are."""
+    """The file is not a valid checkpoint. The message is one sentence of bounded length, whatever the file contains."""
 
     def __init__(self, sentence: str):
         super().__init__(one_line(sentence))
@@ -34,10 +34,10 @@ def available_models(folder: str | Path | None = None) -> dict[str, Path]:
 
 
 def read_header(path: str | Path, name: str | None = None) -> dict:
-    """The JSON header, without the weights. CheckpointError if it is not there; OSError if the file cannot be read."""
+    """The JSON header, without the weights. CheckpointError if there is none; OSError if the file cannot be read."""
     name = name or Path(path).name
     with open(path, "rb"):
-        pass  # a file that may not be read is said to be so, not to be something else
+        pass  # a file without read permission is reported as such
     try:
         with safe_open(path, framework="np") as file:
             return _parse_header((file.metadata() or {}).get(METADATA_KEY), name)
@@ -46,7 +46,7 @@ def read_header(path: str | Path, name: str | None = None) -> dict:
 
 
 def configurations(header: dict, name: str) -> tuple[ModelConfig, FeatureConfig]:
-    """Of the network and its features, from a header. CheckpointError if they are not possible, or not together."""
+    """The configurations of network and features in a header. CheckpointError if they are impossible, alone or together."""
     try:
         model, feature_config = from_json(ModelConfig, header["model"]), from_json(FeatureConfig, header["features"])
         require_compatible(model, feature_config)
@@ -56,7 +56,7 @@ def configurations(header: dict, name: str) -> tuple[ModelConfig, FeatureConfig]
 
 
 def chunk_seconds(provenance: dict, name: str = "the network") -> int:
-    """Length of the chunks that a network was trained on, s; 4 where its training is not known.
+    """Length of the chunks that a network was trained on, s; 4 if its training is not known.
 
     CheckpointError if the file ``name`` has an impossible one.
     """
@@ -70,7 +70,7 @@ def chunk_seconds(provenance: dict, name: str = "the network") -> int:
 
 
 def count_parameters(path: str | Path) -> int:
-    """How many parameters the network in a checkpoint has, by the shapes in its header."""
+    """The number of parameters of the network in a checkpoint, from the shapes in its header."""
     with safe_open(path, framework="np") as file:
         keys = [k for k in file.keys() if k not in STATISTICS and not k.endswith(_BUFFERS)]  # noqa: SIM118 (no iterator)
         return sum(math.prod(file.get_slice(key).get_shape()) for key in keys)

@@ -61,7 +61,7 @@ def their_name(name: str) -> str:
 def import_checkpoint(
     path: str | Path, scalar: str | Path | None = None, classes=class_lists.DCASE2020_CLASSES
 ) -> Checkpoint:
-    """A checkpoint of ours from one of theirs. Without ``scalar`` features are left as they are (mean 0, deviation 1).
+    """Our checkpoint from one of theirs. Without ``scalar`` features are left as they are (mean 0, deviation 1).
 
     CheckpointError, one sentence, if the file holds anything but tensors and the known plain state, or another network.
     """
@@ -126,7 +126,7 @@ def _is_plain(value) -> bool:
 
 
 def _allowed() -> list:
-    """What numpy pickles an array or a number into. None of these runs anything that a file brings along."""
+    """The globals that numpy pickles arrays and numbers with. None of them runs code from the file."""
     named = [
         (getattr(multiarray, function), f"{module}.{function}")
         for module in _NUMPY_NAMES
@@ -158,7 +158,7 @@ def read_scalar(path: str | Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _own_dataset(file, key: str):
-    """A data set that lies in the file itself: HDF5 can refer to any file of the machine."""
+    """A data set stored in the file itself; HDF5 can also refer to any other file of the machine."""
     import h5py
 
     dataset = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
@@ -173,7 +173,7 @@ def _own_dataset(file, key: str):
 
 
 def _infer_config(weights: dict, name: str) -> ModelConfig:
-    """The configuration that the shapes tell."""
+    """The configuration that the shapes imply."""
 
     def count(pattern: str) -> int:
         return len({m[1] for key in weights if (m := re.fullmatch(pattern, key))})
@@ -195,7 +195,7 @@ def _infer_config(weights: dict, name: str) -> ModelConfig:
 
 
 def _renamed(weights: dict, model: ModelConfig, name: str) -> dict[str, torch.Tensor]:
-    """Their tensors under our names, if they are all that the network needs. Nothing of its size is made before that is known."""
+    """Their tensors under our names, if they are all that the network needs. Nothing of that size is allocated before this is known."""
     try:
         with torch.device("meta"):
             wanted = build(model).state_dict()

@@ -1,7 +1,7 @@
-"""What a ``.pth`` must be before it is unpickled: no larger than it looks, and of a size that unpickling ends.
+"""Checks before unpickling a ``.pth``: no decompression bombs, no pickles that never finish loading.
 
-That no code in it runs is for torch's restricted unpickler. But a pickle of 100 bytes can nest one tuple in another so that
-hashing it takes for ever, and a zip archive can unfold to a thousand times its size; both would stop the whole process.
+Torch's restricted unpickler makes sure that no code in the file runs. But a pickle of 100 bytes can nest tuples so that hashing them
+never ends, and a zip archive can decompress to a thousand times its size; both would stop the whole process.
 """
 
 import io
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-TRUST = 2  # an archive may unfold to so many times its size; that of torch is not compressed
-MAX_OPERATIONS = 1_000_000  # of a pickle; that of a training state has 20,000
-MAX_SHARED = 16  # containers that are used again: each may double what they unfold to
-_PICKLES = 5  # that torch wrote one after the other before it wrote archives
+TRUST = 2  # times its size that an archive may decompress to; torch does not compress
+MAX_OPERATIONS = 1_000_000  # in a pickle; a training state has 20,000
+MAX_SHARED = 16  # containers that are used again; each may double the size of the result
+_PICKLES = 5  # in one file, as torch wrote them before it wrote archives
 _CONTAINERS = {
     "LIST",
     "DICT",
@@ -33,7 +33,7 @@ _NOTHING = {"PROTO", "FRAME", "MARK"}
 
 
 def require_harmless(path: str | Path) -> None:
-    """ValueError, the end of a sentence about the file, if it is not a pickle or archive that can be unpickled without harm."""
+    """ValueError, the end of a sentence about the file, unless it is a pickle or archive that is safe to unpickle."""
     try:
         with open(path, "rb") as file:
             if file.read(4) == b"PK\x03\x04":
@@ -65,7 +65,7 @@ def _require_harmless_pickle(file: BinaryIO) -> None:
 
 
 def _shared(file: BinaryIO) -> Iterator[bool]:
-    """For each operation of a pickle, whether it takes a container that was used before."""
+    """For each operation of a pickle, whether it reads a container from the memo."""
     containers: set[int] = set()
     on_top, stored = False, 0
     for operation, argument in _operations(file):

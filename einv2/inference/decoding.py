@@ -1,4 +1,4 @@
-"""From a network's output to detections. Written once; training, inference and every page use it."""
+"""From a network's output to detections: used by training, inference and every page."""
 
 import math
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ from ..config import ModelConfig
 from ..models.einv2 import Output
 from ..runs import Runs, find_runs
 
-SILENT = -1  # in place of a class index
+SILENT = -1  # instead of a class index
 
 
 @dataclass(frozen=True)
 class Decoding:
     """How detections are read off the probabilities. Frames are label frames (100 ms); thresholds lie in [0, 1].
 
-    threshold: a class is active above it. class_thresholds: (class index, threshold) pairs, or a mapping, for the classes
-    with one of their own; kept as sorted pairs. median_frames: odd length of a median filter over time of the
+    threshold: a class is active above it. class_thresholds: (class index, threshold) pairs, or a mapping, for classes
+    with a separate threshold; stored as sorted pairs. median_frames: odd length of a median filter over time of the
     probabilities of each track and class, the first and last frame repeated beyond the ends; 1 is none. gap_frames: silence
-    of at most so many frames between two stretches of one class on one track is bridged. minimum_frames: events (stretches
+    of at most this length between two stretches of one class on one track is bridged. minimum_frames: events (stretches
     of one class on one track) that are shorter are dropped, after bridging.
 
     ValueError, naming the field, on a value out of range.

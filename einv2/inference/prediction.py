@@ -1,4 +1,4 @@
-"""What networks say of a clip: of both tasks (``Prediction``), of one (``BranchPrediction``), and of a pair of networks, one for each
+"""Predictions for a clip: of both tasks (``Prediction``), of one task (``BranchPrediction``), and of a pair of networks, one for each
 task, as one system (``paired``)."""
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ..labels.class_lists import mapping
 from .decoding import Decoding, decode
 from .stitching import best_order
 
-MATCH_FRAMES = 30  # before and after a frame, whose activities also tell which tracks of a pair belong together
+MATCH_FRAMES = 30  # frames before and after that also decide which tracks of a pair belong together
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Prediction:
 
     @property
     def track_names(self) -> tuple[str, ...]:
-        """What the tracks are called where they are shown: track 1, track 2.. or, class-wise, the classes."""
+        """The names of the tracks: track 1, track 2... or, class-wise, the classes."""
         return self.classes if self.class_wise else tuple(f"track {m + 1}" for m in range(self.sed.shape[1]))
 
     def frames(self, threshold: float = 0.5, decoding: Decoding | None = None) -> pd.DataFrame:
@@ -49,7 +49,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class BranchPrediction:
-    """What a network of one task says of a clip: sed (T, M, K) or doa (T, M, 3), as in ``Prediction``; the other is None.
+    """The output of a network of one task for a clip: sed (T, M, K) or doa (T, M, 3), as in ``Prediction``; the other is None.
 
     Of detection alone there are classes and tracks, and no directions. Of directions alone there are no classes. Trackwise the
     length of a vector, at most 1, stands for the probability that its track is active: in training the target of a silent
@@ -76,7 +76,7 @@ class BranchPrediction:
 
     @property
     def has_events(self) -> bool:
-        """Does it tell when something sounds?"""
+        """Whether it contains activity."""
         return self.sed is not None or not self.class_wise
 
     def frames(self, threshold: float = 0.5, decoding: Decoding | None = None) -> pd.DataFrame:
@@ -91,7 +91,7 @@ class BranchPrediction:
         return self._decoded(threshold, decoding).drop(columns=[*unknown, "distance"])
 
     def events(self, threshold: float = 0.5, decoding: Decoding | None = None) -> pd.DataFrame:
-        """As ``Prediction.events``, without the columns that are not known. ValueError of a network that tells no activity."""
+        """As ``Prediction.events``, without the columns that are not known. ValueError if it contains no activity."""
         if not self.has_events:
             raise ValueError(
                 "directions of all classes in every frame are no events: pair them with a detection network"
@@ -102,7 +102,7 @@ class BranchPrediction:
         return found.drop(columns=["azimuth", "elevation", "spread"] if self.doa is None else ["class", "name"])
 
     def _decoded(self, threshold: float, decoding: Decoding | None) -> pd.DataFrame:
-        """The frame table, with stand-ins for what is not known: the front, and class 0."""
+        """The frame table, with placeholders for what is not known: the front, and class 0."""
         sed = activities(self._known, self.class_wise) if self.sed is None else self.sed
         doa = np.zeros((*sed.shape[:2], 3), sed.dtype) if self.doa is None else self.doa
         if self.sed is None and self.class_wise:
@@ -114,7 +114,7 @@ Said = TypeVar("Said", Prediction, BranchPrediction)
 
 
 def on_classes(prediction: Said, classes: Sequence[str]) -> Said:
-    """The same with the indices of another class list, by the names of the classes; its further classes have probability 0.
+    """The prediction on another class list, matched by class names; classes that it lacks have probability 0.
 
     ValueError, one sentence, if it lacks one of the prediction's classes.
     """
@@ -127,7 +127,7 @@ def on_classes(prediction: Said, classes: Sequence[str]) -> Said:
 
 
 def _spread(array: np.ndarray | None, axis: int, places, size: int) -> np.ndarray | None:
-    """An array with what it has along an axis put at these places of a longer one, zeros elsewhere; None stays."""
+    """The array with its entries along an axis moved to ``places`` of a longer axis, zeros elsewhere; None stays None."""
     if array is None:
         return None
     out = np.zeros((*array.shape[:axis], size, *array.shape[axis + 1 :]), array.dtype)
@@ -136,18 +136,18 @@ def _spread(array: np.ndarray | None, axis: int, places, size: int) -> np.ndarra
 
 
 def activities(doa: np.ndarray, class_wise: bool) -> np.ndarray:
-    """What a direction network says of activity, (..., M, 3) -> (..., M, 1): the length of the vectors, class-wise 1."""
+    """The activity that directions imply, (..., M, 3) -> (..., M, 1): the length of the vectors; class-wise 1."""
     lengths = np.linalg.norm(doa, axis=-1, keepdims=True)
     return np.ones_like(lengths) if class_wise else np.minimum(lengths, 1)
 
 
 def paired(detection: BranchPrediction, directions: BranchPrediction) -> Prediction:
-    """The predictions of a detection and of a direction network for one clip as one, on the tracks of the former.
+    """The predictions of a detection network and of a direction network for one clip as one, on the tracks of the former.
 
     Class-wise directions: each track has the direction of its most probable class. Trackwise ones: the order of tracks of two
-    networks is arbitrary, and nothing but activity tells which belong together. So in each frame the tracks are matched whose
-    activities (probability, and length of the vector) agree best, in that frame and, weighing less the farther away, in those
-    up to 3 s around it. Two events that begin and end together cannot be told apart by this, and may exchange directions.
+    networks is arbitrary, and only activity shows which belong together. So in each frame the tracks are matched whose
+    activities (probability, and length of the vector) agree best, in that frame and, with weights that fall with the distance, in
+    those up to 3 s around it. Two events that begin and end together cannot be told apart by this, and may exchange directions.
     """
     n = min(len(detection), len(directions))
     sed, doa = detection._known[:n], directions._known[:n]
@@ -173,7 +173,7 @@ def _matched(sed: np.ndarray, doa: np.ndarray) -> np.ndarray:
 
 
 def _mean_around(values: np.ndarray) -> np.ndarray:
-    """The mean (T, ...) over the frames up to ``MATCH_FRAMES`` away, weighing less the farther away they are; 0 beyond the ends."""
+    """The mean (T, ...) over the frames up to ``MATCH_FRAMES`` away, with weights that fall with the distance; 0 beyond the ends."""
     weight = np.bartlett(2 * MATCH_FRAMES + 3)[1:-1]
     frames = slice(MATCH_FRAMES, MATCH_FRAMES + len(values))
     series = values.reshape(len(values), -1).T

@@ -62,7 +62,7 @@ _LONGEST_NAME = 100
 @dataclass(frozen=True)
 class ClassList:
     """names: in the order of the indices. source: where the list is from, to follow "from". year: the first one in
-    ``labels.CLASS_LISTS`` that has this list; None for a list of one's own."""
+    ``CLASS_LISTS`` that has this list; None for another list."""
 
     names: tuple[str, ...]
     source: str

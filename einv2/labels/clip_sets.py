@@ -203,7 +203,7 @@ def _line_of(index: int, content: bytes, reading: Reading) -> str:
 
 
 def read_many(files: Mapping[str, Path | bytes], classes) -> pd.DataFrame:
-    """The frame tables of many CSVs, as written (see ``labels.read_csv``), in one with a column ``clip``: the place in ``files``.
+    """The frame tables of many CSVs, as written (see ``dcase_csv.read_csv``), in one with a column ``clip``: the place in ``files``.
 
     Files of whole numbers, which nearly all are, are parsed together. ValueError, one sentence that names the file and line.
     """

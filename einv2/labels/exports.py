@@ -1,6 +1,6 @@
 """Events as label files for other tools: Audacity, Raven, and JSON. Each function takes an event table and returns text.
 
-The event table is that of ``labels.frames_to_events``; onset and offset are seconds, angles degrees. As in the DCASE CSV
+The event table is that of ``frame_tables.frames_to_events``; onset and offset are seconds, angles degrees. As in the DCASE CSV
 files, classes and tracks count from 0. A name that would break a line or a column is written on one line, with a space for
 every run of tabs, line breaks and control characters; JSON keeps it as it is. Encode the text as UTF-8.
 """

@@ -109,7 +109,7 @@ def differences(
     side     "reference": one finds an event and the other does not; "system": the other says what is not there, and the one
              right does not say anything wrong of that class in the frame
     kind     what the other does, a name of ``errors.KINDS``; of several in a stretch the most frequent
-    class    of the reference, or on the side of the system what is said
+    class    of the reference, or on the side of the system of its output
     track    number of the reference's instance, or on the side of the system the output track
     onset, offset (s), frames
 

@@ -14,12 +14,12 @@ from ..audio import features
 from ..config import ModelConfig
 from .layers import ConvBlock, CrossStitch, MultiHeadSelfAttention, TrackLayer, positional_encoding
 
-# The first channels of the features, so many, that an encoder sees: SED the log-mel channels only.
+# How many of the first feature channels an encoder sees: SED only the log-mel channels.
 INPUT_CHANNELS = {"sed": features.LOGMEL.stop, "doa": features.N_CHANNELS, "shared": features.N_CHANNELS}
 
 
 class Output(NamedTuple):
-    """What a network says of T frames. Directions are vectors in [-1, 1]: x front, y left, z up.
+    """The output of a network for T frames. Directions are vectors in [-1, 1]: x front, y left, z up.
 
     trackwise   sed logits (B, T, M, K), doa (B, T, M, 3)
     seldnet     sed logits (B, T, K), doa (B, T, K, 3)
@@ -112,7 +112,7 @@ class Track(nn.Module):
             self.add_module(f"{branch}_head", head)
 
     def forward(self, sequences: list[torch.Tensor]) -> list[torch.Tensor]:
-        """A sequence (B, T, C) of each branch -> what its head says, (B, T, size)."""
+        """A sequence (B, T, C) of each branch -> the output of its head, (B, T, size)."""
         sequences = [layers(x) for layers, x in zip(self.layers.values(), sequences)]
         if self.stitch is not None:
             sequences = [x.transpose(1, 2) for x in self.stitch(*(x.transpose(1, 2) for x in sequences))]

@@ -110,7 +110,7 @@ class MultiHeadSelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
-        """What each head looks at, (B, heads, T, T): rows are the frames that look and sum to 1."""
+        """The attention weights of each head, (B, heads, T, T): rows belong to the attending frames and sum to 1."""
         query, key, value = self.heads(x)
         return attention(query, key, value, self.scaled)[1]
 

@@ -406,7 +406,7 @@ def write(
 
 
 def read_sound(path: Path | str, name: str | None = None) -> tuple[str, np.ndarray]:
-    """SHA-256 and samples (S,) at 24 kHz of a mono file of 0.2 to 60 s. ``audio.AudioError``, one sentence, on another."""
+    """SHA-256 and samples (S,) at 24 kHz of a mono file of 0.2 to 60 s. ``recordings.AudioError``, one sentence, on any other."""
     name = name or Path(path).name
     samples = recordings.load_mono(path, MAX_SOUND_SECONDS, SAMPLE_RATE, name)
     if not np.any(samples):

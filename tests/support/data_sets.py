@@ -48,7 +48,7 @@ def soundata(tmp_path, monkeypatch):
 
 
 class FakeSoundata:
-    """What ``datasets.fetch`` uses of soundata: ``initialize``, a data set, and ``download_utils``."""
+    """What ``download.fetch`` uses of soundata: ``initialize``, a data set, and ``download_utils``."""
 
     def __init__(self, out, error=None, missing=()):
         self.out, self.error, self.calls = out, error, []
