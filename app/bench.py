@@ -31,6 +31,7 @@ import soundfile
 
 from app.paths import ROOT
 from einv2.experiments import bench as library
+from einv2.frames import SAMPLE_RATE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -167,7 +168,7 @@ def processor_seconds(process: int) -> float:
 def write_clips(folder: Path, number: int, seconds: int) -> list[Path]:
     files = [folder / f"clip{n}.wav" for n in range(number)]
     for n, file in enumerate(files):
-        soundfile.write(file, library.clip(seconds, seed=n).T, 24000, subtype="PCM_16")
+        soundfile.write(file, library.clip(seconds, seed=n).T, SAMPLE_RATE, subtype="PCM_16")
     return files
 
 

@@ -12,7 +12,7 @@ import typing
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, TypeVar
 
-from .frames import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND, MAX_CHUNK_SECONDS
+from .frames import CHUNK_SECONDS, LABEL_FRAMES_PER_SECOND, MAX_CHUNK_SECONDS, SAMPLE_RATE
 
 T = TypeVar("T")
 MIN_RATE, MAX_RATE = 8000, 192000  # Hz, of clips and of features
@@ -23,7 +23,7 @@ CRNN_BANDS = 2  # frequency bands in the input of the crnn's recurrent layers, a
 class FeatureConfig:
     """Log-mel and intensity-vector features, as the authors' released code computes them."""
 
-    sample_rate: Annotated[int, "rate that clips are resampled to, Hz"] = 24000
+    sample_rate: Annotated[int, "rate that clips are resampled to, Hz"] = SAMPLE_RATE
     n_fft: Annotated[int, "length of the periodic Hann window, samples"] = 1024
     hop: Annotated[int, "step between feature frames, samples; 600 is 25 ms at 24 kHz"] = 600
     n_mels: Annotated[int, "mel bands"] = 64

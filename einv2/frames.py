@@ -1,5 +1,6 @@
 """Label frames: the time step of annotations and of the network's output, and how long clips and chunks may be."""
 
+SAMPLE_RATE = 24000  # Hz: of the network, unless its features say otherwise, and of all that is simulated
 LABEL_FRAME_MS = 100  # the time step of every DCASE SELD annotation and of the network's output
 
 

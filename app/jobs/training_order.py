@@ -129,10 +129,10 @@ def n_parameters(config: ModelConfig) -> int:
     """Of the network of a configuration, built without memory for its weights."""
     import torch
 
-    from einv2.models.build import build
+    from einv2.models.build import build, count_parameters
 
     with torch.device("meta"):
-        return sum(p.numel() for p in build(config).parameters())
+        return count_parameters(build(config))
 
 
 def data_sets() -> list[DataSet]:

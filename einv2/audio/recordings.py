@@ -19,11 +19,10 @@ import soxr
 
 from ..atomic_files import write_bytes
 from ..config import MAX_RATE, MIN_RATE
-from ..frames import LABEL_FRAMES_PER_SECOND, MAX_SECONDS
+from ..frames import LABEL_FRAMES_PER_SECOND, MAX_SECONDS, SAMPLE_RATE
 from . import containers, inputformat
 from .inputformat import InputFormat
 
-SAMPLE_RATE = 24000  # Hz, of the network
 MIN_SECONDS = 0.2
 BLOCK_SECONDS = 10
 FORMATS = (

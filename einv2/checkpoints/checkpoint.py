@@ -17,7 +17,7 @@ from safetensors.torch import save as to_bytes
 from ..atomic_files import write_bytes
 from ..audio import features
 from ..config import FeatureConfig, ModelConfig, to_json
-from ..models.build import build
+from ..models.build import build, count_parameters
 from .headers import (
     FORMAT_VERSION,
     METADATA_KEY,
@@ -53,7 +53,7 @@ class Checkpoint:
 
     @property
     def n_parameters(self) -> int:
-        return sum(p.numel() for p in self.network.parameters())
+        return count_parameters(self.network)
 
 
 def save(checkpoint: Checkpoint, path: str | Path, half: bool = False) -> None:

@@ -11,6 +11,7 @@ import soundfile
 from scipy import signal
 
 from ..audio import foa
+from ..frames import SAMPLE_RATE
 from .rooms import Room, coloured
 from .unclassified import UnclassifiedBank
 
@@ -63,7 +64,7 @@ def steady_noise(n_samples: int, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         centre, width = np.exp(rng.uniform(np.log(150), np.log(6000))), rng.uniform(0.2, 1.0)
         edges = (centre * 2**-width, min(centre * 2**width, 11500.0))
-        band = signal.sosfilt(signal.butter(2, edges, "bandpass", fs=24000, output="sos"), noise)
+        band = signal.sosfilt(signal.butter(2, edges, "bandpass", fs=SAMPLE_RATE, output="sos"), noise)
         noise = noise / np.std(noise) + rng.uniform(0.5, 3) * band / np.std(band)
     return noise.astype(np.float32)
 
@@ -93,7 +94,7 @@ def _ambient_source(n_samples: int, bank: UnclassifiedBank, rng: np.random.Gener
         while start < n_samples:
             piece = sound[: n_samples - start]
             out[start : start + len(piece)] += np.float32(rng.uniform(0.3, 1)) * piece
-            start += len(sound) + int(rng.exponential(2.0) * 24000)
+            start += len(sound) + int(rng.exponential(2.0) * SAMPLE_RATE)
     return out / (np.std(out) + np.float32(1e-9))
 
 

@@ -14,7 +14,7 @@ from scipy import signal
 
 from ..atomic_files import write_json
 from ..audio import recordings
-from ..frames import LABEL_FRAMES_PER_SECOND
+from ..frames import LABEL_FRAMES_PER_SECOND, SAMPLE_RATE
 from ..labels import class_lists, dcase_csv, frame_tables
 from ..messages import one_line
 from .disturbances import ambient_sound, steady_noise, through_channel
@@ -24,7 +24,6 @@ from .scene import Disturbances, Scene, SceneConfig, SceneEvent, sample_scene, s
 from .sources import SourceBank
 from .unclassified import PROCEDURAL_ONLY, UnclassifiedBank
 
-SAMPLE_RATE = 24000
 FRAME_SAMPLES = SAMPLE_RATE // LABEL_FRAMES_PER_SECOND
 SHORTEST_SAMPLES = FRAME_SAMPLES  # a shorter sound would have no label frame
 

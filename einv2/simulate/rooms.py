@@ -13,6 +13,7 @@ from scipy import fft, signal
 
 from .. import geometry
 from ..audio import foa
+from ..frames import SAMPLE_RATE
 from .microphone import CENTRE, SPEED_OF_SOUND, TAPS, Encoder
 
 MAX_ORDER = 6  # reflections followed; 377 image sources
@@ -231,7 +232,7 @@ def diffuse_noise(n_samples: int, sample_rate: int, rng: np.random.Generator) ->
 
 
 def coloured(
-    n_samples: int, n_channels: int, slope: float, rng: np.random.Generator, sample_rate: int = 24000
+    n_samples: int, n_channels: int, slope: float, rng: np.random.Generator, sample_rate: int = SAMPLE_RATE
 ) -> np.ndarray:
     """Noise (channels, S) float32 whose level changes by ``slope`` dB an octave above 60 Hz."""
     spectrum = fft.rfft(rng.standard_normal((n_channels, n_samples)).astype(np.float32))

@@ -19,6 +19,7 @@ import soundfile
 from scipy import fft
 from scipy.signal import resample_poly
 
+from ..frames import SAMPLE_RATE
 from .synthesis import PROCEDURAL_CLASSES, finish, log_uniform, require_length, synthesise, tilt
 
 PROCEDURAL = "procedural"  # the name of a sound that comes from no file
@@ -136,7 +137,7 @@ class SoundFolder:
         class_name: str,
         rng: np.random.Generator,
         seconds: float | None = None,
-        sample_rate: int = 24000,
+        sample_rate: int = SAMPLE_RATE,
         strong: bool = False,
     ) -> tuple[np.ndarray, str]:
         """A varied recording of a class and its name: (float32 (S,) with a peak of 0.9, path below the folder).
@@ -272,7 +273,7 @@ class SourceBank:
         return self.folder is not None and class_name in self.folder.files
 
     def draw(
-        self, class_name: str, rng: np.random.Generator, seconds: float | None = None, sample_rate: int = 24000
+        self, class_name: str, rng: np.random.Generator, seconds: float | None = None, sample_rate: int = SAMPLE_RATE
     ) -> tuple[np.ndarray, str]:
         """(samples float32 (S,) with a peak of 0.9, "procedural" or the path of the file below the folder).
 

@@ -16,9 +16,11 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, lfilter, resample_poly, sosfilt
 
+from ..frames import SAMPLE_RATE
+
 PEAK = 0.9
 
-_RATE = 24000  # Hz; everything procedural is computed at this rate
+_RATE = SAMPLE_RATE  # everything procedural is computed at this rate
 _BLOCK = 120  # samples; formants move in steps of 5 ms
 
 # F1, F2, F3 in Hz of an adult male (Peterson and Barney, JASA 24, 1952).
@@ -670,7 +672,7 @@ PROCEDURAL_CLASSES = tuple(_SYNTHESISERS)
 
 
 def synthesise(
-    class_name: str, rng: np.random.Generator, seconds: float | None = None, sample_rate: int = 24000
+    class_name: str, rng: np.random.Generator, seconds: float | None = None, sample_rate: int = SAMPLE_RATE
 ) -> np.ndarray:
     """A procedural sound (S,) of a class: float32, mono, peak 0.9, no DC, faded edges.
 

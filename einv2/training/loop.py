@@ -28,6 +28,7 @@ from ..datasets.chunking import ChunkSet, Sample
 from ..datasets.discovery import Clip, DataSelection
 from ..inference.decoding import as_tracks
 from ..messages import counted
+from ..models.build import count_parameters
 from ..prefetch import ahead
 from . import augmentation, distributed, schedules
 from .losses import seld_losses
@@ -217,7 +218,7 @@ def _describe(run: Run, training: ChunkSet, validation: ChunkSet, log: Callable[
     if "class_list" in run.provenance:
         log(run.provenance["class_list"])
     log(
-        f"{sum(p.numel() for p in run.network.parameters()):,} parameters, {run.fabric.device}, processes: "
+        f"{count_parameters(run.network):,} parameters, {run.fabric.device}, processes: "
         f"{run.fabric.world_size}, {distributed.resolve_precision(run.settings.train.precision)}"
     )
 
