@@ -22,6 +22,7 @@ import streamlit as st
 from app.jobs import training_runs
 from app.paths import ROOT
 from app.storage import user_folder
+from app.ui import class_menu
 from app.ui.session import Source as Clip
 from einv2 import status
 from einv2.atomic_files import write_json
@@ -38,12 +39,6 @@ BYTES_PER_SECOND = 24000 * 4 * 2  # of a scene, as FLAC at worst
 POLL_SECONDS = 1.0
 BUILT_IN = "built-in"
 NEW_SECONDS = 2.0  # of a source that is placed on the map
-CLASS_LISTS = {  # as ``clip.choose_truth_classes`` calls them
-    "dcase2020": "DCASE 2020",
-    "dcase2021": "DCASE 2021",
-    "dcase2022": "DCASE 2022 to 2025",
-    "dcase2019": "DCASE 2019",
-}
 COLUMNS = (
     "class", "sound", "number", "onset", "length", "azimuth", "elevation", "azimuth to", "elevation to", "distance", "level",
 )  # fmt: skip
@@ -240,7 +235,7 @@ def _render(specification: Specification, uploads: Mapping[str, Upload], progres
             )
     except OSError as error:
         raise ValueError(f"The scene could not be written: {error.strerror}.") from error
-    classes = CLASS_LISTS.get(specification.class_list, specification.classes)
+    classes = class_menu.LABELS.get(specification.class_list, specification.classes)
     clip = Clip(f"{stem}.flac", flac, f"{stem}.csv", csv, truth_classes=classes)
     return Rendered(specification, clip, scenes.to_text(specification))
 
@@ -432,7 +427,9 @@ def open_scene(recording: Path) -> Clip:
     """A scene of a kept set. ValueError, one sentence, if it is not there any more."""
     truth = recording.parent.with_name("metadata_dev") / f"{recording.stem}.csv"
     try:
-        return Clip(recording.name, recording, truth.name, truth.read_bytes(), truth_classes=CLASS_LISTS["dcase2020"])
+        return Clip(
+            recording.name, recording, truth.name, truth.read_bytes(), truth_classes=class_menu.LABELS["dcase2020"]
+        )
     except OSError as error:
         raise ValueError(f"{recording.name} cannot be opened: {error.strerror}.") from None
 

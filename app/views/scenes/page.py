@@ -11,7 +11,7 @@ from app.plots import scene_map
 from app.storage import user_folder
 from app.ui import class_menu, figure_texts, session, texts, widgets
 from app.views.scenes import composing
-from app.views.scenes.composing import BUILT_IN, CLASS_LISTS, Batch, Rendered, SetConfig, Upload
+from app.views.scenes.composing import BUILT_IN, Batch, Rendered, SetConfig, Upload
 from einv2.config import field_help
 from einv2.labels import class_lists, frame_tables
 from einv2.simulate import specification as scenes
@@ -92,7 +92,7 @@ def put(specification: Specification) -> None:
 
 def classes_of(specification: Specification) -> dict[str, str]:
     """What the menu of classes shows of a specification."""
-    if specification.class_list in CLASS_LISTS:
+    if specification.class_list in class_menu.LABELS:
         return {"scene_classes": specification.class_list}
     return {"scene_classes": class_menu.OWN, OWN_CLASSES: specification.class_list}
 
@@ -295,10 +295,14 @@ def columns(classes: list[str], sounds: list[str]) -> dict:
         "length": number("length (s)", min_value=0.0, default=2.0, width=100, help="How long it sounds.", **seconds),
         "azimuth": number("azimuth (°)", min_value=-180.0, max_value=180.0, default=0.0, width=112, **degrees),
         "elevation": number("elev. (°)", min_value=-90.0, max_value=90.0, default=0.0, width=95, **degrees),
-        "azimuth to": number("to az. (°)", width=100, help="Where it is at its end; empty: it stands.", **degrees),
-        "elevation to": number("to el. (°)", width=100, help="Where it is at its end; empty: it stands.", **degrees),
+        "azimuth to": number(
+            "to az. (°)", width=100, help="Direction at the end; empty: the source does not move.", **degrees
+        ),
+        "elevation to": number(
+            "to el. (°)", width=100, help="Direction at the end; empty: the source does not move.", **degrees
+        ),
         "distance": number("dist. (m)", min_value=0.0, default=1.0, format="%.2f", width=98, help=distance),
-        "level": number("level (dB)", default=0.0, format="%.1f", width=102, help="Against the other sources."),
+        "level": number("level (dB)", default=0.0, format="%.1f", width=102, help="Relative to the other sources."),
     }
 
 
@@ -308,8 +312,8 @@ def choose_settings() -> dict:
     seconds = left.number_input("Length (s)", 1, scenes.MAX_SECONDS, key="scene_seconds", **KEEP)
     classes = right.selectbox(
         "Classes",
-        [*CLASS_LISTS, class_menu.OWN],
-        format_func=lambda name: CLASS_LISTS.get(name, name),
+        [*class_menu.LABELS, class_menu.OWN],
+        format_func=lambda name: class_menu.LABELS.get(name, name),
         key="scene_classes",
         help=f"Built-in sounds are there for {len(PROCEDURAL_CLASSES)} classes, those of DCASE 2020; others need sounds of your own.",
         **KEEP,
@@ -334,7 +338,13 @@ def choose_settings() -> dict:
         **KEEP,
     )
     peak = right.number_input(
-        "Peak (dB)", -60.0, 0.0, step=1.0, key="scene_peak", help="Of the scene, re full scale.", **KEEP
+        "Peak (dB)",
+        -60.0,
+        0.0,
+        step=1.0,
+        key="scene_peak",
+        help="Peak level of the scene relative to full scale.",
+        **KEEP,
     )
     seed = st.number_input(
         "Seed of noise and reverberation",
@@ -364,7 +374,7 @@ def choose_room() -> None:
         20.0,
         step=0.1,
         key="scene_rt60",
-        help="RT60: until 60 dB less. 0: a free field.",
+        help="RT60: the time in which the sound decays by 60 dB. 0: a free field.",
         **KEEP,
     )
 
