@@ -249,9 +249,12 @@ def load(seconds: int = library.SECONDS, sessions: int = LOAD_SESSIONS) -> dict[
         "failed": sessions - len(done),
         "saw_a_place_in_line": sum(g.waited for g in guests),
     }
-    for name, values in (("view", [g.seen for g in done]), ("slider", [g.answered for g in done])):
+    times = {"view": [g.seen for g in done], "slider": [g.answered for g in done]}
+    for name, values in times.items():
         for share in (50, 95, 100):
-            found[f"{name}_p{share}_s"] = float(np.percentile(values, share)) if values else float("nan")
+            found[f"{name}_p{share}_s"] = (
+                float(np.percentile(np.array(values, float), share)) if values else float("nan")
+            )
     return found | {"cores_the_server_had": cores, "memory_before_mb": before, "memory_peak_mb": peak}
 
 

@@ -210,7 +210,7 @@ def _all_groups(systems: Mapping[str, pd.DataFrame]) -> list[str]:
 
 
 def _dots(system: _System[pd.DataFrame], groups: Sequence[str], measure: str) -> go.Scatter:
-    table = system.data.reindex(groups)
+    table = system.data.reindex(list(groups))
     return go.Scatter(
         x=texts.scale(measure) * table[measure],
         y=np.arange(len(groups)) + BETWEEN_SYSTEMS * system.shift,
@@ -233,8 +233,10 @@ def _dot_text(name: str, measure: str, group: str, reference: float, system: flo
 
 def _reference_counts(figure: go.Figure, systems: Mapping[str, pd.DataFrame], groups: Sequence[str]) -> None:
     """The number of reference frames at the right of each group: the largest of all systems, equal if they have the same clips."""
-    counts = (
-        pd.concat([t["reference"].reindex(groups) for t in systems.values()], axis=1).max(axis=1) if systems else []
+    counts: Sequence[int] | pd.Series = (
+        pd.concat([t["reference"].reindex(list(groups)) for t in systems.values()], axis=1).max(axis=1)
+        if systems
+        else []
     )
     for row, n in enumerate(counts):
         figure.add_annotation(x=1, xref="paper", y=row, xanchor="right", xshift=RIGHT_PIXELS - 8, **_note(f"{n:,.0f}"))

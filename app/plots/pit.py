@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -286,7 +287,8 @@ def _middle_line(frames: np.ndarray, degrees: np.ndarray) -> go.Scatter:
 
 def _truth_lines(truth: pd.DataFrame, classes: Sequence[str]) -> list[go.Scatter]:
     traces = []
-    for index, rows in truth.sort_values(["class", "track", "frame"]).groupby("class"):
+    for class_index, rows in truth.sort_values(["class", "track", "frame"]).groupby("class"):
+        index = cast(int, class_index)
         x, y = break_lines(*(rows[c].to_numpy() for c in ("frame", "track", "azimuth")))
         traces.append(
             go.Scatter(
@@ -305,7 +307,8 @@ def _truth_lines(truth: pd.DataFrame, classes: Sequence[str]) -> list[go.Scatter
 def _dots(estimate: pd.DataFrame, classes: Sequence[str]) -> list[go.Scatter]:
     """Two traces per track: filled dots where it is active, hollow ones where it is not."""
     traces = []
-    for track, rows in estimate.groupby("track"):
+    for number, rows in estimate.groupby("track"):
+        track = cast(int, number)
         active = rows["active"].to_numpy(bool)
         symbol = theme.track_symbol(track)
         for part, marker in (

@@ -11,6 +11,7 @@ each lane has a different symbol, the same as on the map of directions; from the
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -248,6 +249,7 @@ def _waveform(picture: Picture) -> list[go.Scatter | go.Heatmap]:
 
 def _style_first_panel(figure: go.Figure, picture: Picture) -> None:
     mel_hz, full_scale = picture.mel_hz, picture.full_scale
+    ticks: dict[str, list]
     if picture.kind == "waveform":
         ticks = dict(tickvals=[-full_scale, 0, full_scale], ticktext=[f"{v:.2g}" for v in (-full_scale, 0, full_scale)])
         figure.update_yaxes(
@@ -385,7 +387,7 @@ def truth_lines(truth: pd.DataFrame, classes: Sequence[str], column: str) -> lis
     traces = []
     for class_index, rows in truth.sort_values(["class", "track", "frame"]).groupby("class"):
         x, y = break_lines(rows["frame"].to_numpy(), rows["track"].to_numpy(), rows[column].to_numpy(float))
-        name = classes[class_index]
+        name = classes[cast(int, class_index)]
         traces.append(
             go.Scatter(
                 x=x,

@@ -172,7 +172,7 @@ def with_source(rows: pd.DataFrame, class_name: str, where: tuple[float, float])
 def moved(rows: pd.DataFrame, row: int, end: str, where: tuple[float, float]) -> pd.DataFrame:
     """The rows, with the "start" or the "end" of one at ``where``; one that stands stands there."""
     rows, start, to = rows.copy(), ["azimuth", "elevation"], ["azimuth to", "elevation to"]
-    stands = all(rows.loc[row, a] == rows.loc[row, b] for a, b in zip(start, to))
+    stands = bool((rows.loc[row, start].to_numpy() == rows.loc[row, to].to_numpy()).all())
     if end == "end" or stands:
         rows.loc[row, to] = where
     if end == "start":
@@ -367,7 +367,9 @@ def begin_set(config: SetConfig) -> Batch:
         user_folder.require_room(config.most_bytes)
         folder = user_folder.begin("scenes", config.name)
         write_json(folder / CONFIG, asdict(config))
-        return _launch(config, folder, _locked(folder))
+        lock = _locked(folder)
+        assert lock is not None  # the folder is new
+        return _launch(config, folder, lock)
 
 
 def _launch(config: SetConfig, folder: Path, lock: IO) -> Batch:

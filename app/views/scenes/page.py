@@ -1,6 +1,7 @@
 """Scenes: compose a scene of sources on their ways, hear and open it, or make a training set of random ones."""
 
 import functools
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -171,14 +172,15 @@ def choose_beginnings() -> dict[str, Upload]:
 def choose_random() -> None:
     for key, value in (("random_seed", 1), ("random_overlap", 2), ("random_events", 6)):
         st.session_state.setdefault(key, value)
-    st.number_input("Seed", 0, 10**9, key="random_seed", help="The same seed draws the same scene.", **KEEP)
-    st.number_input("Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="random_overlap", **KEEP)
-    st.number_input("Events", 1, scenes.MAX_SOURCES, key="random_events", **KEEP)
+    st.number_input(
+        "Seed", 0, 10**9, key="random_seed", help="The same seed draws the same scene.", persist_state=widgets.KEEP
+    )
+    st.number_input(
+        "Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="random_overlap", persist_state=widgets.KEEP
+    )
+    st.number_input("Events", 1, scenes.MAX_SOURCES, key="random_events", persist_state=widgets.KEEP)
     st.button("Draw", on_click=draw, type="primary", icon=":material/casino:", width="stretch")
     st.caption("Length, classes, room and noise are those chosen on the page; the table is replaced.")
-
-
-KEEP = dict(persist_state="session")  # widgets that are found as they were left
 
 
 def draw() -> None:
@@ -277,7 +279,8 @@ def edit_sources(sounds: dict[str, Sound]) -> pd.DataFrame:
 def columns(classes: list[str], sounds: list[str]) -> dict:
     """How each column is edited: unit, range, and what a new row begins with."""
     number = st.column_config.NumberColumn
-    seconds, degrees = dict(format="%.2f", step=0.01), dict(format="%.0f")
+    seconds: dict[str, Any] = dict(format="%.2f", step=0.01)
+    degrees: dict[str, Any] = dict(format="%.0f")
     distance = f"How far away, m, from 0.3 to {scenes.FREE_FIELD_M:g}; farther away there is more reverberation, not less level."
     return {
         "class": st.column_config.SelectboxColumn("class", options=classes, default=classes[0], width=140),
@@ -309,23 +312,23 @@ def columns(classes: list[str], sounds: list[str]) -> dict:
 def choose_settings() -> dict:
     """Length, room and noise: the fields of a Specification but its sources."""
     left, right = st.columns(2)
-    seconds = left.number_input("Length (s)", 1, scenes.MAX_SECONDS, key="scene_seconds", **KEEP)
+    seconds = left.number_input("Length (s)", 1, scenes.MAX_SECONDS, key="scene_seconds", persist_state=widgets.KEEP)
     classes = right.selectbox(
         "Classes",
         [*class_menu.LABELS, class_menu.OWN],
         format_func=lambda name: class_menu.LABELS.get(name, name),
         key="scene_classes",
         help=f"Built-in sounds are there for {len(PROCEDURAL_CLASSES)} classes, those of DCASE 2020; others need sounds of your own.",
-        **KEEP,
+        persist_state=widgets.KEEP,
     )
     if classes == class_menu.OWN:
         class_menu.own_names(OWN_CLASSES)
-    st.selectbox("Room", [*ROOMS, OWN_ROOM], key="scene_room", **KEEP)
+    st.selectbox("Room", [*ROOMS, OWN_ROOM], key="scene_room", persist_state=widgets.KEEP)
     if st.session_state["scene_room"] == OWN_ROOM:
         choose_room()
     room = chosen_room()
     st.caption(room_text(room))
-    noise = st.toggle("Noise", key="scene_noise", help="Diffuse: from everywhere at once.", **KEEP)
+    noise = st.toggle("Noise", key="scene_noise", help="Diffuse: from everywhere at once.", persist_state=widgets.KEEP)
     left, right = st.columns(2)
     snr = left.number_input(
         "SNR (dB)",
@@ -335,7 +338,7 @@ def choose_settings() -> dict:
         key="scene_snr",
         disabled=not noise,
         help="Signal-to-noise ratio: how far the noise is below the mean of all that sounds.",
-        **KEEP,
+        persist_state=widgets.KEEP,
     )
     peak = right.number_input(
         "Peak (dB)",
@@ -344,7 +347,7 @@ def choose_settings() -> dict:
         step=1.0,
         key="scene_peak",
         help="Peak level of the scene relative to full scale.",
-        **KEEP,
+        persist_state=widgets.KEEP,
     )
     seed = st.number_input(
         "Seed of noise and reverberation",
@@ -352,7 +355,7 @@ def choose_settings() -> dict:
         10**9,
         key="scene_seed",
         help="The same seed gives the same samples.",
-        **KEEP,
+        persist_state=widgets.KEEP,
     )
     return {
         "seed": seed,
@@ -367,7 +370,7 @@ def choose_settings() -> dict:
 def choose_room() -> None:
     limits = zip("xyz", ("Long (m)", "Wide (m)", "High (m)"), (scenes.SIDE_M, scenes.SIDE_M, scenes.HEIGHT_M))
     for column, (axis, label, (low, high)) in zip(st.columns(3), limits):
-        column.number_input(label, low, high, step=0.1, key=f"scene_size_{axis}", **KEEP)
+        column.number_input(label, low, high, step=0.1, key=f"scene_size_{axis}", persist_state=widgets.KEEP)
     st.number_input(
         "Reverberation time (s)",
         0.0,
@@ -375,7 +378,7 @@ def choose_room() -> None:
         step=0.1,
         key="scene_rt60",
         help="RT60: the time in which the sound decays by 60 dB. 0: a free field.",
-        **KEEP,
+        persist_state=widgets.KEEP,
     )
 
 
@@ -383,7 +386,8 @@ def chosen_room() -> SpecifiedRoom:
     chosen = st.session_state
     if chosen["scene_room"] in ROOMS:
         return ROOMS[chosen["scene_room"]]
-    return SpecifiedRoom(tuple(float(chosen[f"scene_size_{axis}"]) for axis in "xyz"), float(chosen["scene_rt60"]))
+    x, y, z = (float(chosen[f"scene_size_{axis}"]) for axis in "xyz")
+    return SpecifiedRoom((x, y, z), float(chosen["scene_rt60"]))
 
 
 def room_text(room: SpecifiedRoom) -> str:
@@ -407,15 +411,15 @@ def show_map(rows: pd.DataFrame) -> None:
         format_func=lambda t: t if t == NEW else f"the {t[1]} of source {t[0] + 1} ({rows['class'][t[0]]})",
         key="scene_target",
         help="A new source sounds from 0 to 2 s, until the table says otherwise.",
-        **KEEP,
+        persist_state=widgets.KEEP,
     )
     if target == NEW:
         classes = chosen_classes()
         if st.session_state.get("scene_new_class") not in classes:
             st.session_state["scene_new_class"] = next((c for c in classes if c in PROCEDURAL_CLASSES), classes[0])
-        right.selectbox("Its class", classes, key="scene_new_class", **KEEP)
+        right.selectbox("Its class", classes, key="scene_new_class", persist_state=widgets.KEEP)
     st.plotly_chart(
-        scene_map.scene_map(rows, None if target == NEW else target[0]),
+        scene_map.scene_map(rows, None if target == NEW else int(target[0])),
         key=map_key(),
         alt=figure_texts.of(map_key()),
         on_select=place,
@@ -440,7 +444,7 @@ def place() -> None:
     if target == NEW:
         put_rows(composing.with_source(rows, st.session_state["scene_new_class"], where))
     else:
-        put_rows(composing.moved(rows, *target, where))
+        put_rows(composing.moved(rows, int(target[0]), str(target[1]), where))
 
 
 # Rendering
@@ -516,8 +520,12 @@ def run(specification: Specification, uploads: dict[str, Upload]) -> Rendered | 
         widgets.scroll_to(RESULT)
         bar = st.progress(0.0)
         st.button("Stop", on_click=stop, icon=":material/stop:")
+
+    def report(share: float, text: str) -> None:
+        bar.progress(min(share, 1.0), text)
+
     try:
-        result = composing.render(specification, uploads, lambda share, text: bar.progress(min(share, 1.0), text))
+        result = composing.render(specification, uploads, report)
     except ValueError as error:
         st.session_state.pop(ASKED, None)
         with place.container():
@@ -542,6 +550,7 @@ def show(result: Rendered, specification: Specification) -> None:
     st.audio(analysis.listen(clip, "stereo"), format="audio/flac")
     st.caption("Stereo: two cardioids, to the left and to the right.")
     truth = analysis.read_truth(clip, made.classes, made.seconds * frame_tables.LABEL_FRAMES_PER_SECOND)
+    assert truth is not None  # it was rendered with the clip
     widgets.class_chips(sorted({made.classes[c] for c in truth.lanes["class"]}))
     widgets.plot(scene_map.truth_figure(truth.lanes, made.classes, made.seconds), "scene_truth")
     open_elsewhere(clip)
@@ -564,7 +573,7 @@ def open_in(path: str, clip: session.Source) -> None:
 
 def show_downloads(result: Rendered) -> None:
     clip = result.clip
-    files = (
+    files: tuple[tuple[str, Any, str | None, str], ...] = (
         ("Clip (FLAC)", clip.data, clip.name, "audio/flac"),
         ("Truth (CSV)", clip.truth, clip.truth_name, "text/csv"),
         ("Its specification (JSON)", result.text, f"{clip.stem}.json", "application/json"),
@@ -605,15 +614,26 @@ def choose_set() -> None:
     for key, value in beginnings.items():
         st.session_state.setdefault(key, value)
     first, second, third, fourth = st.columns(4)
-    n_scenes = first.number_input("Scenes", 1, composing.MAX_SET_SCENES, key="set_scenes", **KEEP)
-    seconds = second.number_input("Length of each (s)", 1, composing.MAX_SET_SECONDS, key="set_seconds", **KEEP)
-    overlap = third.number_input("Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="set_overlap", **KEEP)
+    n_scenes = first.number_input("Scenes", 1, composing.MAX_SET_SCENES, key="set_scenes", persist_state=widgets.KEEP)
+    seconds = second.number_input(
+        "Length of each (s)", 1, composing.MAX_SET_SECONDS, key="set_seconds", persist_state=widgets.KEEP
+    )
+    overlap = third.number_input(
+        "Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="set_overlap", persist_state=widgets.KEEP
+    )
     seed = fourth.number_input(
-        "Seed", 0, 10**9, key="set_seed", help="The same seed gives the same bytes; another one other scenes.", **KEEP
+        "Seed",
+        0,
+        10**9,
+        key="set_seed",
+        help="The same seed gives the same bytes; another one other scenes.",
+        persist_state=widgets.KEEP,
     )
     with st.expander("What the scenes are like", icon=":material/tune:"):
         drawn_from = choose_ranges()
-    name = st.text_input("Name", key="set_name", max_chars=64, placeholder="letters, digits, spaces, _ and -", **KEEP)
+    name = st.text_input(
+        "Name", key="set_name", max_chars=64, placeholder="letters, digits, spaces, _ and -", persist_state=widgets.KEEP
+    )
     scene = SceneConfig(seconds=seconds, max_overlap=overlap, **drawn_from)
     config = SetConfig(name.strip(), n_scenes, seed, scene)
     st.caption(
@@ -643,18 +663,30 @@ def choose_ranges() -> dict:
     columns = st.columns(3)
     for column, (name, label) in zip(columns, SHARES.items()):
         st.session_state.setdefault(f"set_{name}", getattr(given, name))
-        chosen[name] = column.slider(label, 0.0, 1.0, step=0.05, key=f"set_{name}", help=said[name], **KEEP)
+        chosen[name] = column.slider(
+            label, 0.0, 1.0, step=0.05, key=f"set_{name}", help=said[name], persist_state=widgets.KEEP
+        )
     anechoic = st.session_state.get("set_anechoic", False)
     for column, (name, (label, low, high, step)) in zip(columns, RANGES.items()):
         st.session_state.setdefault(f"set_{name}", getattr(given, name))
         off = name == "rt60_s" and anechoic
         help = f"{said[name]} Drawn for each."
-        chosen[name] = column.slider(label, low, high, step=step, key=f"set_{name}", help=help, disabled=off, **KEEP)
+        chosen[name] = column.slider(
+            label, low, high, step=step, key=f"set_{name}", help=help, disabled=off, persist_state=widgets.KEEP
+        )
     st.session_state.setdefault("set_gap_seconds", given.gap_seconds)
     chosen["gap_seconds"] = columns[0].number_input(
-        "Mean pause (s)", 0.0, 20.0, step=0.1, key="set_gap_seconds", help=said["gap_seconds"], **KEEP
+        "Mean pause (s)",
+        0.0,
+        20.0,
+        step=0.1,
+        key="set_gap_seconds",
+        help=said["gap_seconds"],
+        persist_state=widgets.KEEP,
     )
-    chosen["anechoic"] = columns[2].toggle("Free field", key="set_anechoic", help="Direct sound only, no room.", **KEEP)
+    chosen["anechoic"] = columns[2].toggle(
+        "Free field", key="set_anechoic", help="Direct sound only, no room.", persist_state=widgets.KEEP
+    )
     return chosen
 
 
