@@ -8,11 +8,13 @@ import streamlit as st
 
 from app import pages
 from app.clip import analysis, opening
+from app.jobs import scene_sets
+from app.jobs.scene_sets import Batch, SetConfig
 from app.plots import scene_map
 from app.storage import user_folder
 from app.ui import class_menu, figure_texts, session, texts, widgets
-from app.views.scenes import composing
-from app.views.scenes.composing import BUILT_IN, Batch, Rendered, SetConfig, Upload
+from app.views.scenes import scene
+from app.views.scenes.scene import BUILT_IN, Rendered, Upload
 from einv2.config import field_help
 from einv2.labels import class_lists, frame_tables
 from einv2.simulate import specification as scenes
@@ -67,7 +69,7 @@ def page() -> None:
 def begin() -> None:
     """The first visit begins with a small scene; a later one goes on where the user left."""
     if EDITED not in st.session_state:
-        put(composing.first_scene())
+        put(scene.first_scene())
     elif editor_key() not in st.session_state:
         put_rows(st.session_state[EDITED])
 
@@ -88,7 +90,7 @@ def put(specification: Specification) -> None:
     } | {f"scene_size_{axis}": side for axis, side in zip("xyz", specification.room.size_m)}
     st.session_state.update(values)
     st.session_state[REQUIRED] = {sound.name: sound for sound in specification.files.values()}
-    put_rows(composing.to_rows(specification.sources))
+    put_rows(scene.to_rows(specification.sources))
 
 
 def classes_of(specification: Specification) -> dict[str, str]:
@@ -137,7 +139,7 @@ def one_scene() -> None:
         settings = choose_settings()
     with left:
         show_map(rows)
-    sources, missing = composing.from_rows(rows, sounds)
+    sources, missing = scene.from_rows(rows, sounds)
     specification = Specification(sources=sources, **settings)
     found = missing or scenes.problems(specification, {u.sound.sha256: u.samples for u in uploads.values()})
     show_problems(found)
@@ -209,11 +211,11 @@ def choose_uploads() -> dict[str, Upload]:
         key=uploader_key(),
         on_change=forget_removed,
         max_upload_size=widgets.upload_limit(),
-        help=f"1 channel, from 0.2 to {scenes.MAX_SOUND_SECONDS:g} s, at most {composing.MAX_UPLOADS} files.",
+        help=f"1 channel, from 0.2 to {scenes.MAX_SOUND_SECONDS:g} s, at most {scene.MAX_UPLOADS} files.",
     )
     st.session_state[FILES] = {file.file_id for file in files}
-    composing.read_uploads(files)
-    uploads, wrong = composing.uploads()
+    scene.read_uploads(files)
+    uploads, wrong = scene.uploads()
     for said in wrong:
         widgets.error(said)
     for name, upload in uploads.items():
@@ -231,11 +233,11 @@ def uploader_key() -> str:
 def forget_removed() -> None:
     """The files that were taken out of the uploader."""
     now = {file.file_id for file in st.session_state[uploader_key()]}
-    composing.forget_uploads(st.session_state.get(FILES, set()) - now)
+    scene.forget_uploads(st.session_state.get(FILES, set()) - now)
 
 
 def forget_all() -> None:
-    composing.forget_uploads()
+    scene.forget_uploads()
     st.session_state[FORGOTTEN] = st.session_state.get(FORGOTTEN, 0) + 1
 
 
@@ -442,9 +444,9 @@ def place() -> None:
         return
     where, rows = (float(points[0]["x"]), float(points[0]["y"])), st.session_state[EDITED]
     if target == NEW:
-        put_rows(composing.with_source(rows, st.session_state["scene_new_class"], where))
+        put_rows(scene.with_source(rows, st.session_state["scene_new_class"], where))
     else:
-        put_rows(composing.moved(rows, int(target[0]), str(target[1]), where))
+        put_rows(scene.moved(rows, int(target[0]), str(target[1]), where))
 
 
 # Rendering
@@ -511,7 +513,7 @@ def render(specification: Specification, uploads: dict[str, Upload]) -> Rendered
         st.info("Stopped before the scene was rendered.")
         return None
     last = st.session_state.get(SHOWN)
-    return None if last is None else composing.rendered(last)
+    return None if last is None else scene.rendered(last)
 
 
 def run(specification: Specification, uploads: dict[str, Upload]) -> Rendered | None:
@@ -525,7 +527,7 @@ def run(specification: Specification, uploads: dict[str, Upload]) -> Rendered | 
         bar.progress(min(share, 1.0), text)
 
     try:
-        result = composing.render(specification, uploads, report)
+        result = scene.render(specification, uploads, report)
     except ValueError as error:
         st.session_state.pop(ASKED, None)
         with place.container():
@@ -598,7 +600,7 @@ def training_sets() -> None:
     )
     st.info(user_folder.SHARED, icon=":material/group:")
     try:
-        if batch := composing.batch_at_work():
+        if batch := scene_sets.batch_at_work():
             st.session_state[BATCH] = batch
             watch(batch)
         else:
@@ -614,9 +616,9 @@ def choose_set() -> None:
     for key, value in beginnings.items():
         st.session_state.setdefault(key, value)
     first, second, third, fourth = st.columns(4)
-    n_scenes = first.number_input("Scenes", 1, composing.MAX_SET_SCENES, key="set_scenes", persist_state=widgets.KEEP)
+    n_scenes = first.number_input("Scenes", 1, scene_sets.MAX_SET_SCENES, key="set_scenes", persist_state=widgets.KEEP)
     seconds = second.number_input(
-        "Length of each (s)", 1, composing.MAX_SET_SECONDS, key="set_seconds", persist_state=widgets.KEEP
+        "Length of each (s)", 1, scene_sets.MAX_SET_SECONDS, key="set_seconds", persist_state=widgets.KEEP
     )
     overlap = third.number_input(
         "Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="set_overlap", persist_state=widgets.KEEP
@@ -634,8 +636,8 @@ def choose_set() -> None:
     name = st.text_input(
         "Name", key="set_name", max_chars=64, placeholder="letters, digits, spaces, _ and -", persist_state=widgets.KEEP
     )
-    scene = SceneConfig(seconds=seconds, max_overlap=overlap, **drawn_from)
-    config = SetConfig(name.strip(), n_scenes, seed, scene)
+    scene_config = SceneConfig(seconds=seconds, max_overlap=overlap, **drawn_from)
+    config = SetConfig(name.strip(), n_scenes, seed, scene_config)
     st.caption(
         f"{n_scenes * seconds / 60:.1f} minutes, at most {user_folder.size_text(config.most_bytes)}. The same as "
         f"`python -m einv2 simulate OUT_DIR {' '.join(config.arguments)}`"
@@ -697,7 +699,7 @@ def free_name() -> str:
 
 def begin_set(config: SetConfig) -> None:
     try:
-        st.session_state[BATCH] = composing.begin_set(config)
+        st.session_state[BATCH] = scene_sets.begin_set(config)
     except ValueError as error:
         st.session_state[WRONG] = str(error)
     else:
@@ -747,21 +749,21 @@ def show_sets() -> None:
 
 def look_inside(name: str) -> None:
     """One scene of a set, to be opened on another page."""
-    recordings = composing.scenes_of(name)
+    recordings = scene_sets.scenes_of(name)
     if not recordings:
         st.caption("There are no scenes in it.")
         return
     n = st.number_input(f"Scene, 1 to {len(recordings)}", 1, len(recordings), key=f"set_look_{name}")
     if st.button("Open in Inspect", key=f"set_open_{name}", type="primary", width="stretch"):
         try:
-            open_in(pages.INSPECT.file, composing.open_scene(recordings[n - 1]))
+            open_in(pages.INSPECT.file, scene.open_scene(recordings[n - 1]))
         except ValueError as error:
             widgets.error(error)
 
 
 def delete_set(name: str) -> None:
     try:
-        composing.remove_set(name)
+        scene_sets.remove_set(name)
     except (ValueError, OSError) as error:
         st.session_state[WRONG] = (
             f"{name} could not be deleted: {error.strerror}." if isinstance(error, OSError) else str(error)

@@ -6,7 +6,7 @@ import pytest
 
 from app.plots import scene_map
 from app.ui import theme
-from app.views.scenes import composing
+from app.views.scenes import scene
 from einv2.labels import class_lists
 
 
@@ -16,7 +16,7 @@ def rows(*sources):
 
 
 def test_the_left_is_left_and_every_place_can_be_chosen():
-    figure = scene_map.scene_map(composing.to_rows(composing.first_scene().sources))
+    figure = scene_map.scene_map(scene.to_rows(scene.first_scene().sources))
     low, high = figure.layout.xaxis.range
     assert low > 180 and high < -180
     places = {(x, y) for x, y in zip(figure.data[0].x, figure.data[0].y)}

@@ -14,11 +14,11 @@ import pytest
 import soundfile
 from streamlit.testing.v1 import AppTest
 
-from app.jobs import training_runs
+from app.jobs import scene_sets, training_runs
+from app.jobs.scene_sets import SetConfig
 from app.storage import user_folder
 from app.ui import session
-from app.views.scenes import composing
-from app.views.scenes.composing import SetConfig
+from app.views.scenes import scene
 from einv2.audio import recordings
 from einv2.commands import main as cli
 from einv2.labels import dcase_csv
@@ -89,7 +89,7 @@ def open_json(app, text, name="mine.json") -> AppTest:
     return app.run()
 
 
-def made(app) -> composing.Rendered:
+def made(app) -> scene.Rendered:
     """What was rendered last."""
     return app.session_state["scenes_rendered"][scenes.to_text(app.session_state["scenes_shown"])]
 
@@ -124,7 +124,7 @@ def test_a_rendered_scene_is_heard_with_its_truth_and_is_that_of_the_command_lin
 
 def test_a_rendered_scene_is_not_rendered_again(monkeypatch):
     app = press(start(), "Render")
-    monkeypatch.setattr(composing, "_render", lambda *_: 1 / 0)
+    monkeypatch.setattr(scene, "_render", lambda *_: 1 / 0)
     assert len(app.run().get("audio")) == 1 and not app.exception
     press(app, "Render")
     assert not app.error
@@ -145,7 +145,7 @@ def test_only_a_few_rendered_scenes_stay():
     for seconds in range(10, 15):
         app.number_input(key="scene_seconds").set_value(seconds).run()
         press(app, "Render")
-    assert len(app.session_state["scenes_rendered"]) == composing.KEPT_RENDERED
+    assert len(app.session_state["scenes_rendered"]) == scene.KEPT_RENDERED
 
 
 def test_a_scene_of_another_class_list_opens_with_it():
@@ -171,7 +171,7 @@ def test_a_scene_of_own_classes_is_rendered_opened_and_scored_with_them():
 
 
 def test_a_specification_of_own_classes_opens_with_them_and_a_wrong_list_is_said():
-    own = replace(composing.first_scene(), class_list="male speech, ringing phone")
+    own = replace(scene.first_scene(), class_list="male speech, ringing phone")
     app = open_json(start(), scenes.to_text(own))
     assert not app.error and app.selectbox(key="scene_classes").value == "own names"
     assert app.text_area(key="scene_classes_own").value == "male speech, ringing phone"
@@ -226,21 +226,21 @@ def test_a_row_without_an_end_stands():
     rows.loc[1, ["azimuth to", "elevation to", "number"]] = np.nan
     put_rows(app, rows)
     assert not app.error
-    sources, missing = composing.from_rows(rows, {})
+    sources, missing = scene.from_rows(rows, {})
     assert missing == [] and sources[1].end_deg == sources[1].start_deg == (-110.0, 0.0) and sources[1].sound.seed == 0
 
 
 def test_a_click_places_a_source_or_moves_an_end():
-    rows = composing.to_rows(composing.first_scene().sources)
-    three = composing.with_source(rows, "piano", (-35.0, 20.0))
-    assert three[:2].equals(rows) and composing.with_source(rows[:0], "piano", (-35.0, 20.0)).shape == (1, 11)
-    added = composing.from_rows(three, {})[0][2]
+    rows = scene.to_rows(scene.first_scene().sources)
+    three = scene.with_source(rows, "piano", (-35.0, 20.0))
+    assert three[:2].equals(rows) and scene.with_source(rows[:0], "piano", (-35.0, 20.0)).shape == (1, 11)
+    added = scene.from_rows(three, {})[0][2]
     assert (added.class_name, added.start_deg, added.end_deg) == ("piano", (-35.0, 20.0), (-35.0, 20.0))
-    where = composing.from_rows(composing.moved(three, 2, "start", (90.0, 0.0)), {})[0][2]
+    where = scene.from_rows(scene.moved(three, 2, "start", (90.0, 0.0)), {})[0][2]
     assert where.start_deg == where.end_deg == (90.0, 0.0)
-    where = composing.from_rows(composing.moved(three, 2, "end", (90.0, 0.0)), {})[0][2]
+    where = scene.from_rows(scene.moved(three, 2, "end", (90.0, 0.0)), {})[0][2]
     assert where.start_deg == (-35.0, 20.0) and where.end_deg == (90.0, 0.0)
-    assert added == composing.from_rows(three, {})[0][2]  # what was given is as it was
+    assert added == scene.from_rows(three, {})[0][2]  # what was given is as it was
 
 
 def test_an_empty_table_asks_for_a_source():
@@ -264,7 +264,7 @@ def test_a_random_scene_fills_the_table_by_its_seed():
     app.number_input(key="random_events").set_value(4)
     press(app, "Draw")
     expected = scenes.draw(5, 10, 4, 2, MEDIUM, Noise(20.0))
-    assert rows_of(app).equals(composing.to_rows(expected.sources)) and not app.error
+    assert rows_of(app).equals(scene.to_rows(expected.sources)) and not app.error
     app.number_input(key="random_events").set_value(60)
     press(app, "Draw")
     assert "do not fit into 10 s" in only_error(app) and len(rows_of(app)) == 4
@@ -272,7 +272,7 @@ def test_a_random_scene_fills_the_table_by_its_seed():
 
 def test_a_stopped_scene_says_so_and_goes_on_when_asked():
     app = start()
-    specification = composing.first_scene()
+    specification = scene.first_scene()
     app.session_state["scenes_stopped"] = specification
     app.run()
     assert "Stopped" in app.info[0].value and not app.get("audio")
@@ -303,7 +303,7 @@ def test_a_specification_is_opened_as_it_was():
 def test_another_file_is_refused_and_changes_nothing():
     app = open_json(start(), "{}", "other.json")
     assert only_error(app).startswith("other.json is not the specification of a scene: the scene has no class")
-    specified = json.loads(scenes.to_text(composing.first_scene()))
+    specified = json.loads(scenes.to_text(scene.first_scene()))
     specified["sources"][1]["onset_s"] = 99.0
     app = open_json(start(), json.dumps(specified), "late.json")
     assert only_error(app) == "late.json: Source 2: the onset at 99 s is not within the 10 s of the scene."
@@ -337,12 +337,12 @@ def test_a_wrong_sound_is_said():
 
 
 def test_sounds_are_limited(monkeypatch):
-    monkeypatch.setattr(composing, "MAX_UPLOAD_SECONDS", 3.0)
+    monkeypatch.setattr(scene, "MAX_UPLOAD_SECONDS", 3.0)
     app = start()
     for name in ("a.wav", "b.wav"):
         app.file_uploader(key="scene_sounds_0").upload(name, wav(), "audio/wav")
     assert "b.wav is not used: a session holds at most 0.05 minutes" in only_error(app.run())
-    monkeypatch.setattr(composing, "MAX_UPLOADS", 1)
+    monkeypatch.setattr(scene, "MAX_UPLOADS", 1)
     app = start()
     for name in ("a.wav", "b.wav"):
         app.file_uploader(key="scene_sounds_0").upload(name, wav(), "audio/wav")
@@ -366,7 +366,7 @@ def test_a_specification_waits_for_its_sound():
 # Training sets
 
 
-def wait(app) -> composing.Batch:
+def wait(app) -> scene_sets.Batch:
     batch = app.session_state["scenes_batch"]
     for _ in range(600):
         if batch.outcome:
@@ -414,7 +414,7 @@ def test_a_stopped_set_leaves_nothing():
     app = order(start("Training set"), n=500, seconds=30)
     press(app, "Stop")
     batch = wait(app)
-    assert batch.outcome == "Stopped; nothing was kept." and batch.process.poll() is not None
+    assert batch.outcome == "Stopped; nothing was kept." and batch.job.popen.poll() is not None
     assert not batch.folder.exists() and user_folder.items("scenes") == []
     assert "Stopped" in app.run().warning[0].value
 
@@ -439,7 +439,7 @@ def test_one_set_at_a_time_is_seen_and_stopped_by_everyone():
     assert "Render and keep the set" not in [b.label for b in other.button]
     assert "mine: " in shown(other.get("progress")[0].proto.text)
     with pytest.raises(ValueError, match="another training set is being made on this server"):
-        composing.begin_set(SetConfig("other", 1, 1, SceneConfig(seconds=1)))
+        scene_sets.begin_set(SetConfig("other", 1, 1, SceneConfig(seconds=1)))
     press(other, "Stop")
     wait(other)
     assert "Stopped" in other.run().warning[0].value
@@ -447,13 +447,13 @@ def test_one_set_at_a_time_is_seen_and_stopped_by_everyone():
 
 def test_a_set_goes_on_after_its_server_was_killed(monkeypatch):
     config = SetConfig("mine", 3, 1, SceneConfig(seconds=2))
-    batch = composing.begin_set(config)
+    batch = scene_sets.begin_set(config)
     for _ in range(600):
         if batch.n_done or batch.outcome:
             break
         time.sleep(0.05)
-    batch.process.kill()
-    batch.process.wait()
+    batch.job.popen.kill()
+    batch.job.popen.wait()
     left = batch.folder.with_name(".unfinished-left")  # as it is found by another server
     shutil.copytree(batch.folder, left, dirs_exist_ok=True)
     for _ in range(600):
@@ -481,7 +481,7 @@ def test_what_the_scenes_are_like_is_told_to_the_command():
 
 
 def test_a_set_that_fails_says_why(monkeypatch):
-    monkeypatch.setattr(composing.SetConfig, "arguments", ["--scenes", "1", "--seed", "1", "--snr-db", "30,6"])
+    monkeypatch.setattr(scene_sets.SetConfig, "arguments", ["--scenes", "1", "--seed", "1", "--snr-db", "30,6"])
     app = order(start("Training set"))
     assert "snr_db (30.0, 6.0) must be low and high" in wait(app).outcome
     assert user_folder.used_bytes() == 0

@@ -1,42 +1,23 @@
-"""What the Scenes page computes: scenes rendered into the session, and training sets into the folder of user data."""
+"""One scene of the Scenes page: the uploaded sounds, its table and its specification, and rendering it into the session."""
 
-import atexit
-import fcntl
-import json
 import math
-import os
-import subprocess
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.jobs import training_runs
-from app.paths import ROOT
-from app.storage import user_folder
 from app.ui import class_menu
 from app.ui.session import Source as Clip
-from einv2 import status
-from einv2.atomic_files import write_json
-from einv2.config import from_json
 from einv2.simulate import specification as scenes
-from einv2.simulate.scene import SceneConfig
 from einv2.simulate.specification import Noise, Problem, Sound, Source, Specification, SpecifiedRoom
 
 KEPT_RENDERED = 3  # in a session
 MAX_UPLOADS = 20
 MAX_UPLOAD_SECONDS = 600.0  # of all sounds of a session together
-MAX_SET_SCENES, MAX_SET_SECONDS = 10_000, 120
-BYTES_PER_SECOND = 24000 * 4 * 2  # of a scene, as FLAC at worst
-POLL_SECONDS = 1.0
 BUILT_IN = "built-in"
 NEW_SECONDS = 2.0  # of a source that is placed on the map
 COLUMNS = (
@@ -240,189 +221,7 @@ def _render(specification: Specification, uploads: Mapping[str, Upload], progres
     return Rendered(specification, clip, scenes.to_text(specification))
 
 
-# Training sets
-
-
-@dataclass(frozen=True)
-class SetConfig:
-    """A training set: how many scenes, what they are drawn from, and the seed."""
-
-    name: str
-    n_scenes: int
-    seed: int
-    scene: SceneConfig
-
-    @property
-    def arguments(self) -> list[str]:
-        """Of ``python -m einv2 simulate OUT_DIR``: the length and the overlap, and what differs from the defaults."""
-        values = {"--scenes": self.n_scenes, "--seconds": self.scene.seconds, "--max-overlap": self.scene.max_overlap}
-        given = [text for flag, value in (values | {"--seed": self.seed}).items() for text in (flag, str(value))]
-        others = [f for f in fields(SceneConfig) if f.name not in ("seconds", "max_overlap")]
-        return given + [_flag(f.name, value) for f in others if (value := getattr(self.scene, f.name)) != f.default]
-
-    @property
-    def most_bytes(self) -> int:
-        return self.n_scenes * self.scene.seconds * BYTES_PER_SECOND
-
-
-def _flag(name: str, value) -> str:
-    flag = f"--{name.replace('_', '-')}"
-    if isinstance(value, bool):
-        return flag
-    return f"{flag}={','.join(f'{v:g}' for v in value) if isinstance(value, tuple) else f'{value:g}'}"
-
-
-@dataclass
-class Batch:
-    """A training set in the making, by a process of its own. ``outcome``: "" while it runs, then how it ended, in a sentence."""
-
-    config: SetConfig
-    folder: Path
-    process: subprocess.Popen
-    lock: IO
-    n_before: int = 0  # scenes that stood there when it began
-    began: float = field(default_factory=time.monotonic)
-    outcome: str = ""
-    is_kept: bool = False
-    stopped: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def n_done(self) -> int:
-        return _n_scenes(self.folder)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """By the scenes so far; None before the first."""
-        done = self.n_done
-        if done <= self.n_before:
-            return None
-        return (time.monotonic() - self.began) / (done - self.n_before) * (self.config.n_scenes - done)
-
-    def stop(self) -> None:
-        self.stopped.set()
-
-
-def _n_scenes(folder: Path) -> int:
-    return sum(1 for _ in folder.glob("metadata_dev/*.csv"))
-
-
-LOG, CONFIG, LOCK = "simulate.log", "set.json", ".lock"  # of a set in the making, in its folder
-_BATCHES: list[Batch] = []  # the one of this server that runs, or ran last
-_STARTING = threading.Lock()
-
-
-@atexit.register
-def _stop_all() -> None:
-    for batch in _BATCHES:
-        if batch.process.poll() is None:
-            batch.process.terminate()
-
-
-def batch_at_work() -> Batch | None:
-    """The set that is being made, whoever began it. One that a server left when it ended is gone on with."""
-    with _STARTING:
-        return _at_work()
-
-
-def _at_work() -> Batch | None:
-    if any(not batch.outcome for batch in _BATCHES):
-        return _BATCHES[0]
-    for folder in user_folder.unfinished("scenes"):
-        if _config_of(folder) and (lock := _locked(folder)):
-            if config := _config_of(folder):  # it is still there
-                return _launch(config, folder, lock)
-            lock.close()
-    return None
-
-
-def _config_of(folder: Path) -> SetConfig | None:
-    """Of a set in the making; None if the folder is no such set."""
-    try:
-        found = json.loads((folder / CONFIG).read_text())
-        scene = from_json(SceneConfig, found["scene"])
-        return SetConfig(str(found["name"]), int(found["n_scenes"]), int(found["seed"]), scene)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _locked(folder: Path) -> IO | None:
-    """The lock of a set in the making, which its process and its server hold; None if others do."""
-    lock = (folder / LOCK).open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        return None
-    return lock
-
-
-def begin_set(config: SetConfig) -> Batch:
-    """Start to render a training set. ValueError, one sentence, if its name or size is not possible."""
-    if not 1 <= config.n_scenes <= MAX_SET_SCENES or not 1 <= config.scene.seconds <= MAX_SET_SECONDS:
-        raise ValueError(f"a set has from 1 to {MAX_SET_SCENES} scenes of 1 to {MAX_SET_SECONDS} s")
-    user_folder.path_of("scenes", config.name)
-    with _STARTING:
-        if _at_work() is not None:
-            raise ValueError("another training set is being made on this server: wait until it is done")
-        user_folder.require_room(config.most_bytes)
-        folder = user_folder.begin("scenes", config.name)
-        write_json(folder / CONFIG, asdict(config))
-        lock = _locked(folder)
-        assert lock is not None  # the folder is new
-        return _launch(config, folder, lock)
-
-
-def _launch(config: SetConfig, folder: Path, lock: IO) -> Batch:
-    """Scenes that stand there already are kept."""
-    command = [sys.executable, "-m", "einv2", "simulate", str(folder), *config.arguments]
-    with (folder / LOG).open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=output,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            pass_fds=(lock.fileno(),),
-        )
-    batch = Batch(config, folder, process, lock, _n_scenes(folder))
-    _BATCHES[:] = [batch]
-    threading.Thread(target=_watch, args=(batch,), daemon=True).start()
-    return batch
-
-
-def _watch(batch: Batch) -> None:
-    """To the end of the process, which comes early if it is stopped or the folder is full; then the set is kept, or goes."""
-    why = ""
-    while batch.process.poll() is None and not why:
-        why = "Stopped; nothing was kept." if batch.stopped.wait(POLL_SECONDS) else _full()
-    if why:
-        batch.process.terminate()
-    batch.process.wait()
-    batch.outcome = _end(batch, why)
-    batch.lock.close()
-
-
-def _end(batch: Batch, why: str) -> str:
-    """The set is kept if its process ended well and was not stopped. How it ended, a sentence."""
-    if batch.process.returncode == 0 and not why:
-        try:
-            for name in (LOG, CONFIG, LOCK, status.FILE):
-                (batch.folder / name).unlink(missing_ok=True)
-            user_folder.finish(batch.folder)
-            batch.is_kept = True
-            return f"{batch.config.name} is kept: {batch.config.n_scenes} scenes."
-        except OSError as error:
-            why = f"The set could not be kept: {error.strerror}."
-    why = why or f"The set could not be rendered: {_last_line(batch.folder / LOG)}"
-    user_folder.discard(batch.folder)
-    return why
-
-
-def scenes_of(name: str) -> list[Path]:
-    """The recordings of a kept set, in the order of their numbers."""
-    found = user_folder.path_of("scenes", name).glob("foa_dev/*.flac")
-    return sorted((p for p in found if not p.is_symlink()), key=lambda p: (p.stem.rpartition("mix")[2], p.stem))
+# A scene of a kept training set
 
 
 def open_scene(recording: Path) -> Clip:
@@ -434,26 +233,3 @@ def open_scene(recording: Path) -> Clip:
         )
     except OSError as error:
         raise ValueError(f"{recording.name} cannot be opened: {error.strerror}.") from None
-
-
-def remove_set(name: str) -> None:
-    """Delete a kept set. ValueError, one sentence, if it is not there, or a run trains on it."""
-    place = str(user_folder.path_of("scenes", name))
-    for run in training_runs.runs():
-        if run.state == training_runs.RUNNING and place in run.order.get("paths", []):
-            raise ValueError(f"{run.name} is training on {name}: stop it before its data are deleted.")
-    user_folder.remove("scenes", name)
-
-
-def _full() -> str:
-    try:
-        user_folder.require_room()
-    except ValueError as error:
-        return f"{error} The set was given up."
-    return ""
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    said = [line for line in lines if line.startswith("error: ")]
-    return said[-1].removeprefix("error: ") if said else "its process ended early."
