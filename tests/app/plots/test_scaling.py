@@ -1,8 +1,5 @@
 """The figure of what grows, on made-up rows."""
 
-import pytest
-
-from app import bench
 from app.plots.scaling import scaling
 
 LENGTH = [{"minutes": m, "seconds": 0.4 * m, "memory_mb": 500.0} for m in (1, 10, 60)]
@@ -20,9 +17,3 @@ def test_lines_are_the_rows_and_the_ideal_is_one_process_divided():
         "2 processes, one thread each",
         "ideal of 2 processes",
     ]
-
-
-@pytest.mark.browser
-def test_the_figure_is_drawn_as_svg(browser):
-    svg = bench.as_svg(scaling(LENGTH, CLIPS), browser)
-    assert svg.startswith("<svg") and "number of clips" in svg
