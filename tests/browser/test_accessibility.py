@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from support.browsing import open_example, settled, wait_for_detections, wait_for_threshold
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("accessibility")]
 RULES = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 FADED = """() => document.getAnimations().every(
     a => a.playState !== 'running' || a.effect.getComputedTiming().endTime === Infinity)"""  # in, so that it has its contrast

@@ -10,7 +10,7 @@ from support.browsing import CHART, open_example, upload, wait_for_detections, w
 from support.server import Server
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("sessions and a killed server")]
 KEEP_SECONDS = 2  # a closed tab's session
 TOO_MUCH = 2_000_000  # bytes, more than the limit of the server below
 SIGNS = {  # what stands on a page and on no other once its clip, if it takes the open one along, has been analysed

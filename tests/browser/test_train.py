@@ -10,7 +10,7 @@ import pytest
 from support.browsing import WAIT_MS
 from support.server import Server, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.full("training in the browser")]
 EPOCHS = 6
 
 

@@ -34,6 +34,7 @@ def curve(out):
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.full("several processes")
 def test_two_processes_find_the_loss_of_one(scenes, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert cli.main(["train", "--data", str(scenes), "--out", str(one), *FLAGS]) == 0
@@ -77,6 +78,7 @@ def test_an_error_of_rank_zero_is_one_of_all():
     assert distributed.on_rank_zero(first, lambda: 5) == 5
 
 
+@pytest.mark.full("several processes")
 def test_two_processes_share_the_clips(scenes, tiny_checkpoint, tmp_path):
     model_file = tmp_path / "model.safetensors"
     checkpoint.save(tiny_checkpoint, model_file)
