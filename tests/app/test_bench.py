@@ -5,6 +5,7 @@ import pytest
 from app import bench
 
 
+@pytest.mark.full("load")
 @pytest.mark.browser
 def test_what_a_user_waits_for_is_measured():
     found = bench.run(seconds=2, sessions=2, uploads=2)
@@ -12,6 +13,7 @@ def test_what_a_user_waits_for_is_measured():
     assert all(value > 0 for value in found.values())
 
 
+@pytest.mark.full("load")
 @pytest.mark.browser
 def test_many_at_once_each_get_their_own_result():
     found = bench.load(seconds=5, sessions=4)

@@ -149,6 +149,7 @@ def test_the_report_is_one_file_that_asks_nobody(scored, browser, tmp_path):
     assert 0 < measures["dcase2020"]["F"] <= 1
 
 
+@pytest.mark.full("width of pages")
 @pytest.mark.parametrize("width, scheme", [(800, "dark"), (1400, "light")])
 def test_no_view_is_wider_than_the_window(scored, width, scheme):
     page = scored(color_scheme=scheme)

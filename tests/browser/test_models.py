@@ -97,6 +97,7 @@ def test_pointing_at_a_box_says_more(models):
     plot.locator(".hovertext", has_text="batch norm").wait_for()
 
 
+@pytest.mark.full("width of pages")
 @pytest.mark.parametrize("width, scheme", [(800, "dark"), (1400, "light")])
 def test_no_view_is_wider_than_the_window_and_all_words_fit_their_boxes(models, width, scheme):
     page = models(color_scheme=scheme)

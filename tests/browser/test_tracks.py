@@ -96,6 +96,7 @@ def test_the_threshold_keeps_the_figure_and_its_zoom(opened):
     assert page.evaluate(f"document.querySelector('{CHART}')._fullLayout.xaxis.range") == [2, 9]
 
 
+@pytest.mark.full("width of pages")
 @pytest.mark.parametrize("width, scheme", [(800, "dark"), (1400, "light")])
 def test_no_view_is_wider_than_the_window(opened, width, scheme):
     page = opened(color_scheme=scheme)
