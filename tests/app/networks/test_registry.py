@@ -225,7 +225,7 @@ def test_the_authors_checkpoint_is_imported_with_its_scalar(theirs, tmp_path):
     summary = network_files.summary(network)
     assert summary.provenance["imported_from"] == "EINV2.pth" and summary.provenance["scalar"] is True
     assert summary.model == ModelConfig.released(**SMALL) and "theirs" in registry.names()
-    assert (network_files.load(network).mean == 3).all()
+    assert (network_files.load(network).core.mean == 3).all()
 
 
 class Runs:
