@@ -1,8 +1,8 @@
-"""Class lists: what the class indices of CSV files mean. A known list of a DCASE year, names of one's own, or a number of classes.
+"""Class lists: what the class indices of CSV files mean. A known list of a DCASE year, a list of other names, or a number of classes.
 
 ``parse`` reads a value as the command line and the pages take it (``--classes NAMES|FILE|N``). A data set may carry its list
-in a file beside the data, ``classes.txt``: one name a line in the order of the indices. ``text_names`` says which layouts
-are read.
+in a file beside the data, ``classes.txt``: one name per line in the order of the indices. ``text_names`` lists the
+layouts that are read.
 """
 
 import csv
@@ -61,7 +61,7 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class ClassList:
-    """names: in the order of the indices. source: where the list is from, to follow "from". year: the first one in
+    """names: in the order of the indices. source: where the list comes from, as a message says it. year: the first one in
     ``CLASS_LISTS`` that has this list; None for another list."""
 
     names: tuple[str, ...]
@@ -85,7 +85,7 @@ def parse(value: str) -> tuple[str, ...]:
 
 
 def named(value: str) -> tuple[str, ...]:
-    """As ``parse``, but a file is never looked for: for values that come from others. ValueError, one sentence."""
+    """As ``parse``, but never a file: for values that come from other users. ValueError, one sentence."""
     value = value.strip()
     if value.lower() in CLASS_LISTS:
         return CLASS_LISTS[value.lower()]
@@ -111,7 +111,7 @@ def _is_file(value: str) -> bool:
 
 
 def numbered(n: int) -> tuple[str, ...]:
-    """Names for ``n`` classes that have none: class 0, class 1.."""
+    """Names for ``n`` classes without names: class 0, class 1..."""
     if not 1 <= n <= MOST_CLASSES:
         raise ValueError(f"a class list has 1 to {MOST_CLASSES} classes, not {n}.")
     return tuple(f"class {k}" for k in range(n))
@@ -129,7 +129,7 @@ def read(file: str | Path) -> tuple[str, ...]:
 def text_names(content: bytes, name: str) -> tuple[str, ...]:
     """The class names in the content of a text, CSV or JSON file. ``name`` is that of the file, for messages.
 
-    A text file has one name a line, or an index and a name, in any order of the lines; or all names on one line, with commas between.
+    A text file has one name per line, or an index and a name, with lines in any order; or all names on one line, separated by commas.
     A CSV may have a header and further columns. JSON is a list of names, {name: index}, {index: name}, or an object that
     has one of these as "classes". Blank lines, and lines that begin with #, are left out.
     """
@@ -229,7 +229,7 @@ def _json_names(text: str, name: str) -> tuple[str, ...]:
 
 
 def _split(text: str) -> list[str]:
-    """Names with commas between them; one that holds a comma stands in double quotes. The last may end with a comma."""
+    """Names separated by commas; a name with a comma is in double quotes. The last may end with a comma."""
     names = next(csv.reader(io.StringIO(text), skipinitialspace=True))
     return names[:-1] if len(names) > 1 and not names[-1].strip() else names
 
@@ -240,7 +240,7 @@ def _unquoted(text: str) -> str:
 
 
 def _checked(names: Iterable[str], where: str, lines: Sequence[int] = ()) -> tuple[str, ...]:
-    """The names without spaces around them. ValueError that says where, if one is empty, too long, or stands there twice."""
+    """The names without surrounding spaces. ValueError, with the place, if a name is empty, too long, or repeated."""
     seen: dict[str, int] = {}
     for k, name in enumerate(names):
         place = f"{where}: line {lines[k]}" if lines else f"{where}: class {k}"
@@ -261,7 +261,7 @@ def _checked(names: Iterable[str], where: str, lines: Sequence[int] = ()) -> tup
 
 
 def written(names: Sequence[str]) -> str:
-    """Names as ``parse`` reads them: with commas between them, in quotes where they hold one."""
+    """Names as ``parse`` reads them: separated by commas, in quotes where a name has a comma."""
     quoted = (f'"{name}"' if "," in name else name for name in names)
     return ", ".join(quoted) + ("," if len(names) == 1 else "")
 
@@ -275,7 +275,7 @@ def write(folder: str | Path, names: Sequence[str]) -> None:
 
 
 def is_class_file(path: Path) -> bool:
-    """Whether a file is named as one that holds class names: classes.txt, class_names.csv, classes.json.."""
+    """Whether the file name is that of a list of class names: classes.txt, class_names.csv, classes.json.."""
     return path.suffix.lower() in SUFFIXES and re.fullmatch(_NAME, _key(path.stem)) is not None
 
 

@@ -1,11 +1,11 @@
-"""Many metadata files at once: read into one frame table, matched by stem, and told what is odd about them.
+"""Many metadata files at once: read into one frame table and matched by stem, with notes on anything unusual.
 
-What one file leaves open is told by the others of its folder, or by the other side: which of two sets of columns, the unit of
-distances, how long the frames of the predictions are.
+What one file leaves open is decided by the other files of its folder, or by the other side: which of two sets of columns, the unit
+of distances, the frame length of the predictions.
 
-The tables have a column ``clip`` that counts into the stems, and keep the rows as the files have them: the official measures up
-to 2023 count a row that is written twice as two instances, and know an instance by its place among the rows of its frame; those of
-2024 and 2025 know it by its track number.
+The tables have a column ``clip``, an index into the stems, and keep the rows as they are in the files: the official measures up to
+2023 count a repeated row as two instances, and identify an instance by its place among the rows of its frame; those of 2024 and
+2025 identify it by its track number.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ from .csv_layout import POLAR, USUAL, Reading
 from .frame_tables import clip_of, keys
 from .instances import linked
 
-NAMED = 3  # stems named in a note
+NAMED = 3  # most stems that a note names
 METRES_ABOVE = 20  # distances that are smaller than the true ones by more than this are not in cm
 LARGER_BY = 8  # distances that are larger than the true ones by more than this are perhaps neither in cm nor in metres
-_READING_FLAG = re.compile(r"--(columns|units|distance-unit|frame-ms|first-frame)\b")  # see ``arguments``
+_READING_FLAG = re.compile(r"--(columns|units|distance-unit|frame-ms|first-frame)\b")  # see ``einv2.commands.evaluate``
 _WHOLE_NUMBERS = re.compile(rb"[0-9,\-\r\n]*")
-_HOPS_MS = (10, 20, 25, 40, 50, 80, 200)  # of frames, but for the 100 ms of every DCASE format
-_AGREEMENT = 0.3  # F of the classes that sound, frame by frame, above which two sides belong together
-_CLOSE = 0.95  # above which even a small difference tells
+_HOPS_MS = (10, 20, 25, 40, 50, 80, 200)  # possible frame lengths besides the 100 ms of every DCASE format
+_AGREEMENT = 0.3  # two sides belong together if the F of their activity by frame is above this
+_CLOSE = 0.95  # above this even a small difference decides
 _FITTING = 30.0  # degrees between the directions of two sides, median, up to which the unit is right
 _BOUNDS = {
     "frame": (0, dcase_csv.MAX_FRAME),
@@ -49,9 +49,9 @@ _BOUNDS = {
 
 @dataclass(frozen=True)
 class Clips:
-    """What is evaluated: estimate and reference, frame tables of all clips as written, with what was odd about their files.
+    """What is evaluated: estimate and reference, frame tables of all clips as written, with notes on their files.
 
-    stems: of the clips, in order; n_frames: (clips,) int, the frames of 100 ms from the first to the last that either side has.
+    stems: of the clips, in order; n_frames: (clips,) int, the frames of 100 ms from the first to the last on either side.
     """
 
     stems: tuple[str, ...]
@@ -63,7 +63,7 @@ class Clips:
 
 
 def csv_files(folder: str | Path) -> dict[str, Path]:
-    """Stem to file of all CSVs below a folder but class files. ValueError, one sentence, if there are none, or two with one stem."""
+    """Stem to file of all CSVs below a folder except class files. ValueError, one sentence, if there are none, or two with one stem."""
     if not Path(folder).is_dir():
         raise ValueError(f"{folder} is no folder: give the one that the CSV files lie in.")
     found: dict[str, Path] = {}
@@ -89,8 +89,8 @@ def read_clips(
     """The clips that both sides have, given as stem to CSV file, or its bytes.
 
     ``progress`` is called with the share that is done and what is being done; it may raise to stop. reading and
-    reference_reading: what is known of how the files of either side are written. measure: the one that was asked for; that of 2025
-    tells what its tables are. OSError or ValueError, one sentence that names the
+    reference_reading: what is known about the layout of either side's files. measure: the one that was asked for; that of 2025
+    implies its layout. OSError or ValueError, one sentence that names the
     file, if one cannot be read; ValueError if no stem is on both sides.
     """
     stems = sorted(estimates.keys() & references.keys())
@@ -120,7 +120,7 @@ def read_clips(
 
 
 def frames_beyond(clips: Clips, n_frames: Sequence[int | None]) -> list[str]:
-    """What is to be said of rows after the end of the recordings, given their lengths in frames, None where unknown."""
+    """Notes on rows after the end of the recordings, given their lengths in frames, None where unknown."""
     notes: list[str] = []
     if not n_frames:
         return notes
@@ -162,7 +162,7 @@ def _without_numbers(table: pd.DataFrame) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class ClassEvidence:
-    """What many CSVs say of their classes. largest: class index, -1 without any; place: the file and line that have it. names:
+    """The classes that many CSVs contain. largest: class index, -1 without any; place: the file and line that have it. names:
     the class names in those that name them, by stem. ranged: stems of the others that have distances."""
 
     largest: int
@@ -172,7 +172,7 @@ class ClassEvidence:
 
 
 def class_evidence(files: Mapping[str, Path | bytes], reading: Reading = USUAL) -> ClassEvidence:
-    """Read for their classes alone. ValueError, one sentence, if a file is no table."""
+    """Read only for their classes. ValueError, one sentence, if a file is no table."""
     stems, contents = [*files], [_bytes(file) for file in files.values()]
     said = [_name(stem, file) for stem, file in files.items()]
     tables, done = _read_plain(contents, class_lists.MOST_CLASSES) if reading == USUAL else ([], set())
@@ -213,7 +213,7 @@ def read_many(files: Mapping[str, Path | bytes], classes) -> pd.DataFrame:
 @dataclass(frozen=True)
 class _Side:
     """The files of one side: their table, the clips that each note is about, how many files have which columns, and the clips whose
-    columns or units stay open."""
+    columns or units are undecided."""
 
     table: pd.DataFrame
     notes: dict[str, list[int]] = field(default_factory=dict)
@@ -239,7 +239,7 @@ def _read_side(
     others: Counter | None = None,
     measure: str | None = None,
 ) -> _Side:
-    """others: how many further files have which columns."""
+    """others: how many other files have which columns."""
     others = others or Counter()
     expected: Counter = Counter({csv_layout.STEREO: 1}) if measure == "dcase2025" else Counter()
     contents = [_bytes(content) for content in files.values()]
@@ -296,7 +296,7 @@ def with_flags(text: str, prefix: str) -> str:
 
 
 def reading_notes(files: Mapping[str, Path | bytes], classes) -> list[str]:
-    """What is to be said of how many files are read, each note once with the files that it is about."""
+    """The notes on how files were read, each once with the files that it is about."""
     side = _read_side(files, classes)
     return [f"{_files(clips, [*files])}: {note}" for note, clips in side.notes.items()]
 
@@ -329,7 +329,7 @@ def _read_plain(contents: list[bytes], n_classes: int) -> tuple[list[pd.DataFram
 
 
 def _unusual(table: pd.DataFrame, width: int) -> set[int]:
-    """The clips whose values may mean something else than they do in most files; these are looked at one by one."""
+    """The clips whose values may have another meaning than in most files; these are read one by one."""
     near = table[["track", "azimuth", "elevation"]].abs().max(axis=1)
     by_clip = table.assign(near=near).groupby("clip")
     track = by_clip["track"]
@@ -361,7 +361,7 @@ def _width(content: bytes) -> int | None:
 
 
 def _read_together(contents: list[bytes], width: int, n_classes: int) -> pd.DataFrame | None:
-    """One table of files of whole numbers and one width, ``clip`` being their place; None if a value is not as it must be."""
+    """One table of files of whole numbers and one width, ``clip`` being their place; None if a value is invalid."""
     contents = [content.strip(b"\r\n") for content in contents]
     rows = np.array([content.count(b"\n") + 1 for content in contents])
     try:
@@ -423,7 +423,8 @@ def _with_settled_angles(system: _Side, truth: _Side) -> tuple[_Side, _Side]:
 
 
 def _settled_angles(side: _Side, other: _Side) -> _Side:
-    """A side in the unit of the other one, if that is sure. A table of the side that is sure tells that the others are in degrees."""
+    """A side in the unit of the other one, if that is certain. A table that is certain implies that the others of
+    its side are in degrees."""
     if not side.all_small:
         return _in_unit(side, "degrees")
     apart = {unit: _distance_apart(_in_unit(side, unit).table, other.table) for unit in csv_layout.SMALL_ANGLES}
@@ -454,7 +455,7 @@ def _distance_apart(table: pd.DataFrame, other: pd.DataFrame) -> float:
 
 
 def _in_label_frames(estimate: pd.DataFrame, reference: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The estimate in frames of 100 ms, and a note if they were of another length, which shows in what sounds when."""
+    """The estimate in frames of 100 ms, and a note if its frames had another length, which is seen from what sounds when."""
     if not len(estimate) or not len(reference):
         return estimate, []
     as_is = _agreement(estimate, reference)
@@ -490,7 +491,7 @@ def _classes_from_one(estimate: pd.DataFrame, reference: pd.DataFrame) -> list[s
 
 
 def _agreement(estimate: pd.DataFrame, reference: pd.DataFrame) -> float:
-    """F of which class sounds in which frame of which clip."""
+    """F of the activity of classes, by frame and clip."""
     found, true = (np.unique(k) for k in keys(("frame", "class"), estimate, reference))
     return 2 * len(np.intersect1d(found, true, assume_unique=True)) / max(len(found) + len(true), 1)
 
@@ -508,7 +509,7 @@ def _unmatched(estimates: Mapping, references: Mapping) -> list[str]:
 
 
 def _oddities(estimate: pd.DataFrame, reference: pd.DataFrame, stems: list[str]) -> list[str]:
-    """What is unusual in the rows, and what becomes of it."""
+    """Notes on what is unusual in the rows, and how it is treated."""
     notes = []
     last = np.full(len(stems), -1)
     np.maximum.at(last, clip_of(reference), reference["frame"].to_numpy())

@@ -1,16 +1,16 @@
-"""The text of a table of annotations: its delimiter, header, columns and units, told by the whole file.
+"""The layout of a table of annotations: its delimiter, header, columns and units, inferred from the whole file.
 
 Most DCASE files have no header, and systems write them in many ways. ``parse`` finds the columns of one file by evidence (names in
 a header, the number of columns, the range of every column, the length of vectors) and reports each decision that is not the usual
-one as a note. Where the evidence allows two readings, the other one is ``Written.alternative``. ``Reading`` says by hand what a
-file does not tell. Columns:
+one as a note. Where the evidence allows two readings, the other one is ``Written.alternative``. ``Reading`` gives by hand what a
+file does not determine. Columns:
 
     frame, or onset and offset     frames from 0; seconds
     class, name                    index into the class list, or a name of it
     track                          instance of a class, or output track
     azimuth, elevation             degrees; or x, y, z, a vector towards the source (x front, y left, z up)
     distance                       cm or m
-    onscreen, confidence           read over
+    onscreen, confidence           ignored
 """
 
 import csv
@@ -93,9 +93,9 @@ _WIDE = np.pi  # azimuths over more than this are not degrees of a source that h
 
 @dataclass(frozen=True)
 class Reading:
-    """How tables are written. What is None is told by the file.
+    """How tables are written. None is inferred from the file.
 
-    columns: names in order, "-" for one to read over. units: "degrees", "radians", or "cartesian" (x, y, z). distance_unit: "cm" or
+    columns: names in order, "-" for one to ignore. units: "degrees", "radians", or "cartesian" (x, y, z). distance_unit: "cm" or
     "m". frame_ms: of a frame. first_frame: the number of the first frame. ValueError on anything else.
     """
 
@@ -131,13 +131,13 @@ USUAL = Reading()
 
 @dataclass(frozen=True)
 class Written:
-    """A table as it stands in a file.
+    """A table as it is in a file.
 
     rows: its known columns, numbers but for class names; lines: the number in the file of each row; columns: of the file, in
-    order, None for one that is read over. units: "degrees", "radians" or "cartesian"; distance_unit: None without distances.
-    notes: decisions that are not the usual ones. alternative: other columns that the file's values would fit as well.
-    doubtful_distance: the unit is told by nothing but the size of whole numbers. doubtful_angles: whether they are degrees or radians
-    is told by nothing but their size.
+    order, None for one that is ignored. units: "degrees", "radians" or "cartesian"; distance_unit: None without distances.
+    notes: unusual decisions. alternative: other columns that the file's values would fit as well.
+    doubtful_distance: only the size of whole numbers decides the unit. doubtful_angles: only their size decides whether they are
+    degrees or radians.
     """
 
     rows: pd.DataFrame
@@ -152,7 +152,7 @@ class Written:
 
     @property
     def doubt(self) -> tuple[str, ...]:
-        """Notes on the other columns, or the other unit of angles, that the values would fit."""
+        """Notes on the other columns, or the other unit of angles, that the values would also fit."""
         if self.alternative is None:
             return (SMALL_ANGLES[self.units],) if self.doubtful_angles else ()
         said = ", ".join(c for c in self.columns if c)
@@ -161,7 +161,7 @@ class Written:
 
 @dataclass(frozen=True)
 class _Columns:
-    """The columns of a file, and what is to be said of them."""
+    """The columns of a file, and notes on them."""
 
     names: tuple[str | None, ...]
     notes: tuple[str, ...] = ()
@@ -171,7 +171,7 @@ class _Columns:
 
 
 def column_of(field: str) -> tuple[str | None, str | None]:
-    """(column, unit) of a name in a header, in any case and with any signs: ("distance", "m") of "Distance [m]". None if not known."""
+    """(column, unit) of a name in a header, in any case and with any signs: ("distance", "m") of "Distance [m]". None if unknown."""
     words = re.findall(r"[a-z0-9]+", field.lower())
     unit = _UNIT_WORDS.get(words[-1]) if len(words) > 1 else None
     if unit and "".join(words) not in _NAMES:
@@ -180,7 +180,7 @@ def column_of(field: str) -> tuple[str | None, str | None]:
 
 
 def decode(data: bytes, name: str) -> str:
-    """The text of a file in UTF-8, UTF-16 with a byte order mark, or a Western code page. ValueError if it is none."""
+    """The text of a file in UTF-8, UTF-16 with a byte order mark, or a Western code page. ValueError on anything else."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = data.decode("utf-16", "replace")
     else:
@@ -264,8 +264,8 @@ def _is_header(line: str) -> bool:
 
 
 def _delimiter(lines: list[str]) -> str:
-    """Of the delimiters that make three columns or more of a line, the one that leaves none of the others within its fields; " " is
-    any white space."""
+    """Of the delimiters that give three or more columns, the one that leaves no other delimiter within a field; " " is any white
+    space."""
     line = lines[min(1, len(lines) - 1)]
     counts = {d: len(line.split(d)) for d in _DELIMITERS if line.count(d) >= 2}
     for delimiter in counts:
@@ -295,7 +295,7 @@ def _header(line: str, delimiter: str) -> list[str] | None:
 
 
 def _cells(lines: list[str], numbers: list[int], delimiter: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """(values, texts) of the fields: values are NaN where a field is no number; texts is None where all are."""
+    """(values, texts) of the fields: values are NaN where a field is not a number; texts is None if all are numbers."""
     if delimiter == "," and (plain := _plain_numbers(lines)) is not None:
         return plain, None
     rows = []
@@ -323,7 +323,7 @@ def _count(fields: list[str]) -> str:
 
 
 def _plain_numbers(lines: list[str]) -> pd.DataFrame | None:
-    """The fast way: a table of nothing but numbers; None for any other."""
+    """The fast path: a table of numbers only; None for any other."""
     if not lines or lines[0].count(",") >= MAX_COLUMNS or '"' in lines[0]:
         return None
     width = lines[0].count(",")
@@ -346,7 +346,7 @@ def _number(field: str) -> float:
 
 
 def _without_trailing(values, texts, header) -> tuple[pd.DataFrame, pd.DataFrame | None, list[str] | None, bool]:
-    """Without last columns that are empty throughout, as a delimiter at the end of every line makes them."""
+    """Without empty last columns, which a delimiter at the end of every line makes."""
     n = values.shape[1]
     while (
         texts is not None
@@ -423,7 +423,7 @@ NO_ELEVATION = "Without elevations (DCASE 2025); these are taken as 0."
 
 
 def _lacking(columns) -> str | None:
-    """What a table cannot do without, if it lacks it."""
+    """What is required and missing in a table, or None."""
     there = {*columns}
     if "frame" not in there and not {"onset", "offset"} <= there:
         return "frames (or onsets and offsets)"
@@ -441,7 +441,7 @@ def _require_one_file(header: list[str], texts, name: str) -> None:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What the values of a file say."""
+    """What the values of a file imply."""
 
     values: pd.DataFrame
     texts: pd.DataFrame | None
@@ -463,7 +463,7 @@ class _Evidence:
         return bool((np.abs(lengths - 1) <= _UNIT_NORM).all())
 
     def counts(self, column: int) -> bool:
-        """Whether it may be track numbers: whole, below 100, not negative but for the -1 of a track that is not known."""
+        """Whether it may be track numbers: whole, below 100, not negative except -1, an unknown track."""
         values = self.of(column)
         return bool(((values >= -1) & (values < 100) & (values == np.floor(values))).all())
 
@@ -566,7 +566,7 @@ def _seven(evidence: _Evidence) -> _Columns | None:
 
 
 def _require_numbers(values: pd.DataFrame, texts, numbers: list[int], name: str) -> None:
-    """ValueError for the first field that is no number, but for names of classes, and for empty ones in last columns."""
+    """ValueError for the first field that is not a number, except class names and empty fields in last columns."""
     if texts is None or not len(values) or values.shape[1] not in (4, 5, 6, 7):
         return
     bad = values.isna().to_numpy(copy=True)
@@ -582,7 +582,7 @@ def _require_numbers(values: pd.DataFrame, texts, numbers: list[int], name: str)
 
 
 def _named(names, values, texts, numbers: list[int], name: str) -> pd.DataFrame:
-    """The known columns. ValueError for the first field that is not as it must be."""
+    """The known columns. ValueError for the first invalid field."""
     bad = np.zeros(values.shape, bool)
     for k, column in enumerate(names[: values.shape[1]]):
         if texts is None or column is None or column in _TEXT_COLUMNS:
@@ -646,6 +646,6 @@ def _distance_unit(rows: pd.DataFrame, texts, given: str | None) -> tuple[str | 
 
 @functools.cache
 def header_columns(line: str) -> tuple[str | None, ...]:
-    """The columns that a first line names; empty if it is none of names."""
+    """The columns that a first line names; empty if it has no names."""
     header = _header(line, _delimiter([line]))
     return tuple(column_of(field)[0] for field in header) if header else ()

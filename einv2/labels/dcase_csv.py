@@ -34,7 +34,7 @@ from .frame_tables import checked, class_names, empty_table, events_to_frames, f
 MAX_BYTES = 50_000_000
 
 
-MAX_EVENT_FRAMES = 1_000_000  # that the events of a file of 2019 last in all: 28 hours, from a few bytes
+MAX_EVENT_FRAMES = 1_000_000  # total length of the events in a file of 2019: 28 hours, possible with a few bytes
 
 
 MAX_FRAME = MAX_SECONDS * LABEL_FRAMES_PER_SECOND  # beyond it a typing error would cost gigabytes downstream
@@ -59,7 +59,7 @@ WRITE_FORMATS = ("dcase2019", *_WRITE_COLUMNS, "dcase2025", "cartesian")
 def detect_format(text_or_rows) -> str:
     """The format of a CSV, given as its text or as a sequence of rows of fields: a name of the module's docstring.
 
-    Told by the header, the number of columns and their values (see ``dcase_csv``). A CSV without rows is "dcase2020". ValueError
+    Inferred from the header, the number of columns and their values (see ``csv_layout``). A CSV without rows is "dcase2020". ValueError
     where no format fits.
     """
     if not isinstance(text_or_rows, str):
@@ -90,12 +90,12 @@ def read_csv(
     as_written: bool = False,
     reading: Reading = USUAL,
 ) -> pd.DataFrame:
-    """The frame table of a CSV in any of the formats of the module's docstring, or in another that ``dcase_csv`` knows.
+    """The frame table of a CSV in any of the formats of the module's docstring, or in another that ``csv_layout`` knows.
 
     path_or_buffer: a path, or an open file of text or of bytes. classes: the names, in order, that the file's class indices
-    or class names refer to. name: the file name used in messages. reading: what is known of the file (see ``dcase_csv.Reading``).
+    or class names refer to. name: the file name used in messages. reading: what is known about the file (see ``csv_layout.Reading``).
 
-    Rows may stand in any order; exact duplicates are dropped. Where a file has no track numbers, or gives one number to
+    Rows may be in any order; exact duplicates are dropped. Where a file has no track numbers, or gives one number to
     several directions of a class in a frame, the instances of a class are numbered so that (frame, class, track) is
     unique. Distances become cm; 0 stands for "unknown" and becomes NaN. A 2019 event becomes one instance of its class,
     its times rounded to the nearest frame, at least one frame long. A file without rows is a valid empty table.
@@ -131,8 +131,8 @@ def write_csv(table: pd.DataFrame, path_or_buffer, format: str = "dcase2020", cl
 
 @dataclass(frozen=True)
 class Table:
-    """A frame table as ``read`` gives it. notes: what was decided of its file that is not the usual; written: how it was read, None
-    of an empty file."""
+    """A frame table as ``read`` gives it. notes: unusual decisions about its file; written: how it was read, None
+    for an empty file."""
 
     frames: pd.DataFrame
     notes: tuple[str, ...]
@@ -146,7 +146,7 @@ def read(
     as_written: bool = False,
     reading: Reading = USUAL,
 ) -> Table:
-    """As ``read_csv``, with what was decided about the file. reading: what is known of the file, a ``dcase_csv.Reading``."""
+    """As ``read_csv``, with what was decided about the file. reading: what is known about the file, a ``csv_layout.Reading``."""
     name = name or _name_of(path_or_buffer)
     written = csv_layout.parse(_read_text(path_or_buffer, name), name, reading)
     if written is None:
@@ -193,14 +193,14 @@ def _read_text(path_or_buffer, name: str) -> str:
 def _with_classes(written: csv_layout.Written, classes: tuple, name: str) -> pd.DataFrame:
     """The rows with indices into ``classes``; rows of silence, which name no class of it, are left out.
 
-    Of an index and a name the name counts, since the index may be that of another list.
+    If there are an index and a name, the name counts, since the index may belong to another list.
     """
     rows = written.rows
     told = [rows[c] for c in ("name", "class") if c in rows and not pd.api.types.is_numeric_dtype(rows[c])]
     if not told:
         return rows if "class" in rows else rows.rename(columns={"name": "class"})
     if {"name", "class"} <= {*rows} and len(told) == 1 and not isinstance(classes[0], str):
-        return rows.drop(columns="name")  # names say nothing where no class has one
+        return rows.drop(columns="name")  # names are useless if no class has one
     index = _indices(classes)
     plain = told[0].map(_plain)
     sounding = ~plain.isin(_SILENCE) | plain.isin(index)
@@ -217,7 +217,7 @@ def _with_classes(written: csv_layout.Written, classes: tuple, name: str) -> pd.
 
 
 def _with_angles(rows: pd.DataFrame, written: csv_layout.Written, name: str) -> pd.DataFrame:
-    """The rows with azimuth and elevation in degrees, whatever stood for them."""
+    """The rows with azimuth and elevation in degrees, whatever the file has."""
     if written.units == "cartesian":
         xyz = rows[["x", "y", "z"]].to_numpy(float)
         lines = written.lines[rows.index]

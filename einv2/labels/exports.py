@@ -32,7 +32,7 @@ _JSON_KEYS = {
 
 
 def audacity_labels(events: pd.DataFrame, directions: bool = False) -> str:
-    """A label track for Audacity (File > Import > Labels): onset, offset and label, separated by tabs, a line an event.
+    """A label track for Audacity (File > Import > Labels): onset, offset and label, separated by tabs, one line per event.
 
     The label is the class name; with ``directions`` the azimuth and elevation of the mean direction follow it, in whole
     degrees: "piano 35 -10". Format: Audacity manual, "Importing and Exporting Labels". ValueError if a column is missing.
@@ -65,8 +65,8 @@ def raven_table(events: pd.DataFrame, low_hz: float = 0.0, high_hz: float = 1200
 
 
 def json_events(events: pd.DataFrame) -> str:
-    """A JSON list with an object an event: class (name), class_index, track, onset_s, offset_s, azimuth_deg, elevation_deg,
-    distance_cm, spread_deg, confidence. What is not known is null. ValueError if a column is missing.
+    """A JSON list with one object per event: class (name), class_index, track, onset_s, offset_s, azimuth_deg, elevation_deg,
+    distance_cm, spread_deg, confidence. Unknown values are null. ValueError if a column is missing.
     """
     return (
         json.dumps([_json_object(event) for event in _records(events)], indent=1, ensure_ascii=False, allow_nan=False)
@@ -92,7 +92,7 @@ def _records(events: pd.DataFrame) -> list[dict]:
 
 
 def _fixed(value: float, decimals: int) -> str:
-    """A number with a fixed number of decimals, never "-0"; empty where it is not known."""
+    """A number with a fixed number of decimals, never "-0"; empty if it is unknown."""
     return f"{round(value, decimals) + 0.0:.{decimals}f}" if math.isfinite(value) else ""
 
 

@@ -10,7 +10,7 @@ A *frame table* is a pandas DataFrame with one row per sounding source and 100 m
     distance   float  cm, NaN where the file has none
 
 An *event table* has one row per event: class, track, onset and offset (seconds), azimuth, elevation (degrees, of the mean
-direction) and confidence (mean probability, NaN for a reference). Beside them stand name (of the class), distance (mean,
+direction) and confidence (mean probability, NaN for a reference). Further columns are name (of the class), distance (mean,
 cm) and spread (mean angular distance from the mean direction, degrees: 0 for a source that stands still).
 """
 
@@ -143,7 +143,7 @@ def distinct_instances(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tidied(raw: pd.DataFrame, as_written: bool = False) -> pd.DataFrame:
-    """The frame table of checked columns, sorted and typed; but for ``as_written`` also azimuth wrapped, duplicates dropped, and
+    """The frame table of checked columns, sorted and typed; unless ``as_written`` also azimuth wrapped, duplicates dropped, and
     instances distinct."""
     distance = raw["distance"].to_numpy(float) if "distance" in raw else np.full(len(raw), np.nan)
     raw = raw.assign(distance=np.where(distance == 0, np.nan, distance))

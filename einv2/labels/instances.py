@@ -1,5 +1,5 @@
-"""Which row of a frame table goes on from which, where its track numbers do not say so: DCASE formats without numbers, and systems
-that write one number for all.
+"""Linking the rows of a frame table into instances, where track numbers do not identify them: DCASE formats without numbers, and
+systems that write the same number for all.
 
 Units: frames of 100 ms, degrees (great-circle). N rows.
 """
@@ -11,16 +11,16 @@ from .. import geometry
 from ..frames import LABEL_FRAMES_PER_SECOND
 from ..matching import MATCH_DEGREES, assign
 
-GAP_FRAMES = LABEL_FRAMES_PER_SECOND  # an instance that was silent for longer is free for another event
-LINK_DEGREES = 2 * MATCH_DEGREES  # two directions that are both right for one event are at most so far apart
+GAP_FRAMES = LABEL_FRAMES_PER_SECOND  # an instance that was silent for longer may take another event
+LINK_DEGREES = 2 * MATCH_DEGREES  # largest distance of two directions that are both right for one event
 
 
 def linked(table: pd.DataFrame) -> np.ndarray:
     """The instance of its class, from 0, that each row of a frame table (see ``einv2.labels.frame_tables``) belongs to, (N,).
 
     In each frame the rows of a class are matched with its instances at least total distance, where an instance was at most
-    ``LINK_DEGREES`` away and at most ``GAP_FRAMES`` before. A row that is left takes, of those that were silent for longer, the one
-    that was nearest, or else is a new instance. Nothing is looked at but the table, so a jump of a system stays a jump.
+    ``LINK_DEGREES`` away and at most ``GAP_FRAMES`` before. A row that is left over takes the nearest of the
+    instances that were silent for longer, or else is a new instance. Only the table is used, so a jump of a system stays a jump.
     """
     instance = np.zeros(len(table), np.int64)
     frame = table["frame"].to_numpy()
