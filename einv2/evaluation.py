@@ -23,7 +23,7 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured of a system. C clips, K classes.
+    """All measures of a system. C clips, K classes.
 
     clips: tidied (see ``clip_sets.tidied``). tallies: the counts of each DCASE measure, (C, K), of the rows as written. outcomes and
     error_events: see ``metrics.errors``. groupings: those of ``metrics.breakdown``. confusion: (K + 1, K + 1) frames. distances:
@@ -80,7 +80,7 @@ class Evaluation:
         return sum(self.identity, identity.IdentityCounts()).rates()
 
     def report(self) -> dict:
-        """All of it but the lists of events, as plain values for JSON. None where there was nothing to count."""
+        """All of it except the lists of events, as plain values for JSON. None where there was nothing to count."""
         classes, probable = self.clips.classes, {}
         if self.reliability is not None and self.thresholds is not None:
             probable = {"reliability": _reliability(self.reliability), "thresholds": self.thresholds.report()}
@@ -112,7 +112,7 @@ def evaluate(
     """The scores of one clip by the measure of one year, as ``metrics.dcase.evaluate`` gives them; of several: {measure: scores}.
 
     estimate, reference: event tables (see ``einv2.labels.frame_tables``; ``Prediction.events`` gives one), frame tables, or CSV
-    files. classes: the names that their class indices mean, or a value of --classes (``class_lists.parse``); "auto": told by the
+    files. classes: the names that their class indices mean, or a value of --classes (``class_lists.parse``); "auto": inferred from the
     reference, as ``python -m einv2 evaluate`` does. Each entry of ``per_class`` names its "class", and "class_list" says what
     was decided. ValueError on anything else, or an unknown measure.
     """
@@ -127,7 +127,7 @@ def evaluate(
 
 
 def _class_list(reference: pd.DataFrame | str | Path, asked: str | Sequence[str], measures: Sequence[str]) -> ClassList:
-    """The class list of one clip: asked for, or told by its reference and by the measures, where they are of one list."""
+    """The class list of one clip: the one asked for, or inferred from its reference and from the measures, if they have one list."""
     lists = {class_lists.CLASS_LISTS.get(measure) for measure in measures}
     measure = measures[0] if len(lists) == 1 else None
     if isinstance(reference, pd.DataFrame):
@@ -160,8 +160,8 @@ def evaluate_clips(
 ) -> Evaluation:
     """Measure a system.
 
-    predictions: those that the clips' estimates are decoded from, one a clip, for what needs probabilities. frame_levels: dB of
-    each frame of each clip, for the breakdown by level, and to tell rows after the end of a recording. ``progress`` is called with
+    predictions: those that the clips' estimates are decoded from, one per clip, for measures of probabilities. frame_levels: dB of
+    each frame of each clip, for the breakdown by level, and to find rows after the end of a recording. ``progress`` is called with
     the share that is done and what is being done; it may raise to stop. n_frames: see ``metrics.dcase.tally``.
     """
     estimate, reference, n_classes = clips.estimate, clips.reference, len(clips.classes)

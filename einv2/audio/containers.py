@@ -1,6 +1,6 @@
-"""Audio files as containers: where their samples lie, whether they are all there, and what the header declares.
+"""Audio files as containers: where their samples are, whether they are complete, and what the header declares.
 
-libsndfile decodes the samples. What it does not tell is read here from the chunks of WAV, RF64, BW64, W64, AIFF and CAF files: a
+libsndfile decodes the samples. What it does not report is read here from the chunks of WAV, RF64, BW64, W64, AIFF and CAF files: a
 file that was cut off, a 32-bit size that wrapped at 4 GiB, the ambisonic sub-format of .amb files. ``View`` gives libsndfile a
 header it can read where the file's own is BW64 or has a wrong size.
 
@@ -37,9 +37,9 @@ class ContainerError(ValueError):
 
 @dataclass(frozen=True)
 class Samples:
-    """Where the samples of a file lie.
+    """The place of the samples in a file.
 
-    promised and held: bytes that its header tells, None where it does not, and that the file has for them. note: how the file was
+    promised: their size in bytes by the header, or None; held: the bytes that the file has for them. note: how the file was
     read in spite of its header, a sentence without its end. is_b_format: the header declares FuMa B-format (.amb).
     """
 
@@ -57,9 +57,9 @@ class Samples:
 
 
 def samples_of(path: str | Path) -> Samples | None:
-    """What the chunks of a file say of its samples; None for other kinds of files, and where there are none.
+    """The samples as the chunks of a file describe them; None for other kinds of files, or without samples.
 
-    ContainerError where its size does not fit its content and it cannot be told what is right.
+    ContainerError if its sizes do not fit its content and the right ones cannot be inferred.
     """
     with open(path, "rb") as file:
         end = file.seek(0, os.SEEK_END)
@@ -80,7 +80,7 @@ Chunk = tuple[bytes, int, int]  # name, start and size of its content
 
 
 def _chunks(file: BinaryIO, start: int, end: int, order: Literal["big", "little"]) -> Iterator[Chunk]:
-    """The chunks from ``start`` on as their headers tell them; the last may be longer than the file."""
+    """The chunks from ``start`` on, as in their headers; the last may be longer than the file."""
     while start + 8 <= end:
         file.seek(start)
         header = file.read(8)
@@ -151,7 +151,7 @@ def _is_unknown(found: Samples) -> bool:
 
 
 def _without_length(file: BinaryIO, found: Samples, end: int) -> Samples:
-    """What a writer left whose header does not know the length: its samples go on to the end of the file."""
+    """The samples of a writer that did not know the length: they extend to the end of the file."""
     if found.promised == 0 and (not found.held or _are_chunks(file, found.start, end)):
         return found
     note = "its header does not say how long it is, as of a stream: read to the end of the file"
@@ -159,10 +159,10 @@ def _without_length(file: BinaryIO, found: Samples, end: int) -> Samples:
 
 
 def _measured(file: BinaryIO, found: Samples, end: int, order: Literal["big", "little"]) -> Samples:
-    """A file with more behind its samples than chunks: a size that wrapped is set right.
+    """A file with more behind its samples than chunks: a wrapped size is corrected.
 
-    Certain is a size that is wrong by multiples of 4 GiB, and one after which whole samples follow, no chunk, up to the end of the
-    file. Zeros, tags and what is shorter than any sound are left out. ContainerError if it cannot be told.
+    Certain cases are a size that is wrong by multiples of 4 GiB, and one after which whole samples follow, no chunk, up to the end
+    of the file. Zeros, tags and anything shorter than a sound are left out. ContainerError in other cases.
     """
     size = found.promised or 0
     behind = found.start + size + size % 2
@@ -219,7 +219,7 @@ def _frame_bytes(fmt: bytes) -> int:
 
 
 def _least_rest(found: Samples) -> int:
-    """A twentieth of a second in bytes: less may be anything."""
+    """A twentieth of a second in bytes; less is not taken for sound."""
     return int.from_bytes(found.fmt[4:8], "little") * _frame_bytes(found.fmt) // 20
 
 
@@ -229,7 +229,7 @@ def _are_chunks(file: BinaryIO, start: int, end: int, order: Literal["big", "lit
         if not all(32 <= letter < 127 for letter in name) or at + size > end:
             return False
         start = at + size + size % 2
-    return end - start < 8  # what is left is no header
+    return end - start < 8  # too short for a header
 
 
 class View(io.RawIOBase):

@@ -3,7 +3,7 @@
 A plane wave from azimuth phi and elevation theta has the gains W = 1, Y = sin(phi) cos(theta), Z = sin(theta),
 X = cos(phi) cos(theta). Signals are arrays (4, S).
 
-What comes from where is told, without a network, by the active intensity of each frequency, I = Re(W* (X, Y, Z)), which points
+The direction of sound is estimated, without a network, from the active intensity of each frequency, I = Re(W* (X, Y, Z)), which points
 to the source, and by the energy density E = (|W|^2 + |X|^2 + |Y|^2 + |Z|^2) / 2, both averaged over a label frame: |I| / E, one
 minus the diffuseness of V. Pulkki, "Spatial Sound Reproduction with Directional Audio Coding", J. Audio Eng. Soc. 55(6), 2007,
 is 1 for one plane wave and falls towards 0 where sound from many directions meets.
@@ -84,7 +84,7 @@ def energy_by_azimuth(block, sample_rate: int, n_azimuths: int = 72) -> np.ndarr
     block: (4, S); a last label frame in part is filled up with silence. Column k covers azimuths from -180 + 360 k / n_azimuths
     degrees, as ``azimuth_centres`` has it. A histogram: every frequency from 100 to 8000 Hz, in steps of 25, adds its energy
     in W times (|I| / E)^2 to the direction of its intensity I, so that diffuse sound counts little and several sources are
-    told apart where they sound at different frequencies. Label frames are analysed each on their own: maps of blocks of
+    separated where they sound at different frequencies. Label frames are analysed each on their own: maps of blocks of
     whole label frames, joined, are the map of the whole. ValueError if the shape is not (4, S), or if 100 ms are not a whole
     number of samples.
     """
@@ -120,10 +120,10 @@ def to_pixels(energy, loudest: float | None = None, range_db: float = DISPLAY_DB
 
 
 def direction_by_frame(block, sample_rate: int) -> np.ndarray:
-    """Where each label frame of a block (4, S) sounds from: vectors (T, 3), components x, y, z, of zero length in silence.
+    """The direction of each label frame of a block (4, S): vectors (T, 3), components x, y, z, of zero length in silence.
 
     The sum over frequencies of I / sqrt(E) times (|I| / E)^2: like an amplitude, so that one loud frequency does not outweigh
-    all others, and little of what is diffuse.
+    all others, and diffuse sound counts little.
     """
     intensity, power = _averages(block, sample_rate)
     density = np.maximum(power.sum(axis=0) / 2, _TINY)[..., None]

@@ -1,13 +1,13 @@
-"""Is a clip what the network expects: ACN/SN3D first-order ambisonics at a sensible level?
+"""Input check: is a clip ACN/SN3D first-order ambisonics at a sensible level, as the network expects?
 
 Only what the samples can prove is reported. In SN3D the channels Y, Z and X together carry as much energy as W,
 whatever the directions and the number of sources, as long as these are incoherent: a plane wave has gains with
 Y^2 + Z^2 + X^2 = W^2, and a diffuse field a third of W^2 in each. In FuMa they carry twice as much, in N3D three times as much.
-That ratio tells other gains and other signals apart. FuMa is by far the most common of the other formats, so that it is
-considered before anything else. The order of Y, Z and X and their signs cannot be told from the samples: exchanging them gives
-another scene that is just as possible. ``check_against`` tells them from the labels of the clip.
+That ratio tells other gains and other signals apart. FuMa is by far the most common of the other formats, so it is
+considered first. The order of Y, Z and X and their signs cannot be inferred from the samples: exchanging them gives
+another scene that is just as plausible. ``check_against`` infers them from the labels of the clip.
 
-Where channels can be set right by reordering and scaling, a finding carries the ``InputFormat`` that does it.
+Where channels can be corrected by reordering and scaling, a finding carries the ``InputFormat`` that does it.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from . import foa, inputformat
 from .foa import CHANNELS
 from .inputformat import AS_IS, FUMA, FUMA_GAIN, N3D, WXYZ, InputFormat
 
-MAX_SECONDS = 120  # of the clip that are looked at
+MAX_SECONDS = 120  # of the clip that are checked
 QUIET_DBFS = -60.0  # peak
 DEAD_DB = -60.0  # energy against W
 CLIPPED_SHARE = 1e-4  # of the samples of a channel
@@ -92,7 +92,7 @@ LEVELS = (
     "warning",
     "plausible",
     "ok",
-)  # the worst first; plausible: nothing speaks against it, nothing proves it
+)  # the worst first; plausible: neither contradicted nor proven
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ class Finding:
     """One result of the check. level: one of ``LEVELS``; evidence: names to numbers or channel names; remedy: what to do, empty if
     nothing.
 
-    fix: what sets the samples right, if that is known. It is meant for the clip as it was checked: if that had been set right
-    in part, ``earlier.then(fix)`` is meant for the file. Of several findings apply one fix and check again, see ``together``.
-    others: further fixes that the samples leave open, less likely ones last.
+    fix: the format that corrects the samples, if it is known. It applies to the clip as it was checked: if that had been
+    corrected before, ``earlier.then(fix)`` applies to the file. Of several findings apply one fix and check again, see ``together``.
+    others: further possible fixes, less likely ones last.
     """
 
     code: str
@@ -119,9 +119,10 @@ class Finding:
 
 
 def check(audio: np.ndarray, sample_rate: int, read_as: InputFormat = AS_IS) -> list[Finding]:
-    """What is wrong with a clip (4, S); a single finding of level "plausible" if nothing is.
+    """The findings on a clip (4, S); a single one of level "plausible" if nothing is wrong.
 
-    read_as: what its file was taken to be, for the words. Looks at the first 120 s. Silence is reported, not raised; ValueError if
+    read_as: the format that its file was read as, for the messages.
+    Looks at the first 120 s. Silence is reported, not raised; ValueError if
     the shape is not (4, S).
     """
     audio = np.asarray(audio, np.float32)
@@ -140,7 +141,7 @@ def check(audio: np.ndarray, sample_rate: int, read_as: InputFormat = AS_IS) -> 
 
 
 def _channels(audio: np.ndarray, sample_rate: int, cells: "_Cells", bent: bool, read_as: InputFormat) -> list[Finding]:
-    """What is wrong with the channels; FuMa before what is rarer. A silent Z is usual in formats that often lack the height."""
+    """Findings on the channels; FuMa before rarer formats. A silent Z is usual in formats that often lack height."""
     energy = np.array([np.dot(channel, channel) for channel in audio], float)
     gains = [] if bent else _gains(audio, sample_rate, cells)
     if gains and FUMA in gains[0].fixes and not _is_copied(audio, cells):
@@ -155,7 +156,7 @@ def _channels(audio: np.ndarray, sample_rate: int, cells: "_Cells", bent: bool, 
 def together(findings: list[Finding], against: list[Finding] | None = None) -> list[Finding]:
     """Findings of one clip, those of the samples and those against its labels, with one fix where gains and axes are both wrong.
 
-    against: those against its labels, if they do not stand among the others. What these prove is not left open any more.
+    against: those against its labels, if they are not among the others. What these prove is no longer reported as open.
     """
     findings = [*findings, *(against or [])]
     if any(f.code in ("fits_labels", "axes", "not_at_labels") for f in findings):
@@ -171,12 +172,12 @@ def together(findings: list[Finding], against: list[Finding] | None = None) -> l
 
 
 def status(findings: list[Finding]) -> str:
-    """The worst level of the findings, one word for all of them."""
+    """The worst level of the findings."""
     return min((f.level for f in findings), key=LEVELS.index, default="ok")
 
 
 def _narrow(audio: np.ndarray, sample_rate: int, ratio: float | None) -> Finding | None:
-    """A clip of many bands that end far below those that a network listens to, as a rate that was once lower leaves it."""
+    """A clip whose bands end far below those that a network uses, as a formerly lower sample rate leaves it."""
     highest = _highest_sound(audio, sample_rate)
     if ratio is None or highest >= min(_BANDWIDTH_HZ, sample_rate / 2):
         return None
@@ -191,7 +192,7 @@ def _narrow(audio: np.ndarray, sample_rate: int, ratio: float | None) -> Finding
 
 
 def _plausible(audio: np.ndarray, peak_dbfs: float, cells: "_Cells", read_as: InputFormat) -> Finding:
-    """Nothing is wrong; order and signs stay open."""
+    """Nothing is wrong; order and signs are not proven."""
     evidence: dict = {"peak_dbfs": round(peak_dbfs, 1)}
     ratio, what = cells.ratio(0), "4 channels, with sound in too few frequencies to judge their gains"
     if ratio is not None:
@@ -302,7 +303,7 @@ def _copies(audio: np.ndarray, cells: "_Cells", energy: np.ndarray) -> list[Find
 
 
 def _dead(energy: np.ndarray, ratio: float | None) -> list[Finding]:
-    """Channels without signal. A scene in a plane or along an axis has them too, but then the rest is complete: ratio 1."""
+    """Channels without signal. A scene in a plane or along an axis has them too, but then the other channels are complete: ratio 1."""
     against = float(energy[0]) or float(energy.max())
     dead = [c for c in range(4) if _db(energy[c] / against) < DEAD_DB]
     certain = 0 in dead or len(dead) == 3
@@ -318,7 +319,7 @@ def _dead(energy: np.ndarray, ratio: float | None) -> list[Finding]:
 
 
 def _without_height(found: Finding, ratio: float) -> Finding:
-    """A silent fourth channel is what a recording in the order W, X, Y, Z, as FuMa has it, lacks where its height was left out."""
+    """A silent fourth channel suggests a recording in the order of FuMa, W, X, Y, Z, without height."""
     fix, other = (FUMA, WXYZ) if ratio > _RATIO_NO_HEIGHT else (WXYZ, FUMA)
     message = f"{found.message}, as the fourth channel, the height, of a horizontal recording in FuMa is"
     remedy = f"read the file as {fix.name} or as {other.name} if it is one; else {found.remedy}"
@@ -363,7 +364,7 @@ def _remedy(fixes: tuple[InputFormat, ...], evidence: dict) -> str:
 def _formats(
     audio: np.ndarray, sample_rate: int, cells: "_Cells", ratio: float, evidence: dict
 ) -> tuple[InputFormat, ...]:
-    """What the channels may be, the likeliest first; what was seen is added to the evidence."""
+    """The formats that the channels may have, the likeliest first; observations are added to the evidence."""
     found = _by_ratio(cells, ratio)
     if found and found[0] is N3D:
         evidence["directness"] = _directness(audio, sample_rate, N3D)
@@ -386,7 +387,7 @@ def _directness(audio: np.ndarray, sample_rate: int, read_as: InputFormat) -> fl
 
 
 def _by_ratio(cells: "_Cells", ratio: float) -> tuple[InputFormat, ...]:
-    """FuMa, N3D or both. Where the ratio does not tell them apart, the channel with the least energy does: it is Z, as a rule."""
+    """FuMa, N3D or both. Where the ratio does not distinguish them, the channel with the least energy does: it is usually Z."""
     if ratio > _RATIO_N3D:
         return (FUMA, N3D) if cells.lowest() == 3 and ratio < 2 * _RATIO_N3D else ()
     nearer = (FUMA, N3D) if ratio < _RATIO_FUMA else (N3D, FUMA)
@@ -399,7 +400,7 @@ def _by_ratio(cells: "_Cells", ratio: float) -> tuple[InputFormat, ...]:
 
 
 def _with_w(number: int) -> InputFormat:
-    """Channel ``number``, from 1, taken to the front. The order of the others is not provable and stays."""
+    """Channel ``number``, from 1, taken to the front. The order of the others cannot be proven and stays."""
     order = (number - 1, *(c for c in range(4) if c != number - 1))
     text = f"W is channel {number}, the others are Y, Z, X in this order"
     return replace(inputformat.of_channels(order, (1.0,) * 4), name=f"channel {number} is W", text=text)
@@ -439,7 +440,7 @@ def _largest_share(covariance: np.ndarray) -> float:
 
 
 def _microphones(cells: "_Cells") -> Finding | None:
-    """Microphones apart from each other: at low frequencies they hear the same, at high frequencies they do not."""
+    """Microphones with a distance between them: their signals agree at low frequencies and differ at high ones."""
     low, high = cells.within(*_LOW_HZ, _LOW_RANGE_DB), cells.within(*_HIGH_HZ, _LOW_RANGE_DB)
     if not len(low) or not len(high):
         return None
@@ -518,8 +519,8 @@ class _Cells:
         return cls(covariance, hz)
 
     def _heard(self, low: float, high: float, floor_db: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Covariances (segments, bands, 4, 4) from ``low`` to ``high`` Hz, and which of them hold sound: of the loudest there, unless
-        that is ``floor_db`` below the loudest of all."""
+        """Covariances (segments, bands, 4, 4) from ``low`` to ``high`` Hz, and which of them hold sound, relative to the loudest there,
+        unless that is ``floor_db`` below the loudest of all."""
         part = self.covariance[:, (self.hz >= low) & (self.hz < high)]
         total = np.einsum("sbcc->sb", part).real
         loudest = total.max(initial=0)
@@ -534,7 +535,7 @@ class _Cells:
         return part[heard]
 
     def _ratios(self, c: int) -> np.ndarray | None:
-        """In each cell (N,) the energy of the three others over that of channel c; None where too few bands hold sound to judge."""
+        """In each cell (N,) the energy of the three others over that of channel c; None if too few bands hold sound."""
         part, heard = self._heard(*_BAND_HZ)
         if heard.any(axis=0).sum() < _MIN_BANDS:
             return None
@@ -543,7 +544,7 @@ class _Cells:
         return (total - power[:, c]) / np.maximum(power[:, c], 1e-9 * total)
 
     def ratio(self, c: int) -> float | None:
-        """The median of the energy of the three others over that of channel c; None where too few bands hold sound to judge."""
+        """The median of the energy of the three others over that of channel c; None if too few bands hold sound."""
         ratios = self._ratios(c)
         return None if ratios is None else float(np.median(ratios))
 
@@ -607,7 +608,7 @@ def _highest_sound(audio: np.ndarray, sample_rate: int) -> float:
 
 
 def check_against(audio: np.ndarray, sample_rate: int, reference: pd.DataFrame) -> list[Finding]:
-    """Whether the sound of a clip (4, S) comes from where its labels, a frame table, say; one finding.
+    """Whether the sound of a clip (4, S) comes from the directions of its labels, a frame table; one finding.
 
     The directions of the intensity (``foa.direction_by_frame``) are compared with the labels in the label frames with exactly
     one event, for each of the 48 orders and signs of X, Y and Z. Looks at the first 120 s. Findings: "fits_labels" (ok),
@@ -635,7 +636,7 @@ def check_against(audio: np.ndarray, sample_rate: int, reference: pd.DataFrame) 
 
 
 def _single_frames(heard: np.ndarray, reference: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors heard and labelled, each (N, 3), in the frames with one event that are clear enough."""
+    """Measured and labelled vectors, each (N, 3), in the frames with one event that are clear enough."""
     single = reference[~reference["frame"].duplicated(keep=False) & (reference["frame"] < len(heard))]
     heard = heard[single["frame"].to_numpy()]
     labelled = geometry.to_vector(single["azimuth"].to_numpy(), single["elevation"].to_numpy())

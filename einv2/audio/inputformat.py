@@ -1,7 +1,7 @@
-"""How the channels of a recording are ordered and scaled, and what turns them into ACN/SN3D: W, Y, Z, X.
+"""Input formats: how the channels of a recording are ordered and scaled, and their conversion to ACN/SN3D: W, Y, Z, X.
 
-One name stands for each format, on the command line (``--input``) and on the pages. ``CHOICES`` lists those that have a name of
-their own; ``parse`` also takes orders and signs of the channels, "w-xyz" for W, -X, Y, Z, and several names joined by commas.
+Each format has one name, on the command line (``--input``) and on the pages. ``CHOICES`` lists the named ones; ``parse`` also
+takes orders and signs of the channels, "w-xyz" for W, -X, Y, Z, and several names joined by commas.
 """
 
 import re
@@ -16,7 +16,7 @@ CHANNELS = ("W", "Y", "Z", "X")  # of ACN/SN3D
 class InputFormat:
     """Channel c of ACN/SN3D (W, Y, Z, X) is gains[c] times channel order[c] of the file. The default changes nothing.
 
-    name: short, for a button. text: what it takes the clip to be. key: the name on the command line. first_four: the file may have
+    name: short, for a button. text: the format that it assumes. key: the name on the command line. first_four: the file may have
     more channels, of which the first four are taken.
     """
 
@@ -38,7 +38,7 @@ class InputFormat:
         return self.order == _WXYZ
 
     def apply(self, block: np.ndarray) -> np.ndarray:
-        """A block (C, S) of the file as ACN/SN3D (4, S), float32. ValueError if the number of channels C is not what it takes."""
+        """A block (C, S) of the file as ACN/SN3D (4, S), float32. ValueError if the number of channels C does not fit."""
         block = np.asarray(block, np.float32)
         if block.ndim == 2 and len(block) == 3 and self.may_lack_height:
             block = np.concatenate([block, np.zeros_like(block[:1])])
@@ -47,7 +47,7 @@ class InputFormat:
         return block[list(self.order)] * np.array(self.gains, np.float32)[:, None]
 
     def of_first_four(self) -> "InputFormat":
-        """The same of a file that may have more channels."""
+        """The same format for a file that may have more channels."""
         if self.first_four:
             return self
         if self.is_plain:
@@ -56,9 +56,9 @@ class InputFormat:
         return replace(self, key=f"first-four,{self.key}", first_four=True, name=name, text=text)
 
     def then(self, other: "InputFormat") -> "InputFormat":
-        """Both in one: ``other`` is of a clip to which this one has been applied. One of ``CHOICES`` where it is the same as that."""
+        """This format followed by ``other``, which applies to the converted clip. One of ``CHOICES`` if it is equal."""
         if self.order != AS_IS.order and other is FUMA:
-            other = FUMA_GAIN  # the order has been set right
+            other = FUMA_GAIN  # the order is correct already
         order = tuple(self.order[c] for c in other.order)
         gains = tuple(gain * self.gains[c] for gain, c in zip(other.gains, other.order))
         more = self.first_four or other.first_four
@@ -73,7 +73,7 @@ class InputFormat:
         )
 
 
-_WXYZ = (0, 2, 3, 1)  # where W, Y, Z, X stand in a file with W, X, Y, Z
+_WXYZ = (0, 2, 3, 1)  # the places of W, Y, Z, X in a file with W, X, Y, Z
 _FUMA_W = 2**0.5  # FuMa carries W at -3 dB: Malham, "Higher order Ambisonic systems", 2003
 _N3D = 3**-0.5  # N3D carries the first order sqrt(3) higher than SN3D: Daniel, thesis, Paris 6, 2000
 
@@ -122,7 +122,7 @@ HELP = (
 
 
 def parse(text: str) -> InputFormat:
-    """The format of a name, or of several joined by commas. ValueError if one is unknown."""
+    """The format of a name, or of several names joined by commas. ValueError if a name is unknown."""
     found = AS_IS
     for part in text.lower().split(","):
         found = found.then(_one(part.strip()))
@@ -152,7 +152,7 @@ def of_channels(order: tuple[int, ...], gains: tuple[float, ...]) -> InputFormat
 
 
 def louder(db: int) -> InputFormat:
-    """All channels louder, or quieter, by whole decibels."""
+    """A gain on all channels in whole decibels."""
     what = "louder" if db > 0 else "quieter"
     name = f"{what} by {abs(db)} dB"
     return InputFormat(gains=(10 ** (db / 20),) * 4, name=name, text=f"all channels {name}", key=f"{db:+d}db")

@@ -1,8 +1,8 @@
 """FOA clips made audible: stereo, binaural for headphones, W alone, or a beam along a trajectory.
 
-A way of listening is a function that takes the blocks of a clip in order, float (4, S) of any lengths, and returns for each
-what sounds meanwhile, float32 (C, S). Binaural and Along keep what they need from one block to the next: make a new one for
-each pass over a clip. Blocks joined are what the whole clip gives.
+A listening mode is a function that takes the blocks of a clip in order, float (4, S) of any lengths, and returns the
+output for each, float32 (C, S). Binaural and Along have state between blocks: make a new one for each pass over a clip. Joined
+blocks equal the output for the whole clip.
 
     listen = listening.way("binaural", 24000)
     heard = np.concatenate([listen(block) for block in audio.stream("clip.wav")], axis=1)
@@ -29,7 +29,7 @@ _PADDING = 32  # samples at 48 kHz: room for what resampling rings before the fi
 
 
 def way(name: str, sample_rate: int, azimuth=None, elevation=None) -> Callable[[np.ndarray], np.ndarray]:
-    """One of ``WAYS`` of listening to a clip. azimuth, elevation: (T,) degrees, for "along". ValueError on another name."""
+    """One of the listening modes ``WAYS``. azimuth, elevation: (T,) degrees, for "along". ValueError on another name."""
     if name == "binaural":
         return Binaural(sample_rate)
     if name == "along":
@@ -86,7 +86,7 @@ def _responses(sample_rate: int) -> np.ndarray:
 class Along:
     """A beam that follows a trajectory, (1, S): BEAM_OMNI W + (1 - BEAM_OMNI) (x X + y Y + z Z), with gain 1 for its direction.
 
-    azimuth, elevation: (T,) degrees, one a label frame of 100 ms from the start of the clip, NaN where there is no direction;
+    azimuth, elevation: (T,) degrees, one per label frame of 100 ms from the start of the clip, NaN where there is no direction;
     there, and after the last, W sounds at -12 dB instead. Between the middles of frames the beam turns along the great circle,
     or fades from or to W, so nothing clicks. ValueError if the two are not of one shape (T,).
 

@@ -1,9 +1,9 @@
-"""First-order-ambisonics clips of any length and rate, from WAV, FLAC, OGG, AIFF, CAF and W64 files, streamed so that memory
-stays flat.
+"""First-order-ambisonics clips of any length and rate, from WAV, FLAC, OGG, AIFF, CAF and W64 files, streamed in
+constant memory.
 
-Audio is float32, channels first (4, S), in the order W, Y, Z, X, nominally in [-1, 1]; files in another order are turned into it,
-see ``inputformat``. A clip of ``frames`` samples a
-channel at ``rate`` Hz becomes ``resampled_length(frames, rate, sample_rate)`` samples.
+Audio is float32, channels first (4, S), in the order W, Y, Z, X, nominally in [-1, 1]; files in another order are converted, see
+``inputformat``. A clip of ``frames`` samples per channel at ``rate`` Hz becomes ``resampled_length(frames, rate,
+sample_rate)`` samples.
 """
 
 import io
@@ -49,9 +49,9 @@ _MAGIC = ((0, b"ID3", "MP3"), (4, b"ftyp", "MP4 (AAC)"), (0, b"\x1aE\xdf\xa3", "
 
 
 class AudioError(ValueError):
-    """A clip that cannot be used: one sentence that names the file, what is wrong and what would be right.
+    """The clip cannot be used: one sentence that names the file, the fault and the remedy.
 
-    fix: the format as which it could be read if the user asks for it.
+    fix: the format that it could be read as, if the user asks for it.
     """
 
     def __init__(self, message: str, fix: InputFormat | None = None):
@@ -61,7 +61,7 @@ class AudioError(ValueError):
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What the header of a clip says, once it was found fit to use."""
+    """The header of a usable clip."""
 
     name: str  # of the file, for messages
     path: str
@@ -82,12 +82,12 @@ def probe(
     channels: int = 4,
     read_as: InputFormat | None = None,
 ) -> ClipInfo:
-    """What a clip is, from its header. name: the file name used in messages, if not that of ``path``; read_as: what its channels
-    are, None for what its header declares (.amb: FuMa), else ACN/SN3D.
+    """The header of a clip. name: the file name used in messages, if not that of ``path``; read_as: the format of its channels,
+    None for the one that its header declares (.amb: FuMa), else ACN/SN3D.
 
     AudioError unless it is a readable file of ``FORMATS`` with 4 channels (1: a mono sound), or as many as ``read_as`` takes, a rate
     from 8 to 192 kHz, a length from 0.2 s to ``max_seconds`` (a week if not given), and not visibly cut off; beyond an hour it must
-    have 200 bytes a second. Damage inside the samples shows only in ``stream``.
+    have 200 bytes per second. Damage inside the samples is found only by ``stream``.
     """
     path = Path(path)
     name = name or path.name
@@ -124,10 +124,10 @@ def stream(
 ) -> Iterator[np.ndarray]:
     """The clip in float32 blocks (4, S) at ``sample_rate``: S is the same for all blocks but the last, which may be shorter.
 
-    Resampled by soxr without seams: the blocks joined are what resampling the whole clip at once gives. The header is
-    checked at once, as by ``probe``, which says what ``read_as`` means; while iterating, AudioError on samples that are NaN,
+    Resampled by soxr without seams: the joined blocks equal the whole clip resampled at once. The header is
+    checked at once, as by ``probe``, which explains ``read_as``; while iterating, AudioError on samples that are NaN,
     infinite or beyond ``LOUDEST`` and on a file that cannot be decoded to the end that its header promises; never more than that
-    is decoded. What lies before ``start_seconds`` is skipped, not read; ValueError if that is all there is.
+    is decoded. Samples before ``start_seconds`` are skipped, not read; ValueError if there are no others.
     """
     block = round(block_seconds * sample_rate)
     if block < 1:
@@ -215,7 +215,7 @@ def _require_file(path: Path, name: str) -> None:
 
 
 def _samples_of(path: Path, name: str) -> containers.Samples | None:
-    """What the container says; a name that ends in .amb declares B-format as the header of such files does."""
+    """What the container declares; a name that ends in .amb declares B-format, as the header of such files does."""
     try:
         found = containers.samples_of(path)
         return replace(found, is_b_format=True) if found and Path(name).suffix.lower() == ".amb" else found
@@ -226,7 +226,7 @@ def _samples_of(path: Path, name: str) -> containers.Samples | None:
 
 
 def _format_of(found: containers.Samples | None, asked: InputFormat | None) -> InputFormat:
-    """What the channels are: what was asked for, else what the header declares."""
+    """The format of the channels: the one asked for, else the one that the header declares."""
     declared = inputformat.FUMA if found and found.is_b_format else inputformat.AS_IS
     if asked is None:
         return declared
@@ -246,7 +246,7 @@ def _kind(file: soundfile.SoundFile, found: containers.Samples | None) -> str:
 
 
 def _opened(path: Path, name: str, found: containers.Samples | None) -> soundfile.SoundFile:
-    """The open file. AudioError if it holds no audio, or audio in another format than its users record and share."""
+    """The open file. AudioError if it holds no audio, or audio of an unsupported format."""
     try:
         file = soundfile.SoundFile(containers.View(path, found) if found and found.needs_view else path)
     except PermissionError:
@@ -313,7 +313,7 @@ def _require_four(info: ClipInfo, is_b_format: bool) -> None:
 
 
 def _more_channels(n: int, is_b_format: bool) -> str:
-    """What so many channels, more than four, may be: the start of a clause."""
+    """What a number of channels above four may be: the start of a clause."""
     if is_b_format:
         return "B-format with more channels has W, X, Y, Z first, so"
     order, stereo = math.isqrt(n) - 1, math.isqrt(n - 2) - 1
@@ -339,7 +339,7 @@ def _require_length(info: ClipInfo, max_seconds: float) -> None:
 
 
 def _require_content(path: Path, info: ClipInfo) -> None:
-    """AudioError if a small file would unfold to hours: it holds silence at best."""
+    """AudioError if a small file would decode to hours: it can only hold silence."""
     n_bytes = path.stat().st_size
     if info.seconds > LONG_SECONDS and n_bytes < MIN_BYTES_PER_SECOND * info.seconds:
         raise AudioError(
@@ -349,7 +349,7 @@ def _require_content(path: Path, info: ClipInfo) -> None:
 
 
 def _require_complete(path: Path, info: ClipInfo, found: containers.Samples | None) -> None:
-    """AudioError if a file ends before its header says; libsndfile would shorten it without a word."""
+    """AudioError if a file ends before its header says; libsndfile would shorten it silently."""
     if found and (found.promised or 0) > found.held:
         share = found.held / (found.promised or 1)
         raise AudioError(
@@ -361,7 +361,7 @@ def _require_complete(path: Path, info: ClipInfo, found: containers.Samples | No
 
 
 def _lacks_ogg_end(path: Path) -> bool:
-    """Whether the last page of an OGG file is not marked as the end, or longer than what is left of the file."""
+    """Whether the last page of an OGG file is not marked as the end, or is longer than the rest of the file."""
     with open(path, "rb") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - 2 * 65536))  # a page has at most 65307 bytes
@@ -399,7 +399,7 @@ def _decoded(info: ClipInfo, start: int = 0) -> Iterator[np.ndarray]:
 
 
 def _read(file: soundfile.SoundFile, n: int) -> np.ndarray:
-    """The next ``n`` samples (S, C), float32 where full scale is 1; of 16 bits they take half the time this way."""
+    """The next ``n`` samples (S, C), float32 where full scale is 1; 16-bit samples take half the time this way."""
     if file.subtype != "PCM_16":
         return file.read(n, dtype="float32", always_2d=True)
     return np.multiply(file.read(n, dtype="int16", always_2d=True), np.float32(1 / 2**15), dtype=np.float32)
