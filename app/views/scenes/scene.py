@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.ui import class_menu
+from app.ui import class_menu, session
 from app.ui.session import Source as Clip
 from einv2.simulate import specification as scenes
 from einv2.simulate.specification import Noise, Problem, Sound, Source, Specification, SpecifiedRoom
@@ -23,6 +23,7 @@ NEW_SECONDS = 2.0  # of a source that is placed on the map
 COLUMNS = (
     "class", "sound", "number", "onset", "length", "azimuth", "elevation", "azimuth to", "elevation to", "distance", "level",
 )  # fmt: skip
+WRONG = "scenes_wrong"  # the sentence that says why the last order was refused
 _RENDERED = "scenes_rendered"
 _SOUNDS = "scenes_sounds"
 Progress = Callable[[float, str], None]
@@ -233,3 +234,10 @@ def open_scene(recording: Path) -> Clip:
         )
     except OSError as error:
         raise ValueError(f"{recording.name} cannot be opened: {error.strerror}.") from None
+
+
+def open_in(path: str, clip: Clip) -> None:
+    st.session_state[session.CLIP] = clip
+    for key in (session.MOMENT, session.SEEK, "truth_classes"):
+        st.session_state.pop(key, None)
+    st.switch_page(path)
