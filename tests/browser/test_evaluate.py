@@ -97,6 +97,7 @@ def test_a_click_on_a_cell_or_a_dot_lists_the_errors_behind_it(scored):
     )
 
 
+@pytest.mark.full("long")
 def test_an_error_opens_on_the_inspect_page_at_its_moment_with_its_network(scored):
     page = scored()
     page.locator(".st-key-evaluate_system").get_by_role("combobox").click()
@@ -128,6 +129,7 @@ def test_an_error_opens_on_the_inspect_page_at_its_moment_with_its_network(score
     page.get_by_text("Errors behind: all errors").wait_for()  # the results are still there
 
 
+@pytest.mark.full("long")
 def test_the_report_is_one_file_that_asks_nobody(scored, browser, tmp_path):
     page = scored()
     choose_view(page, "Export")

@@ -72,6 +72,7 @@ def test_every_part_in_both_themes_and_a_narrow_window(open_lab, scheme):
     assert page.locator("[data-testid=stException]").count() == 0
 
 
+@pytest.mark.full("long")
 def test_training_grows_live_and_stops(open_lab):
     page = open_lab()
     choose(page, "Train it in front of me")

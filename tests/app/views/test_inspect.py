@@ -57,6 +57,7 @@ def test_a_recording_that_has_gone_is_said(data_root):
     assert "alone.wav" in shown(app.run().error[0].value) and not app.exception
 
 
+@pytest.mark.full("long")
 def test_an_hour_of_the_data_root_is_seen_through_a_window(data_root, monkeypatch):
     monkeypatch.setattr(analysis, "WINDOW_SECONDS", 60)
     hour = np.zeros((8000 * 3600, 4), np.int16)
@@ -210,6 +211,7 @@ def test_a_broken_link_does_no_harm(parameter, value):
     assert "example_moving_dog" in [b.key for b in app.button]
 
 
+@pytest.mark.full("long")
 def test_a_window_does_not_stay_for_the_next_clip(minutes):
     app = fine(upload("long.flac", minutes(3)))
     app.slider(key="window").set_value(2)

@@ -382,6 +382,7 @@ def order(app, n=2, seconds=2, name="mine") -> AppTest:
     return press(app.run(), "Render and keep the set")
 
 
+@pytest.mark.full("long")
 def test_a_set_is_kept_listed_opened_and_deleted(monkeypatch):
     app = start("Training set")
     assert any("everyone who may use this app" in i.value for i in app.info)
@@ -445,6 +446,7 @@ def test_one_set_at_a_time_is_seen_and_stopped_by_everyone():
     assert "Stopped" in other.run().warning[0].value
 
 
+@pytest.mark.full("long")
 def test_a_set_goes_on_after_its_server_was_killed(monkeypatch):
     config = SetConfig("mine", 3, 1, SceneConfig(seconds=2))
     batch = scene_sets.begin_set(config)

@@ -52,6 +52,7 @@ def test_scores_of_the_truth_and_of_the_mean(batch):
     assert found["le"] == pytest.approx(half, rel=1e-5) and found["midpoint"] == 1
 
 
+@pytest.mark.full("long")
 def test_without_pit_the_directions_go_to_the_middle():
     lines = [line for line, _ in pit_toy.train(steps=90, seed=1, max_seconds=1e6, every=45)]
     first, last = lines[0], lines[-1]

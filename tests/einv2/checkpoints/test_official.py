@@ -64,6 +64,7 @@ def small_state():
     return their_state_dict(channels=(4, 4, 8, 8), n_classes=3, feedforward=16)
 
 
+@pytest.mark.full("long")
 def test_import_agrees_with_their_network(tmp_path, rng, scene_audio):
     """Full size: every probability and direction within 1e-4 on the same audio."""
     state = their_state_dict()

@@ -698,6 +698,7 @@ def test_as_a_module(tmp_path):
 # bench
 
 
+@pytest.mark.full("long")
 def test_bench_measures_what_a_user_waits_for(tmp_path, model_file, capsys, monkeypatch):
     def once(function):
         began = time.perf_counter()

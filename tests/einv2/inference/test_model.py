@@ -178,6 +178,7 @@ def test_progress_counts_seconds_and_can_stop(model, tmp_path):
     assert seconds == [25.0, 37.5, 25.0]
 
 
+@pytest.mark.full("long")
 def test_memory_does_not_grow_with_the_clip(model, monkeypatch):
     """Resident memory over 40 minutes of silence, after the first ten."""
 

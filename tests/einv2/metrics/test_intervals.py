@@ -52,6 +52,7 @@ def test_bootstrap_is_repeatable():
     assert first == same != other
 
 
+@pytest.mark.full("long")
 @pytest.mark.parametrize("method, least", [("bootstrap", 0.85), ("jackknife", 0.9)])
 def test_coverage(method, least):
     """Clips whose hits are drawn at a share of 0.6: most intervals of 95 % hold the true ER of 0.4."""

@@ -192,6 +192,7 @@ def test_an_estimated_distance_of_0_is_0_where_the_clip_has_distances():
         assert found["F"] == 1 and found["RDE"] == pytest.approx(0.1) and found["DE"] == pytest.approx(10)
 
 
+@pytest.mark.full("long")
 def test_exactly_20_degrees_as_the_official_code_rounds_them():
     """20 degrees of azimuth at elevation 0: by the last bit, some are a hit and some are not."""
     for azimuth, is_hit in {

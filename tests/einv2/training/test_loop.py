@@ -158,6 +158,7 @@ def test_checkpoints_of_a_run(finished):
     assert finished.best == finished.curve[lowest] == best.curve[-1]
 
 
+@pytest.mark.full("long")
 def test_a_compiled_network_gives_the_same_curve_and_the_same_files(scenes, tmp_path, finished, monkeypatch):
     compiling = torch.compile
     monkeypatch.setattr(torch, "compile", lambda network, **_: compiling(network, backend="eager"))  # needs no compiler
