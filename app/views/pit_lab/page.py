@@ -89,7 +89,7 @@ def show_overlap(source: Source | None, place) -> None:
     if not titles:
         return
     own = source is not None and st.toggle(
-        f"Walk through {widgets.plain(source.name)}, the open clip", key="pit_own_clip", help="Off: the example."
+        "Walk through the open clip", key="pit_own_clip", help=f"{widgets.plain(source.name)}. Off: the example."
     )
     if source is None or not own:
         title = f"the example “{overlap_example().title}”"
