@@ -256,7 +256,7 @@ def listen(source: Source, mode: str, trajectory: np.ndarray | None = None) -> b
 
 
 def listen_along(source: Source, name: str, rows: pd.DataFrame, n_frames: int) -> bytes:
-    """The clip through a beam along the directions in the rows of a frame table, one a frame at most."""
+    """The clip through a beam along the directions in the rows of a frame table, at most one per frame."""
     trajectory = np.full((n_frames, 2), np.nan)
     trajectory[rows["frame"]] = rows[["azimuth", "elevation"]]
     return listen(source, name, trajectory)
@@ -327,8 +327,9 @@ def scores(estimate: pd.DataFrame, truth: Truth) -> dict:
 
 
 def event_table(table: pd.DataFrame, classes: tuple[str, ...], truth: Truth | None) -> pd.DataFrame:
-    """The events of a frame table (see ``labels``). Against a ground truth of the same classes also, of each event, ``error``: mean
-    degrees to the reference's event of its class, NaN without one; ``found``: the share of its frames that are correct."""
+    """The events of a frame table (see ``labels``). If a ground truth has the same classes, two columns are added:
+    ``error``, the mean distance in degrees to the reference event of its class (NaN without one), and ``found``, the share of its
+    frames that are correct."""
     events = frame_tables.frames_to_events(table, classes)
     if truth is None or truth.classes != classes:
         return events

@@ -153,8 +153,8 @@ def class_lists(classes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 def choose_truth_classes(
     classes: tuple[str, ...], label: str = "Classes of the ground truth", key: str = "truth_classes", first: int = 0
 ) -> tuple[str, ...]:
-    """Which class list the indices of a CSV mean. first: the position of the one that is chosen at first, if the clip that is
-    open does not know that of its ground truth."""
+    """Which class list the indices of a CSV mean. first: the position of the default choice, used if the open clip
+    does not store the class list of its ground truth."""
     at_first = {SAME_CLASSES: classes}
     clip = st.session_state.get(session.CLIP)
     known = clip.truth_classes if clip and key == "truth_classes" else None

@@ -62,8 +62,8 @@ def free_name(stem: str, taken: Container[str]) -> str:
 
 WHY_THE_YEARS_DIFFER = (
     "The measures of all years count what is found with the right class within 20° of the reference. They differ in what is counted "
-    "(a class, an instance of a class), over what time (a segment of 1 s, a frame of 0.1 s), and in whether all classes weigh the "
-    "same or by their activity, so scores of different years cannot be compared."
+    "(a class, an instance of a class), over what time (a segment of 1 s, a frame of 0.1 s), and in whether all classes have the "
+    "same weight or are weighted by their activity, so scores of different years cannot be compared."
 )
 MEASURES = {
     "dcase2020": "2020: a class counts once in each second, however many instances of it are active; what is found more than 20° off "

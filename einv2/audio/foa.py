@@ -51,7 +51,7 @@ def rotate_z(audio, degrees: float) -> np.ndarray:
 def steer(audio, azimuth, elevation, omni: float = 0.5) -> np.ndarray:
     """A beam (S,) towards a direction in degrees (one, or one per sample): omni W + (1 - omni) (x X + y Y + z Z).
 
-    omni: 0.5 is a cardioid, deaf to the opposite direction; 0.25 the hypercardioid, which hears least of sound from all sides.
+    omni: 0.5 is a cardioid, with a null in the opposite direction; 0.25 the hypercardioid, which picks up the least diffuse sound.
     """
     look = gains(azimuth, elevation) * np.array([omni, 1 - omni, 1 - omni, 1 - omni])
     return np.sum(np.asarray(audio) * np.atleast_2d(look).T, axis=0)

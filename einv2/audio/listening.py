@@ -90,8 +90,8 @@ class Along:
     there, and after the last, W sounds at -12 dB instead. Between the middles of frames the beam turns along the great circle,
     or fades from or to W, so nothing clicks. ValueError if the two are not of one shape (T,).
 
-    A beam omni + (1 - omni) cos(angle) hears omni^2 + (1 - omni)^2 / 3 of the power of sound from all sides alike. That is least,
-    1/4 or -6 dB, with omni = 1/4: the hypercardioid. The cardioid, with omni = 1/2, hears 1/3 of it.
+    A beam omni + (1 - omni) cos(angle) picks up omni^2 + (1 - omni)^2 / 3 of the power of diffuse sound. The minimum, 1/4 or
+    -6 dB, is at omni = 1/4: the hypercardioid. The cardioid, with omni = 1/2, picks up 1/3.
     """
 
     def __init__(self, sample_rate: int, azimuth, elevation):

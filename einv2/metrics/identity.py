@@ -119,7 +119,7 @@ class IdentityCounts(Counts):
     def purity(self) -> float | None:
         """held / found, in (0, 1]: 1 where no output track ever holds two events without falling silent between them.
 
-        Below 1 too where a track takes up the next event at the moment the last one ends, which is no swap.
+        Below 1 too where a track takes up the next event at the moment the last one ends, which is not a swap.
         """
         return share(self.held, self.found)
 

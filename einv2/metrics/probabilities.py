@@ -59,9 +59,9 @@ class ReliabilityCounts(Counts):
 def reliability(reference: pd.DataFrame, sed: np.ndarray, doa: np.ndarray) -> ReliabilityCounts:
     """How often tracks are right, by their probability, of one clip. ``+`` joins clips.
 
-    Every track of every frame with p > 0.05 is looked at. Within a frame as many as can be are matched, at least total distance:
-    of two tracks near one event the nearer one is right, whatever their probabilities. ValueError on arrays that do not
-    fit, on probabilities outside [0, 1] and on a class in the reference that ``sed`` has not.
+    Every track of every frame with p > 0.05 is looked at. Within a frame the matching has the most pairs possible
+    and, among those, the least total distance: of two tracks near one event the nearer one is right, whatever their
+    probabilities. ValueError on arrays that do not fit, on probabilities outside [0, 1] and on a class that only the reference has.
     """
     probability, _, (i, j, key, distance) = _candidates(reference, sed, doa)
     right = np.zeros(len(probability))
@@ -74,7 +74,7 @@ def reliability(reference: pd.DataFrame, sed: np.ndarray, doa: np.ndarray) -> Re
 class ThresholdCounts(Counts):
     """Rows of frame tables by threshold (H of them, ``THRESHOLDS``) and class: correct and system (H, K), reference (K,).
 
-    system: of the estimate decoded at the threshold; correct: of these, as many as can be matched to the reference, so that
+    system: of the estimate decoded at the threshold; correct: of these, the most that can be matched to the reference, so that
     F = 2 * correct / (system + reference), by frame. F is NaN where there are neither.
     """
 
@@ -132,8 +132,8 @@ def by_threshold(reference: pd.DataFrame, sed: np.ndarray, doa: np.ndarray) -> T
     """
     probability, classes, (i, j, key, distance) = _candidates(reference, sed, doa)
     n_classes = sed.shape[-1]
-    # The matching that prefers the probable finds as many as can be above every threshold at once: which estimates can be matched
-    # together is a matroid, and its heaviest basis holds the most of those above any weight.
+    # The matching that prefers high probabilities is the largest possible above every threshold at once: which estimates can be
+    # matched together is a matroid, and its heaviest basis holds the most of those above any weight.
     _, found, _ = matching.least_cost(i, j, key, np.where(np.isfinite(distance), -probability[j], np.inf))
     n_below = np.searchsorted(np.array(THRESHOLDS, probability.dtype), probability)
     correct, system = (_above(n_below[rows], classes[rows], n_classes) for rows in (found, slice(None)))

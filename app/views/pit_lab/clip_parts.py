@@ -272,7 +272,7 @@ def track_ribbons(lab: Lab, prediction: Prediction) -> pd.DataFrame:
         own = ribbons.GREY if follows_nothing else colours[event]
         colour.append(ribbons.faded(own) if duplicate else own)
         what = f"{lab.classes[heard]}, where there is none" if follows_nothing else names[event]
-        text.append(f"track {track + 1}: {what}{', a second time' if duplicate else ''}")
+        text.append(f"track {track + 1}: {what}{' (duplicate)' if duplicate else ''}")
     return segments.assign(colour=colour, text=text)
 
 

@@ -20,7 +20,7 @@ WHY = (
 )
 MICROSCOPE = {
     "costs": "**Top**: what each assignment α of output tracks to reference tracks costs in each frame of 0.1 s, by the function that "
-    "trains. Training takes the assignment by the plain sum of both parts, and then weighs them by ½ each.",
+    "trains. Training takes the assignment by the plain sum of both parts, and then weights each by ½.",
     "rules": "**Ribbons**: the assignment that each rule takes, in the colour of its curve. A cross marks a frame in which the rule "
     "compares the tracks with other events than those they are nearest to, so that training would pull them the wrong way. tPIT takes "
     "the cheapest in each frame, and so has none.",
@@ -29,9 +29,9 @@ MICROSCOPE = {
     "threshold of 0.5. Red lines lead from a track in a frame with a cross to the event that the chosen rule pulls it to; where that "
     "is silence, there is none. Click to play from there.",
     "part": "Both parts of the cost, or one of them. The ribbons and the margin stay those of the sum, by which training chooses.",
-    "reverse": "Which event stands on which reference track is a matter of onsets only. In reverse, PIT takes the other assignment and "
-    "nothing else changes; without PIT every track is pulled elsewhere.",
-    "chunks": "cPIT keeps one assignment for as long as an event goes on, so events that overlap share it, and events that only touch "
+    "reverse": "The order of the onsets alone decides which event is on which reference track. In reverse, PIT takes the other "
+    "assignment and nothing else changes; without PIT every track is pulled elsewhere.",
+    "chunks": "cPIT keeps one assignment for as long as an event lasts, so events that overlap share it, and events that only touch "
     "do not. Training cuts chunks (of 4 s as a rule), beginning at random; here they begin at 0, as in validation, and a run ends at "
     "a chunk's border.",
 }
@@ -58,7 +58,7 @@ STEPS = {
     "2 · SELDnet format": "One activity and one direction for each class. The label itself cannot hold two events of a class: the "
     "second has no place, so what is drawn as dots is all that even a perfect network could say.",
     "3 · Trackwise": "M tracks, each with one event of any class and its direction. Two events of one class are two tracks: the label "
-    "holds the whole scene. The price is the question which event goes on which track; that is what PIT is for.",
+    "holds the whole scene. In return, events must be assigned to tracks, which is what PIT is for.",
     "4 · What networks hear": "The same clip through the shipped networks of both formats. Hollow dots are tracks below the threshold "
     "of 0.5 where the reference sounds.",
 }

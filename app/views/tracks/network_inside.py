@@ -157,7 +157,7 @@ def show_stitches(shown: Shown, name: str) -> None:
         return
     st.markdown(
         "The SED branch (what sounds) and the DoA branch (from where) are two networks that take from each other where they are "
-        "stitched, with four weights a channel: equation 7 of the paper"
+        "stitched, with four weights per channel: equation 7 of the paper"
         + (", in the order of the authors' released code." if found[0].order == "sequential" else ".")
     )
     st.latex(EQUATION[found[0].order])

@@ -287,7 +287,7 @@ def figure_without_ribbons(shown: Shown, comparison: Comparison, blocks: list[ri
 def caption(with_truth: bool) -> str:
     keys = (
         "Click anywhere to play from there, drag to zoom, shift-drag to loop, double-click to reset; space plays, arrows go a second, "
-        "comma and full stop a frame."
+        "comma and full stop move one frame."
     )
     if not with_truth:
         return (
