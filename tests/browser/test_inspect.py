@@ -84,6 +84,7 @@ def test_a_stereo_file_gets_one_sentence(open_page):
     assert page.locator(CHART).count() == 0 and page.locator("[data-testid=stException]").count() == 0
 
 
+@pytest.mark.full("long")
 def test_download_is_what_is_drawn(open_page):
     page = open_page()
     open_example(page, 0)
@@ -95,6 +96,7 @@ def test_download_is_what_is_drawn(open_page):
     assert len(rows) == drawn and {len(row) for row in rows} == {5}
 
 
+@pytest.mark.full("long")
 def test_the_figure_is_saved_as_it_stands(open_page):
     page = open_page()
     open_example(page, 0)

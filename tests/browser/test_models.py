@@ -51,6 +51,7 @@ def press_in_popover(page, label, button):
     page.get_by_test_id("stPopoverBody").get_by_role("button", name=button).click()
 
 
+@pytest.mark.full("long")
 def test_a_network_is_uploaded_renamed_downloaded_and_deleted(models, file, user_data):
     page = models()
     page.locator("input[type=file]").first.set_input_files(file)

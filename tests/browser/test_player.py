@@ -282,6 +282,7 @@ BARS = f"""() => document.querySelector('{CHART}').data.filter(t => t.type === '
     t => Array.from(t.base).map((base, i) => [base, t.x[i]]))"""
 
 
+@pytest.mark.full("long")
 def test_space_plays_after_the_pointer_has_moved_a_control(open_player):
     page = open_player()
     playing = f"document.querySelector('{HOST}').dataset.playing"
@@ -396,6 +397,7 @@ def test_the_visible_range_loops_where_no_region_is(open_player):
     assert 7.95 < time_shown(page) < 9.1 and shown_range(page) == [8, 9]
 
 
+@pytest.mark.full("long")
 def test_the_page_turns_while_playing_zoomed(open_player):
     page = open_player()
     zoom(page, 2, 3)
@@ -412,6 +414,7 @@ def test_the_page_turns_while_playing_zoomed(open_player):
     assert time_shown(page) == pytest.approx(3.3, abs=0.2)  # that was a click
 
 
+@pytest.mark.full("long")
 def test_python_plays_a_stretch(open_player):
     page = open_player()
     page.get_by_role("button", name="Play 3 to 4.5").click()
@@ -428,6 +431,7 @@ def test_python_plays_a_stretch(open_player):
     assert host(page)["playing"] == "true" and 2.95 < time_shown(page) < 4.6
 
 
+@pytest.mark.full("long")
 def test_a_seek_of_before_does_not_start_a_new_player(open_player):
     page = open_player()
     page.get_by_role("button", name="Play 3 to 4.5").click()
@@ -512,6 +516,7 @@ def test_what_sounds_now(open_player):
     page.get_by_text("No sound detected here.").wait_for()
 
 
+@pytest.mark.full("long")
 def test_the_figure_is_drawn_anew_with_the_cursor(open_player):
     page = open_player()
     press_play(page)

@@ -73,6 +73,7 @@ def test_a_mark_is_clicked_and_heard(opened):
     assert page.evaluate(f"document.querySelector('{CHART}')._fullLayout._uid") == before  # the same figure
 
 
+@pytest.mark.full("long")
 def test_a_row_of_the_differences_is_heard(opened):
     page = opened()
     choose_view(page, "Differences")
@@ -84,6 +85,7 @@ def test_a_row_of_the_differences_is_heard(opened):
     page.wait_for_function(f"document.querySelector('{HOST}').dataset.playing === 'true'")
 
 
+@pytest.mark.full("long")
 def test_the_threshold_keeps_the_figure_and_its_zoom(opened):
     page = opened()
     page.evaluate(f"Plotly.relayout(document.querySelector('{CHART}'), {{'xaxis.range': [2, 9]}})")

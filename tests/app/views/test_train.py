@@ -213,6 +213,7 @@ def test_the_page_names_the_score_of_the_best_epoch(full, tiny_checkpoint):
     assert config["showTips"] is False
 
 
+@pytest.mark.full("long")
 def test_the_networks_of_a_run_open_in_inspect(full, tiny_checkpoint):
     from einv2.checkpoints import checkpoint
 

@@ -182,6 +182,7 @@ def test_stopped_in_an_epoch_and_resumed_gives_the_same_curve(scenes, tmp_path, 
     assert all(torch.equal(t, state[k]) for k, t in resumed.network.state_dict().items())
 
 
+@pytest.mark.full("long")
 @pytest.mark.parametrize("when", ["step", "save"])
 def test_killed_and_resumed_gives_the_same_curve(scenes, tmp_path, finished, when):
     """Killed in a step of the second epoch, and while the state after that epoch is written."""
