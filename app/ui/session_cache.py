@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -24,7 +24,7 @@ class SessionCache:
             del results[oldest]
         return results[key]
 
-    def peek(self, key: Hashable) -> object | None:
+    def peek(self, key: Hashable) -> Any:
         """The result stored under ``key``, or None. It does not count as a use."""
         return st.session_state.get(self.session_key, {}).get(key)
 

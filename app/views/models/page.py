@@ -234,7 +234,7 @@ def show_actions(network: NetworkFile, usable: bool) -> None:
     if network.origin in AFTER_DELETION:
         with row.container(width="content"):
             consequence = AFTER_DELETION[network.origin]
-            question = f"Delete {widgets.plain(network.name)}? It cannot be brought back. {consequence}"
+            question = f"Delete {widgets.plain(network.name)}? This cannot be undone. {consequence}"
             widgets.ask_to_delete(question, functools.partial(delete, network), "models_delete")
 
 

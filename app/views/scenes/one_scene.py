@@ -8,9 +8,9 @@ import streamlit as st
 from app import pages
 from app.clip import analysis, opening
 from app.plots import scene_map
-from app.ui import class_menu, figure_texts, session, texts, widgets
+from app.ui import class_menu, figure_texts, progress, session, texts, widgets
 from app.views.scenes import scene
-from app.views.scenes.scene import BUILT_IN, WRONG, Rendered, Upload, open_in
+from app.views.scenes.scene import BUILT_IN, WRONG, Rendered, SceneForm, Upload, open_in
 from einv2.labels import class_lists, frame_tables
 from einv2.simulate import specification as scenes
 from einv2.simulate.specification import Noise, Problem, Sound, Specification, SpecifiedRoom
@@ -24,12 +24,9 @@ ROOMS = {
 }
 OWN_ROOM = "Size of your own"
 # session keys, beside those of the widgets
-TABLE = "scenes_table"  # the rows that the editor began with
-VERSION = "scenes_version"  # of the editor: another one begins with the rows of TABLE
-EDITED = "scenes_edited"  # the rows as they are now
-REQUIRED = "scenes_required"  # name to Sound, of the files that an opened specification needs
+FORM = "scenes_form"  # the SceneForm
 ASKED = "scenes_asked"  # the Specification that is to be rendered
-STOPPED = "scenes_stopped"
+STOPPED = "scenes_stopped"  # the Specification whose rendering the user stopped
 SHOWN = "scenes_shown"  # the Specification that was rendered last
 ARRIVED = "scenes_arrived"  # a scene was rendered just now: it is to be seen
 OWN_CLASSES = "scene_classes_own"  # the names, as they are typed
@@ -41,15 +38,21 @@ SHOWN_PROBLEMS = 6
 
 
 def begin() -> None:
-    """The first visit begins with a small scene; a later one goes on where the user left."""
-    if EDITED not in st.session_state:
-        fill_page(scene.first_scene())
+    """The first visit begins with a small scene, a later one with what the user left."""
+    if FORM not in st.session_state:
+        rows = scene.to_rows(())
+        st.session_state[FORM] = SceneForm(rows, rows)
+        load(scene.first_scene())
     elif editor_key() not in st.session_state:
-        set_rows(st.session_state[EDITED])
+        set_rows(form().rows)
 
 
-def fill_page(specification: Specification) -> None:
-    """Everything on the page becomes that of a specification."""
+def form() -> SceneForm:
+    return st.session_state[FORM]
+
+
+def load(specification: Specification) -> None:
+    """Show a specification on the page, in place of everything on it."""
     room = next((name for name, room in ROOMS.items() if room == specification.room), OWN_ROOM)
     noise = specification.noise
     values = {
@@ -63,19 +66,18 @@ def fill_page(specification: Specification) -> None:
         "scene_seed": specification.seed,
     } | {f"scene_size_{axis}": side for axis, side in zip("xyz", specification.room.size_m)}
     st.session_state.update(values)
-    st.session_state[REQUIRED] = {sound.name: sound for sound in specification.files.values()}
-    set_rows(scene.to_rows(specification.sources))
+    st.session_state[FORM] = form().loaded(specification)
 
 
 def classes_of(specification: Specification) -> dict[str, str]:
-    """What the menu of classes shows of a specification."""
+    """The state of the class menu for a specification."""
     if specification.class_list in class_menu.LABELS:
         return {"scene_classes": specification.class_list}
     return {"scene_classes": class_menu.OWN, OWN_CLASSES: specification.class_list}
 
 
 def chosen_list() -> str:
-    """The class list as a specification has it: a known one, or names of the user's own, which may be wrong yet."""
+    """The class list as a specification has it: a known one, or the user's own names, which may still be invalid."""
     chosen = st.session_state["scene_classes"]
     kept = st.session_state.get(class_menu.REMEMBERED, "")
     return st.session_state.get(OWN_CLASSES, kept).strip() if chosen == class_menu.OWN else chosen
@@ -85,25 +87,24 @@ def chosen_classes() -> tuple[str, ...]:
     try:
         return class_lists.named(chosen_list())
     except ValueError:
-        return class_lists.DCASE2020_CLASSES  # said beside the menu
+        return class_lists.DCASE2020_CLASSES  # the menu reports the error
 
 
 def set_rows(rows: pd.DataFrame) -> None:
-    st.session_state[TABLE] = st.session_state[EDITED] = rows.reset_index(drop=True)
-    st.session_state[VERSION] = st.session_state.get(VERSION, 0) + 1
+    st.session_state[FORM] = form().with_rows(rows)
 
 
 def editor_key() -> str:
-    return f"scene_sources_{st.session_state.get(VERSION, 0)}"
+    return f"scene_sources_{form().editor}"
 
 
 def one_scene() -> None:
     st.markdown(
-        "Say which sounds start when, for how long, and on which way around you; every direction of the annotation is then exact. "
+        "Define which sounds start when, how long they last, and how they move around you; the annotation is then exact. "
         "Click on the map to place a source, or draw a random scene; change the table, and render it."
     )
     uploads = choose_beginnings()
-    sounds = {name: upload.sound for name, upload in uploads.items()} | st.session_state[REQUIRED]
+    sounds = {name: upload.sound for name, upload in uploads.items()} | dict(form().required)
     rows = edit_sources(sounds)
     left, right = st.columns([3, 2], gap="medium")
     with right:
@@ -124,7 +125,7 @@ def one_scene() -> None:
 
 
 def choose_beginnings() -> dict[str, Upload]:
-    """A random scene, sounds of the user's own, and a specification to open."""
+    """Popovers: a random scene, the user's own sounds, and a specification to open."""
     first, second, third = st.columns(3)
     with first.popover("Random scene", icon=":material/casino:", width="stretch"):
         choose_random()
@@ -137,7 +138,7 @@ def choose_beginnings() -> dict[str, Upload]:
             key="scene_file",
             on_change=open_specification,
             max_upload_size=widgets.upload_limit(),
-            help="As this page writes it. It replaces what is on the page.",
+            help="A file written by this page. It replaces everything on the page.",
         )
     return uploads
 
@@ -148,12 +149,10 @@ def choose_random() -> None:
     st.number_input(
         "Seed", 0, 10**9, key="random_seed", help="The same seed draws the same scene.", persist_state=widgets.KEEP
     )
-    st.number_input(
-        "Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="random_overlap", persist_state=widgets.KEEP
-    )
+    st.number_input("Most simultaneous events", 1, scenes.MAX_AT_ONCE, key="random_overlap", persist_state=widgets.KEEP)
     st.number_input("Events", 1, scenes.MAX_SOURCES, key="random_events", persist_state=widgets.KEEP)
     st.button("Draw", on_click=draw_random_scene, type="primary", icon=":material/casino:", width="stretch")
-    st.caption("Length, classes, room and noise are those chosen on the page; the table is replaced.")
+    st.caption("Uses the length, classes, room and noise chosen on the page; replaces the table.")
 
 
 def draw_random_scene() -> None:
@@ -171,7 +170,7 @@ def draw_random_scene() -> None:
     except ValueError as error:
         chosen[WRONG] = str(error)
         return
-    fill_page(drawn)
+    load(drawn)
 
 
 def choose_uploads() -> dict[str, Upload]:
@@ -193,7 +192,7 @@ def choose_uploads() -> dict[str, Upload]:
         st.markdown(f"{widgets.plain(name)}: {upload.seconds:.2f} s")
     if uploads:
         st.button("Forget all sounds", on_click=forget_all, icon=":material/delete:", width="stretch")
-    st.caption("They stay in this session only. Choose them in the table; each sounds from its beginning.")
+    st.caption("They are kept in this session only. Choose them in the table; each is played from its beginning.")
     return uploads
 
 
@@ -223,30 +222,30 @@ def open_specification() -> None:
     except ValueError as error:
         st.session_state[WRONG] = str(error)
         return
-    fill_page(opened)
+    load(opened)
 
 
 def edit_sources(sounds: dict[str, Sound]) -> pd.DataFrame:
     """The table of sources; the rows as they are now."""
     classes = chosen_classes()
-    shown = st.session_state[EDITED]
+    shown = form().rows
     names = [*dict.fromkeys([BUILT_IN, *sounds, *(s for s in shown["sound"] if isinstance(s, str))])]
     options = [*dict.fromkeys([*classes, *(c for c in shown["class"] if isinstance(c, str))])]
     edited = st.data_editor(
-        st.session_state[TABLE],
+        form().start,
         key=editor_key(),
         num_rows="dynamic",
         hide_index=True,
         column_config=columns(options, names),
         placeholder="",
     )
-    st.session_state[EDITED] = edited.reset_index(drop=True)
+    st.session_state[FORM] = form().edited(edited)
     st.caption(
         "Click below the last row to add a source; choose rows at the left to delete them. Azimuth grows to the left: 90° is left, "
-        "±180° behind. A way is straight from the first direction to the last, and counts on past the back: 170° to 190° is "
-        "the short way round; without an end the source stands."
+        "±180° behind. A source moves straight from its first direction to its last, and may pass the back: 170° to 190° is "
+        "the short way; without an end it does not move."
     )
-    return st.session_state[EDITED]
+    return form().rows
 
 
 def columns(classes: list[str], sounds: list[str]) -> dict:
@@ -254,7 +253,7 @@ def columns(classes: list[str], sounds: list[str]) -> dict:
     number = st.column_config.NumberColumn
     seconds: dict[str, Any] = dict(format="%.2f", step=0.01)
     degrees: dict[str, Any] = dict(format="%.0f")
-    distance = f"How far away, m, from 0.3 to {scenes.FREE_FIELD_M:g}; farther away there is more reverberation, not less level."
+    distance = f"Distance in m, from 0.3 to {scenes.FREE_FIELD_M:g}; a farther source has more reverberation, not a lower level."
     return {
         "class": st.column_config.SelectboxColumn("class", options=classes, default=classes[0], width=140),
         "sound": st.column_config.SelectboxColumn(
@@ -265,10 +264,15 @@ def columns(classes: list[str], sounds: list[str]) -> dict:
             help="Built-in sounds are computed for the class; or a file of your own.",
         ),
         "number": number(
-            "no.", min_value=0, step=1, default=1, width=70, help="Of the built-in sound: another one sounds different."
+            "no.",
+            min_value=0,
+            step=1,
+            default=1,
+            width=70,
+            help="Variant of the built-in sound: each number sounds different.",
         ),
-        "onset": number("onset (s)", min_value=0.0, default=0.0, width=100, help="When it begins.", **seconds),
-        "length": number("length (s)", min_value=0.0, default=2.0, width=100, help="How long it sounds.", **seconds),
+        "onset": number("onset (s)", min_value=0.0, default=0.0, width=100, help="Start of the sound.", **seconds),
+        "length": number("length (s)", min_value=0.0, default=2.0, width=100, help="Duration of the sound.", **seconds),
         "azimuth": number("azimuth (°)", min_value=-180.0, max_value=180.0, default=0.0, width=112, **degrees),
         "elevation": number("elev. (°)", min_value=-90.0, max_value=90.0, default=0.0, width=95, **degrees),
         "azimuth to": number(
@@ -291,7 +295,7 @@ def choose_settings() -> dict:
         [*class_menu.LABELS, class_menu.OWN],
         format_func=lambda name: class_menu.LABELS.get(name, name),
         key="scene_classes",
-        help=f"Built-in sounds are there for {len(PROCEDURAL_CLASSES)} classes, those of DCASE 2020; others need sounds of your own.",
+        help=f"There are built-in sounds for the {len(PROCEDURAL_CLASSES)} classes of DCASE 2020; other classes need your own sounds.",
         persist_state=widgets.KEEP,
     )
     if classes == class_menu.OWN:
@@ -310,7 +314,7 @@ def choose_settings() -> dict:
         step=1.0,
         key="scene_snr",
         disabled=not noise,
-        help="Signal-to-noise ratio: how far the noise is below the mean of all that sounds.",
+        help="Signal-to-noise ratio: how far the noise is below the mean level of the sources.",
         persist_state=widgets.KEEP,
     )
     peak = right.number_input(
@@ -383,7 +387,7 @@ def show_map(rows: pd.DataFrame) -> None:
         targets,
         format_func=lambda t: t if t == NEW else f"the {t[1]} of source {t[0] + 1} ({rows['class'][t[0]]})",
         key="scene_target",
-        help="A new source sounds from 0 to 2 s, until the table says otherwise.",
+        help="A new source lasts from 0 to 2 s; change it in the table.",
         persist_state=widgets.KEEP,
     )
     if target == NEW:
@@ -402,7 +406,7 @@ def show_map(rows: pd.DataFrame) -> None:
 
 
 def map_key() -> str:
-    return f"scene_map_{st.session_state[VERSION]}"
+    return f"scene_map_{form().editor}"
 
 
 def place_source() -> None:
@@ -410,7 +414,7 @@ def place_source() -> None:
     points, target = st.session_state[map_key()]["selection"]["points"], st.session_state.get("scene_target")
     if not points or target is None:
         return
-    where, rows = (float(points[0]["x"]), float(points[0]["y"])), st.session_state[EDITED]
+    where, rows = (float(points[0]["x"]), float(points[0]["y"])), form().rows
     if target == NEW:
         set_rows(scene.with_source(rows, st.session_state["scene_new_class"], where))
     else:
@@ -454,7 +458,7 @@ def show_order_buttons(specification: Specification, possible: bool) -> None:
         disabled=not possible,
         icon=":material/download:",
         width="stretch",
-        help="All of the scene; it rebuilds it exactly, here or by `python -m einv2 simulate OUT_DIR --specification FILE.json`.",
+        help="The whole scene, to be rebuilt exactly here or by `python -m einv2 simulate OUT_DIR --specification FILE.json`.",
     )
 
 
@@ -463,57 +467,43 @@ def request_rendering(specification: Specification) -> None:
     st.session_state.pop(STOPPED, None)
 
 
-def stop_rendering() -> None:
-    """Runs at the start of the next run, which the click begins; the run at work ends at its next sign of progress."""
-    st.session_state[STOPPED] = st.session_state.pop(ASKED, None)
-
-
 def rendered_scene(specification: Specification, uploads: dict[str, Upload]) -> Rendered | None:
-    """What was asked for, with progress and a way to stop; else what was rendered last."""
-    asked = st.session_state.get(ASKED)
-    if asked is not None and asked == specification:
-        return render_with_progress(asked, uploads)
-    st.session_state.pop(ASKED, None)  # it was changed before it was through
-    if st.session_state.get(STOPPED) == specification:
-        st.info("Stopped before the scene was rendered.")
+    """The scene that was asked for, with progress and a Stop button; else the one that was rendered last."""
+    if progress.is_stopped(STOPPED, specification, "Stopped before the scene was rendered."):
         return None
+    if st.session_state.get(ASKED) == specification:
+        return render_with_progress(specification, uploads)
+    st.session_state.pop(ASKED, None)  # the page was changed before the scene was finished
     last = st.session_state.get(SHOWN)
     return None if last is None else scene.rendered(last)
 
 
 def render_with_progress(specification: Specification, uploads: dict[str, Upload]) -> Rendered | None:
-    place = st.empty()
-    with place.container():
-        widgets.scroll_to(RESULT)
-        bar = st.progress(0.0)
-        st.button("Stop", on_click=stop_rendering, icon=":material/stop:")
-
-    def report(share: float, text: str) -> None:
-        bar.progress(min(share, 1.0), text)
-
+    widgets.scroll_to(RESULT)
+    placeholder = st.empty()
     try:
-        result = scene.render(specification, uploads, report)
+        result = scene.render(specification, uploads, progress.with_stop(placeholder, STOPPED, specification))
     except ValueError as error:
         st.session_state.pop(ASKED, None)
-        with place.container():
+        with placeholder.container():
             widgets.error(error)
         return None
-    place.empty()
+    placeholder.empty()
     st.session_state.pop(ASKED, None)
     st.session_state[SHOWN] = specification
     st.session_state[ARRIVED] = True
     return result
 
 
-# What came of it
+# The result
 
 
 def show_result(result: Rendered, specification: Specification) -> None:
-    """The rendered scene: heard, its truth, opened on other pages, downloaded."""
+    """The rendered scene: its sound, its truth, links to other pages, downloads."""
     made, clip = result.specification, result.clip
     st.markdown(f"#### {clip.stem}")
     if made != specification:
-        st.caption("The page has been changed since; this is the scene as it was rendered last.")
+        st.caption("The page has been changed since; this is the last rendered scene.")
     st.audio(analysis.listen(clip, "stereo"), format="audio/flac")
     st.caption("Stereo: two cardioids, to the left and to the right.")
     truth = analysis.read_truth(clip, made.classes, made.seconds * frame_tables.LABEL_FRAMES_PER_SECOND)
@@ -539,9 +529,8 @@ def show_downloads(result: Rendered) -> None:
         ("Its specification (JSON)", result.text, f"{clip.stem}.json", "application/json"),
     )
     for column, (label, data, name, mime) in zip(st.columns(len(files)), files):
-        column.download_button(
-            label, data, name, mime, on_click="ignore", key=f"scene_{mime}", icon=":material/download:", width="stretch"
-        )
+        with column:
+            widgets.download(label, data, name or clip.name, mime, key=f"scene_{mime}")
     st.caption(
         "The clip has the channels W, Y, Z, X (ACN/SN3D) at 24 kHz; the CSV is that of DCASE 2020: frame of 100 ms, class, instance, "
         "azimuth and elevation in whole degrees."

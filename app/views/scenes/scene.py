@@ -2,8 +2,8 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from app.ui import class_menu, session
+from app.ui.progress import Progress
 from app.ui.session import Source as Clip
+from app.ui.session_cache import SessionCache
+from app.ui.uploads import as_file
 from einv2.simulate import specification as scenes
 from einv2.simulate.specification import Noise, Problem, Sound, Source, Specification, SpecifiedRoom
 
-KEPT_RENDERED = 3  # in a session
 MAX_UPLOADS = 20
 MAX_UPLOAD_SECONDS = 600.0  # of all sounds of a session together
 BUILT_IN = "built-in"
@@ -24,9 +26,8 @@ COLUMNS = (
     "class", "sound", "number", "onset", "length", "azimuth", "elevation", "azimuth to", "elevation to", "distance", "level",
 )  # fmt: skip
 WRONG = "scenes_wrong"  # the sentence that says why the last order was refused
-_RENDERED = "scenes_rendered"
+RENDERED = SessionCache("scenes_rendered", 3)
 _SOUNDS = "scenes_sounds"
-Progress = Callable[[float, str], None]
 
 
 # Sounds that the user uploaded
@@ -78,24 +79,50 @@ def forget_uploads(file_ids: set[str] | None = None) -> None:
 
 
 def _read_upload(name: str, data: bytes) -> Upload | str:
-    """The sound, or the sentence that says why it is none."""
-    with tempfile.NamedTemporaryFile(suffix=Path(name).suffix) as file:
-        try:
-            file.write(data)
-            file.flush()
-            digest, samples = scenes.read_sound(file.name, name)
-        except ValueError as error:
-            return str(error)
-        except OSError as error:
-            return f"{name} could not be kept for reading: {error.strerror}."
+    """The sound, or the sentence that says why it cannot be used."""
+    try:
+        with as_file(data, Path(name).suffix) as path:
+            digest, samples = scenes.read_sound(path, name)
+    except ValueError as error:
+        return str(error)
+    except OSError as error:
+        return f"{name} could not be kept for reading: {error.strerror}."
     return Upload(Sound(name, sha256=digest), samples)
 
 
-# Between the table on the page and the specification
+# The table of sources
+
+
+@dataclass(frozen=True)
+class SceneForm:
+    """The table of sources on the page; the other settings are in their widgets.
+
+    start: the rows that the table's editor began with; rows: the rows now; editor: its number, a new one begins with ``start``.
+    required: name to sound, for the files that an opened specification needs.
+    """
+
+    start: pd.DataFrame
+    rows: pd.DataFrame
+    editor: int = 1
+    required: Mapping[str, Sound] = field(default_factory=dict)
+
+    def with_rows(self, rows: pd.DataFrame) -> "SceneForm":
+        """The form with other rows, in a new editor."""
+        rows = rows.reset_index(drop=True)
+        return replace(self, start=rows, rows=rows, editor=self.editor + 1)
+
+    def edited(self, rows: pd.DataFrame) -> "SceneForm":
+        """The form with the rows that the user edited, in the same editor."""
+        return replace(self, rows=rows.reset_index(drop=True))
+
+    def loaded(self, specification: Specification) -> "SceneForm":
+        """The form with the sources of a specification."""
+        required = {sound.name: sound for sound in specification.files.values()}
+        return replace(self.with_rows(to_rows(specification.sources)), required=required)
 
 
 def to_rows(sources: tuple[Source, ...]) -> pd.DataFrame:
-    """The table of the page, a row a source."""
+    """The table of the page, one row per source."""
     return pd.DataFrame([_row(source) for source in sources], columns=list(COLUMNS)).astype(
         {c: (object if c in ("class", "sound") else float) for c in COLUMNS}
     )
@@ -120,7 +147,7 @@ def from_rows(rows: pd.DataFrame, sounds: Mapping[str, Sound]) -> tuple[tuple[So
     return tuple(found), missing
 
 
-_OPTIONAL = {"azimuth to": "azimuth", "elevation to": "elevation", "number": None}  # empty: as this column, or 0
+_OPTIONAL = {"azimuth to": "azimuth", "elevation to": "elevation", "number": None}  # if empty: as this column, or 0
 
 
 def _is_empty(value) -> bool:
@@ -145,17 +172,17 @@ def _source(row: dict, sounds: Mapping[str, Sound]) -> Source:
 
 
 def with_source(rows: pd.DataFrame, class_name: str, where: tuple[float, float]) -> pd.DataFrame:
-    """The rows and one more: a built-in sound of its own that stands at ``where``, (azimuth, elevation) in degrees."""
+    """The rows and one more: a new built-in sound that stays at ``where``, (azimuth, elevation) in degrees."""
     sound = Sound(scenes.PROCEDURAL, seed=len(rows) + 1)
     row = to_rows((Source(class_name, sound, 0.0, NEW_SECONDS, where, where, 1.0, 0.0),))
     return row if rows.empty else pd.concat([rows, row], ignore_index=True)
 
 
 def moved(rows: pd.DataFrame, row: int, end: str, where: tuple[float, float]) -> pd.DataFrame:
-    """The rows, with the "start" or the "end" of one at ``where``; one that stands stands there."""
+    """The rows, with the "start" or the "end" of one at ``where``; a source that does not move gets both."""
     rows, start, to = rows.copy(), ["azimuth", "elevation"], ["azimuth to", "elevation to"]
-    stands = bool((rows.loc[row, start].to_numpy() == rows.loc[row, to].to_numpy()).all())
-    if end == "end" or stands:
+    is_static = bool((rows.loc[row, start].to_numpy() == rows.loc[row, to].to_numpy()).all())
+    if end == "end" or is_static:
         rows.loc[row, to] = where
     if end == "start":
         rows.loc[row, start] = where
@@ -163,7 +190,7 @@ def moved(rows: pd.DataFrame, row: int, end: str, where: tuple[float, float]) ->
 
 
 def first_scene() -> Specification:
-    """What the page begins with: one source that stands, and one that walks past it."""
+    """The scene that the page begins with: one source that does not move, and one that passes it."""
     phone = Source("ringing phone", Sound(scenes.PROCEDURAL, 3), 1.0, 5.0, (60.0, 10.0), (60.0, 10.0), 1.0, 0.0)
     speech = Source("male speech", Sound(scenes.PROCEDURAL, 5), 3.0, 6.0, (-110.0, 0.0), (30.0, 0.0), 1.0, 0.0)
     return Specification(1, 10, SpecifiedRoom((7.0, 6.0, 3.0), 0.4), Noise(20.0), -3.0, (phone, speech))
@@ -184,17 +211,12 @@ class Rendered:
 def render(specification: Specification, uploads: Mapping[str, Upload], progress: Progress) -> Rendered:
     """The scene of a specification, from the session if it was rendered before. ValueError, one sentence, if it is impossible or
     cannot be written; ``progress`` may raise to stop."""
-    kept: dict = st.session_state.setdefault(_RENDERED, {})
-    text = scenes.to_text(specification)
-    kept[text] = kept.pop(text) if text in kept else _render(specification, uploads, progress)
-    for old in list(kept)[:-KEPT_RENDERED]:
-        del kept[old]
-    return kept[text]
+    return RENDERED.get(scenes.to_text(specification), lambda: _render(specification, uploads, progress))
 
 
 def rendered(specification: Specification) -> Rendered | None:
     """The scene, if it has been rendered in this session and is kept."""
-    return st.session_state.get(_RENDERED, {}).get(scenes.to_text(specification))
+    return RENDERED.peek(scenes.to_text(specification))
 
 
 def _render(specification: Specification, uploads: Mapping[str, Upload], progress: Progress) -> Rendered:
@@ -226,7 +248,7 @@ def _render(specification: Specification, uploads: Mapping[str, Upload], progres
 
 
 def open_scene(recording: Path) -> Clip:
-    """A scene of a kept set. ValueError, one sentence, if it is not there any more."""
+    """A scene of a kept set. ValueError, one sentence, if it no longer exists."""
     truth = recording.parent.with_name("metadata_dev") / f"{recording.stem}.csv"
     try:
         return Clip(

@@ -31,8 +31,8 @@ SHARES = {
 
 def training_sets() -> None:
     st.markdown(
-        "Render many random scenes, each in a room and with noise and ways of its own, as a data set of `foa_dev` and "
-        "`metadata_dev`, from which networks are trained."
+        "Render many random scenes, each with its own room, noise and paths, as a data set (`foa_dev` and `metadata_dev`) "
+        "that networks can be trained on."
     )
     st.info(user_folder.SHARED, icon=":material/group:")
     try:
@@ -63,14 +63,14 @@ def choose_set() -> None:
         "Length of each (s)", 1, scene_sets.MAX_SET_SECONDS, key="set_seconds", persist_state=widgets.KEEP
     )
     overlap = third.number_input(
-        "Events at a time, at most", 1, scenes.MAX_AT_ONCE, key="set_overlap", persist_state=widgets.KEEP
+        "Most simultaneous events", 1, scenes.MAX_AT_ONCE, key="set_overlap", persist_state=widgets.KEEP
     )
     seed = fourth.number_input(
         "Seed",
         0,
         10**9,
         key="set_seed",
-        help="The same seed gives the same bytes; another one other scenes.",
+        help="The same seed gives the same bytes, another seed other scenes.",
         persist_state=widgets.KEEP,
     )
     with st.expander("What the scenes are like", icon=":material/tune:"):
@@ -88,7 +88,7 @@ def choose_set() -> None:
 
 
 def choose_ranges() -> dict:
-    """Fields of SceneConfig: what each scene of a set is drawn from."""
+    """The fields of SceneConfig that the scenes of a set are drawn from."""
     helps, given = field_help(SceneConfig), SceneConfig()
     said = {name: f"{texts.capitalised(text)}." for name, text in helps.items()}
     chosen = {}
@@ -102,7 +102,7 @@ def choose_ranges() -> dict:
     for column, (name, (label, low, high, step)) in zip(columns, RANGES.items()):
         st.session_state.setdefault(f"set_{name}", getattr(given, name))
         off = name == "rt60_s" and anechoic
-        help = f"{said[name]} Drawn for each."
+        help = f"{said[name]} Drawn for each scene."
         chosen[name] = column.slider(
             label, low, high, step=step, key=f"set_{name}", help=help, disabled=off, persist_state=widgets.KEEP
         )
@@ -128,19 +128,21 @@ def begin_set(config: SetConfig) -> None:
     except ValueError as error:
         st.session_state[WRONG] = str(error)
     else:
-        st.session_state.pop("set_name", None)  # the next one is called otherwise
+        st.session_state.pop("set_name", None)  # the next set gets another name
 
 
 @st.fragment(run_every=1.0)
 def watch(batch: Batch) -> None:
-    """How far the set is; when it is through, the page is drawn anew."""
+    """The progress of the set; the page is redrawn when it has ended."""
     if batch.outcome:
         st.rerun()
     done, n, left = batch.n_done, batch.config.n_scenes, batch.seconds_left
     text = f"{widgets.plain(batch.config.name)}: {done} of {n} scenes"
     st.progress(min(done / n, 1.0), text + ("" if left is None else f" · about {texts.duration(left)} left"))
     st.button("Stop", on_click=batch.stop, icon=":material/stop:", key="set_stop")
-    st.caption("It goes on when this tab is closed; when the server ends, it goes on once this page is opened again.")
+    st.caption(
+        "It continues when this tab is closed; after a restart of the server it continues once this page is opened."
+    )
 
 
 def show_outcome(batch: Batch | None) -> None:
@@ -165,7 +167,7 @@ def show_sets() -> None:
             look_inside(kept.name)
         with delete:
             widgets.ask_to_delete(
-                f"Delete {widgets.plain(kept.name)} for everyone? It cannot be brought back.",
+                f"Delete {widgets.plain(kept.name)} for everyone? This cannot be undone.",
                 functools.partial(delete_set, kept.name),
                 f"set_delete_{kept.name}",
                 width="stretch",
@@ -176,7 +178,7 @@ def look_inside(name: str) -> None:
     """One scene of a set, to be opened on another page."""
     recordings = scene_sets.scenes_of(name)
     if not recordings:
-        st.caption("There are no scenes in it.")
+        st.caption("The set has no scenes.")
         return
     n = st.number_input(f"Scene, 1 to {len(recordings)}", 1, len(recordings), key=f"set_look_{name}")
     if st.button("Open in Inspect", key=f"set_open_{name}", type="primary", width="stretch"):

@@ -281,7 +281,7 @@ def show_row(run: Run) -> None:
         open_button(run, f"train_inspect_{run.name}", "stretch")
     with delete:
         widgets.ask_to_delete(
-            f"Delete {widgets.plain(run.name)} and its networks for everyone? They cannot be brought back.",
+            f"Delete {widgets.plain(run.name)} and its networks for everyone? This cannot be undone.",
             lambda: attempt(lambda: training_runs.delete(run.name)),
             f"train_delete_{run.name}",
             width="stretch",

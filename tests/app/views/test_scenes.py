@@ -62,14 +62,12 @@ def press(app, label) -> AppTest:
 
 def put_rows(app, rows) -> AppTest:
     """As if the table had been edited."""
-    for key in ("scenes_table", "scenes_edited"):
-        app.session_state[key] = rows
-    app.session_state["scenes_version"] += 1
+    app.session_state["scenes_form"] = app.session_state["scenes_form"].with_rows(rows)
     return app.run()
 
 
 def rows_of(app) -> pd.DataFrame:
-    return app.session_state["scenes_edited"]
+    return app.session_state["scenes_form"].rows
 
 
 def wav(seconds=2.0, channels=1) -> bytes:
@@ -145,7 +143,7 @@ def test_only_a_few_rendered_scenes_stay():
     for seconds in range(10, 15):
         app.number_input(key="scene_seconds").set_value(seconds).run()
         press(app, "Render")
-    assert len(app.session_state["scenes_rendered"]) == scene.KEPT_RENDERED
+    assert len(app.session_state["scenes_rendered"]) == scene.RENDERED.size
 
 
 def test_a_scene_of_another_class_list_opens_with_it():
