@@ -8,7 +8,7 @@ import pytest
 
 from app.clip import analysis
 from app.jobs import training_runs
-from einv2.checkpoints import headers
+from einv2.checkpoints import checkpoint, headers
 from support.pages import encoded, noise
 from support.trainings import FAKE, WAIT
 
@@ -49,3 +49,21 @@ def two_networks(monkeypatch, tmp_path):
     for name in ("einv2", "other"):
         shutil.copy(headers.PRETRAINED / "einv2.safetensors", tmp_path / f"{name}.safetensors")
     monkeypatch.setattr(headers, "PRETRAINED", tmp_path)
+
+
+@pytest.fixture
+def one_shipped_network(tmp_path, monkeypatch, tiny_checkpoint):
+    """A folder of user data with room for 10 MiB, and one small network in pretrained/."""
+    pretrained = tmp_path / "pretrained"
+    pretrained.mkdir()
+    checkpoint.save(tiny_checkpoint, pretrained / "einv2.safetensors")
+    monkeypatch.setattr(headers, "PRETRAINED", pretrained)
+    monkeypatch.setattr(sys, "argv", ["main.py", "--user-data", str(tmp_path / "data"), "--user-data-gib", "0.01"])
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def ours(tmp_path, tiny_checkpoint) -> bytes:
+    """A checkpoint as its file."""
+    checkpoint.save(tiny_checkpoint, tmp_path / "ours.safetensors")
+    return (tmp_path / "ours.safetensors").read_bytes()

@@ -21,6 +21,18 @@ def start() -> AppTest:
     return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
 
 
+def open_page(page: str, **state) -> AppTest:
+    """A session on a page (a folder of views), with these values in its session state."""
+    app = start()
+    app.switch_page(f"views/{page}/page.py").run()
+    for key, value in state.items():
+        app.session_state[key] = value
+    if state:
+        app.run()
+    assert not app.exception
+    return app
+
+
 def encoded(signal, subtype="PCM_16", format="WAV", rate=24000) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.asarray(signal).T, rate, subtype=subtype, format=format)

@@ -20,20 +20,8 @@ from support.weights_of_others import SMALL, as_pth, their_state_dict
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, tiny_checkpoint):
-    """A folder of user data, and one shipped network."""
-    pretrained = tmp_path / "pretrained"
-    pretrained.mkdir()
-    checkpoint.save(tiny_checkpoint, pretrained / "einv2.safetensors")
-    monkeypatch.setattr(headers, "PRETRAINED", pretrained)
-    monkeypatch.setattr(sys, "argv", ["main.py", "--user-data", str(tmp_path / "data"), "--user-data-gib", "0.01"])
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def ours(tmp_path, tiny_checkpoint) -> bytes:
-    checkpoint.save(tiny_checkpoint, tmp_path / "ours.safetensors")
-    return (tmp_path / "ours.safetensors").read_bytes()
+def folder(one_shipped_network):
+    return one_shipped_network
 
 
 @pytest.fixture

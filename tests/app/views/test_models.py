@@ -24,22 +24,10 @@ HOSTILE = "![x](https://example.org/p.png) <b>x</b>"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, tiny_checkpoint):
-    """A folder of user data, and one shipped network."""
+def folder(monkeypatch, one_shipped_network):
     monkeypatch.setenv("STREAMLIT_CLIENT_SHOW_ERROR_DETAILS", "full")
     monkeypatch.chdir(ROOT)
-    pretrained = tmp_path / "pretrained"
-    pretrained.mkdir()
-    checkpoint.save(tiny_checkpoint, pretrained / "einv2.safetensors")
-    monkeypatch.setattr(headers, "PRETRAINED", pretrained)
-    monkeypatch.setattr(sys, "argv", ["main.py", "--user-data", str(tmp_path / "data"), "--user-data-gib", "0.01"])
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def ours(tmp_path, tiny_checkpoint) -> bytes:
-    checkpoint.save(tiny_checkpoint, tmp_path / "ours.safetensors")
-    return (tmp_path / "ours.safetensors").read_bytes()
+    return one_shipped_network
 
 
 def start(model=None) -> AppTest:

@@ -25,7 +25,7 @@ from einv2.labels import dcase_csv
 from einv2.simulate import specification as scenes
 from einv2.simulate.scene import SceneConfig
 from einv2.simulate.specification import Noise, SpecifiedRoom
-from support.pages import TIMEOUT, only_error, shown
+from support.pages import only_error, open_page, shown
 from support.places import ROOT
 
 RATE = 24000
@@ -40,13 +40,7 @@ def _page(monkeypatch, tmp_path):
 
 
 def start(view=None) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
-    app.switch_page("views/scenes/page.py").run()
-    if view is not None:
-        app.session_state["scenes_view"] = view
-        app.run()
-    assert not app.exception
-    return app
+    return open_page("scenes") if view is None else open_page("scenes", scenes_view=view)
 
 
 def button(app, label):

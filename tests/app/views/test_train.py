@@ -12,7 +12,7 @@ from app.storage import user_folder
 from app.ui import session
 from einv2.experiments.systems import SYSTEMS
 from einv2.status import FINISHED, RUNNING, STOPPED
-from support.pages import TIMEOUT, only_error
+from support.pages import only_error, open_page
 from support.places import ROOT
 from support.trainings import WAIT, two_epochs, until
 
@@ -44,13 +44,7 @@ def full(fake, monkeypatch):
 
 
 def start(view=None) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()
-    app.switch_page("views/train/page.py").run()
-    if view is not None:
-        app.session_state["train_view"] = view
-        app.run()
-    assert not app.exception
-    return app
+    return open_page("train") if view is None else open_page("train", train_view=view)
 
 
 def press(app, label) -> AppTest:
