@@ -78,10 +78,10 @@ MEASURES = {
     "dcase2025": "2025 (stereo): counts as in 2024, but only the azimuth of a direction counts, with the back folded onto the front; "
     "elevations are ignored. Of these scores the official code gives F, LE, DE and RDE.",
 }
-INTERVALS = "95 % intervals tell how far a score, or the difference of two systems, would vary with other clips of the same kind."
+INTERVALS = "95 % intervals show how far a score, or the difference of two systems, would vary with other clips of the same kind."
 METHODS = {
-    "bootstrap": "They are by the bootstrap over clips: clips are resampled 2000 times, with replacement.",
-    "jackknife": "They are by the jackknife over clips, as in the challenge's official code, clipped to the range of the score. It "
+    "bootstrap": "Computed by the bootstrap over clips: clips are resampled 2000 times, with replacement.",
+    "jackknife": "Computed by the jackknife over clips, as in the challenge's official code, clipped to the range of the score. It "
     "assumes that scores are nearly normal, which scores of few clips are not.",
 }
 DIFFERENCES = (

@@ -14,7 +14,6 @@ file does not determine. Columns:
 """
 
 import csv
-import functools
 import io
 import re
 from dataclasses import dataclass
@@ -642,10 +641,3 @@ def _distance_unit(rows: pd.DataFrame, texts, given: str | None) -> tuple[str | 
     if known.max() > (NEAR_METRES if decimals else _NEAR_WHOLE_METRES):
         return "cm", False, ()
     return "m", not decimals, (METRES,)
-
-
-@functools.cache
-def header_columns(line: str) -> tuple[str | None, ...]:
-    """The columns that a first line names; empty if it has no names."""
-    header = _header(line, _delimiter([line]))
-    return tuple(column_of(field)[0] for field in header) if header else ()

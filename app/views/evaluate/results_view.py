@@ -92,7 +92,7 @@ def show_scores(results: Results, method: str) -> None:
         for column, score in zip(st.columns(2), ("F", "LE")):
             with column:
                 widgets.plot(measures.years(scores, score, method), f"years_{score}")
-    few = f"{n_clips} clips are few: the intervals say little. " if 1 < n_clips < FEW_CLIPS else ""
+    few = f"With only {n_clips} clips the intervals are of little use. " if 1 < n_clips < FEW_CLIPS else ""
     st.caption(f"{few if n_clips > 1 else texts.ONE_CLIP + ' '}{texts.WHY_THE_YEARS_DIFFER}")
     with st.expander("What the scores are, what each year counts, and the command that gives the same"):
         st.markdown("\n".join(f"- **{name}**: {text}" for name, text in texts.SCORES.items() if name in table))
@@ -169,7 +169,7 @@ def show_errors(results: Results, name: str) -> None:
     half, most = texts.value("LE", spread.median), texts.value("LE", spread.percentile_90)
     st.markdown(f"**How far off**, where the class is right: half within {half}, 90 % within {most}")
     widgets.plot(measures.distances({s: e.distances for s, e in results.systems.items()}), "distances")
-    st.markdown(f"**Which class for which.** {texts.FIGURES['confusion']}")
+    st.markdown(f"**Confusion of classes.** {texts.FIGURES['confusion']}")
     confusion(results.systems[name])
 
 
@@ -218,11 +218,11 @@ def show_directions(results: Results, name: str) -> None:
 
 def show_tracks(results: Results, name: str) -> None:
     st.markdown(
-        "Which output track an event is on costs nothing in any of the scores above. It matters to whoever follows a source."
+        "None of the scores above depends on which output track an event is on, but it matters for following a source."
     )
     widgets.plot(measures.identity({s: e.identity_rates for s, e in results.systems.items()}), "identity")
     with st.expander("What these figures are"):
-        st.markdown("\n".join(f"- **{key}**: {text}" for key, text in texts.IDENTITY.items()))
+        st.markdown("\n".join(f"- **{key}**: {text}" for key, text in texts.DEFINITIONS["Identity"].items()))
     evaluation = results.systems[name]
     events = evaluation.events.sort_values(["swaps", "fragments"], ascending=False)
     shown = with_names(events, evaluation).assign(
