@@ -34,10 +34,8 @@ class LogMelIntensity(nn.Module):
         if audio.ndim != 3 or audio.shape[1] != 4:
             raise ValueError(f"audio must have the shape (batch, 4, samples), not {tuple(audio.shape)}")
         spectrum = self.spectrum(audio)
-        real, imaginary = (
-            spectrum.real.contiguous(),
-            spectrum.imag.contiguous(),
-        )  # interleaved, all below takes twice as long
+        # split first: arithmetic on interleaved complex memory takes twice as long
+        real, imaginary = spectrum.real.contiguous(), spectrum.imag.contiguous()
         power = torch.addcmul(real.square(), imaginary, imaginary)
         logmel = 10 * torch.log10((power @ self.mel).clamp(min=POWER_FLOOR))
         return torch.cat([logmel, intensity(real, imaginary) @ self.mel], dim=1)

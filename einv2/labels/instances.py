@@ -34,10 +34,8 @@ def linked(table: pd.DataFrame) -> np.ndarray:
 def _link(frame: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """The instances (N,) of the rows of one class, in order of frame; vectors (N, 3)."""
     instance = np.zeros(len(frame), np.int64)
-    seen, where = (
-        np.zeros(0, np.int64),
-        np.zeros((0, 3)),
-    )  # of each instance: the frame and direction that it was last at
+    # the last frame of each instance, and its direction there
+    seen, where = np.zeros(0, np.int64), np.zeros((0, 3))
     _, starts = np.unique(frame, return_index=True)
     for rows in np.split(np.arange(len(frame)), starts[1:]):
         now, here = frame[rows[0]], vectors[rows]

@@ -437,9 +437,8 @@ def _count_ranged(matched: _Matched, threshold: float) -> dict[str, np.ndarray]:
     """Counts of instances, (N,), in cells of one frame, where a relative distance error above the limit makes a match far."""
     cell, n_cells = matched.cells.of_reference[matched.i], len(matched.cells.clip)
     true = matched.reference["distance"].to_numpy(float)[matched.i]
-    error = np.abs(
-        true - matched.estimate["distance"].to_numpy(float)[matched.j]
-    )  # cm, NaN where one side has no distance
+    found = matched.estimate["distance"].to_numpy(float)[matched.j]
+    error = np.abs(true - found)  # cm, NaN where one side has no distance
     relative = error / (true + np.finfo(float).eps)
     counted = _count_instances(matched, threshold)
     hits = np.bincount(cell, (matched.degrees <= threshold) & ~(relative > RELATIVE_DISTANCE), n_cells)

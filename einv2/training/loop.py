@@ -61,10 +61,9 @@ def train(
     with run.folder.events(run.epoch) if fabric.is_global_zero else contextlib.nullcontext() as events:
         while not run.is_over:
             began = time.monotonic()
-            rng = np.random.default_rng(
-                [config.seed, run.epoch]
-            )  # of order and augmentation, the same on every process
-            torch.manual_seed((config.seed * 1000 + run.epoch) * fabric.world_size + fabric.global_rank)  # of dropout
+            # order and augmentation are the same on every process, dropout is not
+            rng = np.random.default_rng([config.seed, run.epoch])
+            torch.manual_seed((config.seed * 1000 + run.epoch) * fabric.world_size + fabric.global_rank)
             plans = batches(training.plan(rng, config.chunk_offset), config.batch_size)
             mine = ahead(training.batch(plan[distributed.share(fabric, len(plan))]) for plan in plans)
             bar = _bar(fabric, mine, f"epoch {run.epoch + 1}/{config.epochs}", len(plans))

@@ -277,9 +277,8 @@ def figure_without_ribbons(shown: Shown, comparison: Comparison, blocks: list[ri
     def make() -> go.Figure:
         figure = ribbons.ribbons(shown.hearing.seconds, comparison.events, comparison.classes, blocks)
         energy = energy_maps(shown.hearing.sphere, shown.hearing.sphere_step)
-        return figure.update_layout(
-            meta={"energy": energy, "heard": True}
-        )  # the player plays the marks that are clicked
+        # "heard": the player plays the marks that are clicked
+        return figure.update_layout(meta={"energy": energy, "heard": True})
 
     return caches.RIBBONS.get((shown.source.key, comparison.key, tuple(blocks)), make)
 
